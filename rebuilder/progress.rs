@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget, ProgressStyle};
 
 use crate::text::visible;
 
-/// Longest name of a stage; a longer one would take more than a line from everything else.
+/// Maximum length of a name of a stage; a longer one would take more than a line from everything else.
 const NAME_LIMIT: usize = 160;
 
 /// A stage that is running.

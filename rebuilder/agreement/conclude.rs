@@ -10,7 +10,7 @@ use crate::evidence::assess::Artifact;
 use crate::evidence::trust::Trust;
 use crate::policy::{self, Dissent, Independence, Policy, PolicyFile, Quorum, Refusal};
 
-/// Checks what was gathered about an artifact against the policy.
+/// Checks the gathered attestations of an artifact against the policy.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub fn conclude(
     })
 }
 
-/// What the quorum demands, for the report.
+/// The requirements of the quorum, for the report.
 fn demanded(file: Option<&PolicyFile>, quorum: &Quorum) -> Asked {
     Asked {
         policy: file.map_or("built-in", PolicyFile::name).to_owned(),
@@ -81,7 +81,7 @@ fn demanded(file: Option<&PolicyFile>, quorum: &Quorum) -> Asked {
     }
 }
 
-/// The names that parties give these bytes, if they are others.
+/// The names that parties give to these bytes, if they differ.
 fn other_names(parties: &[PartyStance]) -> Vec<String> {
     let named = parties.iter().filter_map(|stance| {
         let other = stance.testimony.reading.other_name.as_ref()?;
@@ -93,7 +93,7 @@ fn other_names(parties: &[PartyStance]) -> Vec<String> {
     named.collect()
 }
 
-/// The quorum that holds for an artifact with these names.
+/// The quorum that applies to an artifact with these names.
 fn quorum<'a>(policy: &'a Policy, names: &[String]) -> Result<(Option<&'a PolicyFile>, Quorum), Refusal> {
     let built_in = Quorum {
         subject: "*".into(),
@@ -115,12 +115,12 @@ fn quorum<'a>(policy: &'a Policy, names: &[String]) -> Result<(Option<&'a Policy
             subject: names.first().cloned().unwrap_or_default(),
             policy: file.name().to_owned(),
             rule: "quorums".into(),
-            finding: format!("no quorum fits {}", names.join(" or ")),
+            finding: format!("no quorum matches {}", names.join(" or ")),
         }),
     }
 }
 
-/// In what the parties must differ: their keys always.
+/// The properties in which the parties must differ; the key is always one of them.
 pub(super) fn asked(quorum: &Quorum) -> Vec<Independence> {
     let mut asked = vec![Independence::Key, Independence::Identity];
     for kind in &quorum.independent {
@@ -131,7 +131,7 @@ pub(super) fn asked(quorum: &Quorum) -> Vec<Independence> {
     asked
 }
 
-/// In what the parties' statements differ.
+/// The differences between the parties' statements.
 fn divergences(parties: &[PartyStance]) -> Vec<super::Divergence> {
     let bytes = parties.iter().map(|stance| {
         (

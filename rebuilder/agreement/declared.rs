@@ -62,8 +62,8 @@ pub(super) fn read(statement: &Statement, artifact: &Artifact) -> Result<Reading
     }
 }
 
-/// What a claim says of a rebuild by a third party; a claim that its own attestation rates below 1 is none of the same
-/// bytes.
+/// What a claim says about a rebuild by a third party. If its own attestation rates a claim below 1, it is not a claim
+/// of the same bytes.
 fn meaning(claim: &Value, declarations: &Value) -> Option<RebuildClaim> {
     let reference = &claim["bom-ref"];
     let assessors = declarations["assessors"].as_array()?;

@@ -1,4 +1,4 @@
-//! What is known of the files that a rebuilt file was made from: for `dependencyLevels` of a summary.
+//! What is known about the files from which a rebuilt file was made, for `dependencyLevels` of a summary.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::evidence::assess::Artifact;
 use crate::evidence::trust::Trust;
 use crate::policy::Policy;
 
-/// How many dependencies are known at each level.
+/// The number of dependencies at each level.
 pub type DependencyLevels = BTreeMap<String, u64>;
 
-/// The pinned files that the counted parties name as inputs, each once; sources are none of them. `None` if a party names
-/// none, or more than were kept: then nothing is claimed about them.
+/// The pinned files, except sources, that the counted parties name as inputs, each once. `None` if a party names none,
+/// or more than were kept; then nothing is claimed about them.
 fn named(agreement: &Agreement) -> Option<Vec<Artifact>> {
     let counted: Vec<&PartyReport> = agreement.parties.iter().filter(|party| party.counted).collect();
     let mut all: BTreeMap<Sha256, String> = BTreeMap::new();
@@ -40,7 +40,7 @@ fn named(agreement: &Agreement) -> Option<Vec<Artifact>> {
     (!counted.is_empty()).then(|| all.into_iter().map(artifact).collect())
 }
 
-/// Holds each dependency against the same attestations and the same policy as the file itself.
+/// Checks each dependency with the same attestations and the same policy as the file itself.
 ///
 /// # Errors
 ///

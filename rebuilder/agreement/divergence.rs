@@ -1,4 +1,4 @@
-//! In what the statements of several parties differ.
+//! The differences between the statements of several parties.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use super::inputs::Values;
 use super::{Difference, Divergence, Group, Inputs};
 use crate::policy::Aspect;
 
-/// Most single values that are shown of one divergence.
+/// Maximum number of single values that are shown for one divergence.
 const SHOWN: usize = 20;
 
 /// Takes one aspect out of the inputs.
 type Of<T> = fn(&Inputs) -> Option<&T>;
 
-/// In which inputs parties differ.
+/// The inputs in which parties differ.
 pub fn divergences(parties: &[(&str, &Inputs)]) -> Vec<Divergence> {
     let texts: [(Aspect, Of<String>); 3] = [
         (Aspect::Source, |inputs| inputs.source.as_ref()),

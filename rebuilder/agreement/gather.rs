@@ -17,7 +17,7 @@ use crate::evidence::assess::{self, Artifact, Payload, PayloadProof, Stated};
 use crate::evidence::document::{self, Document, Kind};
 use crate::evidence::trust::Trust;
 
-/// What verifying cost.
+/// The cost of verifying.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Cost {
     /// Files read.
@@ -33,19 +33,19 @@ pub struct Cost {
 /// A place that cannot be read at all.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("cannot read attestations from {path}")]
-#[diagnostic(help("give a file, a folder, or a URL with a file of attestations"))]
+#[diagnostic(help("name a file, a folder, or a URL with a file of attestations"))]
 pub struct GatherError {
     path: PathBuf,
     source: std::io::Error,
 }
 
-/// Endings of detached signatures, which are read with the file that they are about.
+/// Extensions of detached signatures, which are read with their file.
 const SIGNATURES: [&str; 5] = ["asc", "sig", "gpg", "minisig", "sshsig"];
 
-/// Ending of a proof that a public log has an attestation.
+/// Extension of a proof that a public log has an attestation.
 pub const LOG_PROOF: &str = "tlog-proof";
 
-/// Reads everything at `places`, and gives a tally for each artifact.
+/// Reads everything at `places`, and returns a tally for each artifact.
 pub fn gather(
     places: &[PathBuf],
     artifacts: &[Artifact],
@@ -93,7 +93,7 @@ pub fn gather(
     Ok((tallies, cost))
 }
 
-/// A file that may hold attestations; what may and cannot be read is set aside.
+/// A file that may contain attestations. If it cannot be read, it is recorded as ignored.
 fn to_be_read(found: Result<DirEntry, walkdir::Error>, tallies: &mut [Tally]) -> Option<DirEntry> {
     match found {
         Ok(entry) if entry.file_type().is_dir() || is_signature(entry.path()) => None,
@@ -126,7 +126,7 @@ fn is_signature(path: &Path) -> bool {
     ending.is_some_and(|ending| SIGNATURES.contains(&ending)) && path.with_extension("").is_file()
 }
 
-/// Reads one file; gives the number of attestations in it.
+/// Reads one file, and returns the number of its attestations.
 fn file(path: &Path, artifacts: &[Artifact], trust: &Trust, tallies: &mut [Tally]) -> u64 {
     let documents = match document::read_file(path) {
         Ok(documents) => documents,
@@ -211,7 +211,7 @@ fn set_aside_for(unproven: &Unproven, document: &Document, trust: &Trust) -> Rea
     }
 }
 
-/// Who signed it; a list by the signature beside it.
+/// The signer. A list is signed by the signature next to it.
 fn vouch<'a>(path: &Path, document: &Document, payload: &'a Payload<'_>, trust: &Trust) -> PayloadProof<'a> {
     if !matches!(&document.kind, Kind::HashList(list) if list.own.is_none()) {
         return payload.verify_any_signer(trust);

@@ -1,10 +1,11 @@
-//! Which parties may be counted together: those that share nothing in which the policy wants them to differ.
+//! Which parties may be counted together: those that do not share any property in which the policy requires them to
+//! differ.
 
 use std::collections::BTreeMap;
 
 use crate::policy::Independence;
 
-/// Most steps of the search; beyond them the best set that was found counts, which never counts a party too many.
+/// Maximum number of steps of the search. After that, the best set so far counts, which never counts a party wrongly.
 const STEPS: u32 = 200_000;
 
 /// A party that could be counted.
@@ -14,15 +15,15 @@ pub struct Candidate {
     pub weight: u32,
     /// Its role.
     pub role: String,
-    /// What it must not share, by kind; `None` if it is not stated.
+    /// The properties that it must not share, by kind; `None` if unstated.
     pub traits: Vec<(Independence, Option<Vec<String>>)>,
 }
 
 impl Candidate {
     /// What two candidates share, if anything.
     ///
-    /// What is not told could be the same, so two that do not tell share it; but for the toolchain, which most
-    /// attestations do not state.
+    /// Unstated values may be the same, so two candidates that do not state a value share it. The toolchain is the
+    /// exception, because most attestations do not state it.
     pub fn shares(&self, other: &Self) -> Option<Independence> {
         let mut pairs = self.traits.iter().zip(&other.traits);
         let shared = pairs.find(|((kind, own), (_, theirs))| match (own, theirs) {
@@ -34,7 +35,7 @@ impl Candidate {
     }
 }
 
-/// The candidates to count: a set that shares nothing and has what is wanted, else the heaviest.
+/// The candidates to count: a set that shares nothing and meets the requirements, or else the heaviest set.
 pub fn choose(candidates: &[Candidate], threshold: u32, roles: &BTreeMap<String, u32>) -> Chosen {
     let mut order: Vec<Placed> = candidates.iter().enumerate().collect();
     order.sort_by_key(|(_, candidate)| std::cmp::Reverse(candidate.weight));
@@ -55,7 +56,7 @@ pub struct Chosen {
     pub members: Vec<usize>,
     /// Their weight.
     pub weight: u32,
-    /// Whether that is enough, roles included.
+    /// Whether that is enough, including the roles.
     pub enough: bool,
 }
 
@@ -70,7 +71,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Tries every set that takes or leaves each of the open candidates; taking comes first.
+    /// Tries every set with and without each open candidate, first with it.
     fn from<'a>(&mut self, open: &[Placed<'a>], taken: &mut Vec<Placed<'a>>) {
         self.steps = self.steps.saturating_add(1);
         let Some((next, later)) = open.split_first() else {

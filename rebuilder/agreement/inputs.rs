@@ -12,7 +12,7 @@ use crate::attest::predicate::RebuildDefinition;
 use crate::evidence::json::member;
 use crate::evidence::statement::Descriptor;
 
-/// Most single values that are kept for a comparison.
+/// Maximum number of single values that are kept for a comparison.
 const KEPT: usize = 4096;
 
 /// Inputs of a build, as far as they are stated.
@@ -21,7 +21,7 @@ pub struct Inputs {
     /// The commit, or a digest of the source files.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// The root or the images that it ran in, by digest.
+    /// The root or the images in which it ran, by digest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
     /// Compilers and interpreters among the inputs.
@@ -30,10 +30,10 @@ pub struct Inputs {
     /// Everything else, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dependencies: Option<Values>,
-    /// What was asked of the builder, and what it assumed.
+    /// The builder's parameters and assumptions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<Values>,
-    /// The host, where it is told.
+    /// The host, if stated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
     /// Digest of our plan.
@@ -48,7 +48,7 @@ pub struct Values {
     pub count: usize,
     /// Digest of all names and values.
     pub sha256: Sha256,
-    /// What kind of values: only those of one kind can be compared.
+    /// The kind of the values; only values of one kind can be compared.
     #[serde(skip)]
     pub(super) kind: String,
     /// The first of them.
@@ -164,7 +164,7 @@ impl Inputs {
         inputs
     }
 
-    /// What a verification summary was made from: the policy, and the attestations that were considered.
+    /// The inputs of a verification summary: the policy, and the attestations that were considered.
     pub fn of_summary(predicate: &Value) -> Self {
         let mut parameters = BTreeMap::new();
         flatten("policy", &predicate["policy"], &mut parameters, 0);
@@ -186,7 +186,7 @@ impl Inputs {
         }
     }
 
-    /// Tells sources, containers, compilers and other dependencies apart.
+    /// Distinguishes sources, containers, compilers and other dependencies.
     fn sort(&mut self, list: &Value) {
         let (mut commits, mut sources, mut images, mut tools) = (vec![], vec![], vec![], vec![]);
         let mut others = BTreeMap::new();
@@ -233,7 +233,7 @@ impl Inputs {
         self.dependencies = Values::of("dependencies", others);
     }
 
-    /// All that is stated, so that "the same inputs" is one comparison.
+    /// Everything that is stated, so that "the same inputs" is one comparison.
     pub fn fingerprint(&self) -> Fingerprint {
         if let Some(plan) = &self.plan {
             return Fingerprint::Plan(plan.clone());

@@ -132,7 +132,7 @@ fn dissent(stance: &PartyStance) -> String {
     }
 }
 
-/// How much weight there is, and what some of it sets aside.
+/// The weight, and the differences that some of it sets aside.
 fn enough(parties: &[PartyStance], chosen: &Chosen, quorum: &Quorum) -> String {
     let (who, what) = set_aside_by(parties, &chosen.members);
     let aside = if who.is_empty() {
@@ -146,8 +146,8 @@ fn enough(parties: &[PartyStance], chosen: &Chosen, quorum: &Quorum) -> String {
     )
 }
 
-/// The weight of those who say otherwise. Failures of this tool count once, however many ran it: a mistake of the tool is
-/// repeated by everyone who uses it.
+/// The weight of the parties that say otherwise. Failures of this tool count once, however many parties ran it, because
+/// all of them repeat its mistakes.
 fn weight_against(dissenters: &[&PartyStance]) -> u32 {
     let (own, others): (Vec<_>, Vec<_>) = dissenters
         .iter()
@@ -206,7 +206,7 @@ fn broken_agreement(parties: &[PartyStance], members: &[usize], quorum: &Quorum)
         .map(|group| format!("{} ({})", group.value, group.parties.join(", ")))
         .collect();
     Some(format!(
-        "they must agree on the {}, but do not: {}",
+        "they do not agree on the {}, but must: {}",
         broken.aspect,
         groups.join("; ")
     ))

@@ -51,21 +51,21 @@ pub struct Agreement {
     pub artifact: About,
     /// Names of these bytes in attestations that differ from the name that was asked for.
     pub names: Vec<String>,
-    /// When it was concluded: age and keys are held against this.
+    /// The time of the conclusion, by which ages and keys are judged.
     pub time: jiff::Timestamp,
     /// The conclusion.
     pub verdict: Conclusion,
     /// Why, in one sentence.
     pub reason: String,
-    /// The quorum that was asked for.
+    /// The required quorum.
     pub quorum: Asked,
     /// Weight of the independent parties that reproduced these bytes.
     pub weight: u32,
     /// Each party that said something.
     pub parties: Vec<PartyReport>,
-    /// Where they say different things, of inputs as well as of outputs.
+    /// The differences between their statements, about inputs and outputs.
     pub divergences: Vec<Divergence>,
-    /// What does not count, by reason.
+    /// Attestations that do not count, by reason.
     pub set_aside: Vec<SetAside>,
     /// What verifying cost.
     pub cost: Cost,
@@ -76,7 +76,7 @@ pub struct Agreement {
 pub struct About {
     /// File name.
     pub name: String,
-    /// Package URL, where it is known.
+    /// Package URL, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purl: Option<String>,
     /// SHA-256.
@@ -89,7 +89,7 @@ pub struct About {
 pub enum Conclusion {
     /// Enough independent parties reproduced these bytes, and nothing in the policy speaks against it.
     Agreed,
-    /// Enough did, if those count that reproduced them except for named normalisations.
+    /// Enough did, if parties count that reproduced them except for named normalisations.
     Equivalent,
     /// A trusted party says otherwise.
     Disagreed,
@@ -121,7 +121,7 @@ pub struct Asked {
     pub threshold: u32,
     /// How many of each role are needed.
     pub roles: Vec<(String, u32)>,
-    /// In what the parties must differ.
+    /// The properties in which the parties must differ.
     pub independent: Vec<&'static str>,
 }
 
@@ -150,22 +150,22 @@ pub struct PartyReport {
     pub builder: Option<String>,
     /// Kind of attestation.
     pub kind: Kind,
-    /// When: as a log saw it, or else as its author says.
+    /// The time: that of a log, or else the author's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<jiff::Timestamp>,
-    /// What it calls these bytes.
+    /// The name that it gives to these bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// Digest of the attestation, and where it came from.
     pub attestation: Sha256,
     /// File.
     pub origin: String,
-    /// How often the same was said.
+    /// How often the same statement was made.
     pub times: u64,
     /// Levels that it verified, if it is a verifier's summary.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<String>,
-    /// What it says went in.
+    /// The inputs that it names.
     pub inputs: Inputs,
 }
 
@@ -176,7 +176,7 @@ pub struct Divergence {
     pub aspect: &'static str,
     /// Who says what.
     pub groups: Vec<Group>,
-    /// Single values that differ, where these are lists; a few of them.
+    /// A few of the single values that differ, if these are lists.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<Difference>,
 }
@@ -208,7 +208,7 @@ pub struct SetAside {
     pub meaning: &'static str,
     /// How many.
     pub count: u64,
-    /// A few of them, with what exactly is wrong.
+    /// A few of them, with the exact problem.
     pub examples: Vec<String>,
 }
 
@@ -228,15 +228,15 @@ pub enum Reason {
     WrongSubject,
     /// It is not about a build or a rebuild.
     NoBuild,
-    /// It says that no build was found that gives these bytes.
+    /// It says that no build was found that produces these bytes.
     NoBuildFound,
     /// Its predicate type is not supported.
     UnknownPredicate,
     /// The policy withdrew it, its key or its signer.
     Revoked,
-    /// Its key counts for another time.
+    /// Its key was not valid at that time.
     OutOfTime,
-    /// It is older than the policy takes.
+    /// It is older than the policy accepts.
     Stale,
     /// It is dated in the future.
     Future,
@@ -246,7 +246,7 @@ pub enum Reason {
     Superseded,
     /// The quorum does not ask this party.
     NotAsked,
-    /// It is not of the kind that the party's role stands for.
+    /// It is not of the kind that the party's role requires.
     OtherRole,
 }
 
@@ -269,7 +269,7 @@ impl Reason {
             Self::WrongBuilder => "names a builder that is not its signer's",
             Self::Superseded => "superseded by a newer attestation of the same party",
             Self::NotAsked => "the policy does not ask this party",
-            Self::OtherRole => "not the kind of statement that the party's role stands for",
+            Self::OtherRole => "not a statement of the kind that the party's role requires",
         }
     }
 }

@@ -16,9 +16,9 @@ use crate::evidence::statement::{Descriptor, Statement, predicate};
 
 /// OSS Rebuild's build types.
 const OSS_REBUILD: &str = "https://docs.oss-rebuild.dev/builds/Rebuild@v0.1";
-/// What equivalence is called whose author does not say what was set aside.
+/// The name for an equivalence whose author does not say what was set aside.
 pub const UNNAMED: &str = "not-named-by-its-author";
-/// What OSS Rebuild's equivalence is called: its stabilizers are documented, but an attestation does not list them.
+/// The name for OSS Rebuild's equivalence: its stabilizers are documented, but an attestation does not list them.
 pub const STABILIZERS: &str = "oss-rebuild-stabilizers";
 
 /// Why a document says nothing that counts for or against an artifact, for programs and for people.
@@ -124,7 +124,7 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, A
             Err(match Nature::of_type(other) {
                 Some(nature) => (
                     Reason::NoBuild,
-                    format!("it is {}, not of a build ({other})", nature.words()),
+                    format!("it is {}, not about a build ({other})", nature.words()),
                 ),
                 None => (Reason::UnknownPredicate, other.to_owned()),
             })
@@ -132,7 +132,7 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, A
     }
 }
 
-/// Provenance in version 1, of which some has a meaning of its own by its build type.
+/// Provenance in version 1. Some build types have a special meaning.
 fn of_provenance(
     statement: &Statement,
     artifact: &Artifact,
@@ -184,7 +184,7 @@ fn time(value: &Value) -> Option<Timestamp> {
     value.as_str().and_then(|text| text.parse().ok())
 }
 
-/// A negative of this tool; any other test may have been of anything.
+/// A negative of this tool. Any other test result may be about anything.
 fn failed(statement: &Statement, artifact: &Artifact, says: &RebuildClaim) -> Result<Reading, Aside> {
     let own = OwnPredicate::read(statement);
     let is_ours = !matches!(
@@ -194,7 +194,7 @@ fn failed(statement: &Statement, artifact: &Artifact, says: &RebuildClaim) -> Re
     if is_ours && TestOutcome::of(&statement.predicate) == Some(TestOutcome::Warned) {
         return Err((
             Reason::NoBuildFound,
-            "no build was found that gives these bytes, which counts neither for nor against them".into(),
+            "no build was found that produces these bytes, which counts neither for nor against them".into(),
         ));
     }
     let own = match own {
@@ -205,7 +205,7 @@ fn failed(statement: &Statement, artifact: &Artifact, says: &RebuildClaim) -> Re
             return Err((
                 Reason::NoBuild,
                 format!(
-                    "it is {}, not the negative of a rebuild",
+                    "it is {}, not a negative result of a rebuild",
                     Nature::TestResult.words()
                 ),
             ));
@@ -233,7 +233,7 @@ fn failed(statement: &Statement, artifact: &Artifact, says: &RebuildClaim) -> Re
     })
 }
 
-/// Ours and OSS Rebuild's: which bytes came out, and what was set aside.
+/// Our statements and OSS Rebuild's: the produced bytes, and what was set aside.
 fn equivalence(definition: &Value, artifact: &Artifact) -> Result<RebuildClaim, Aside> {
     let external = &definition["externalParameters"];
     let released = artifact.digests.sha256.to_hex();
@@ -255,7 +255,7 @@ fn equivalence(definition: &Value, artifact: &Artifact) -> Result<RebuildClaim, 
     let pair = pair.ok_or_else(|| {
         (
             Reason::Unreadable,
-            "its target is not the artifact that it is about".to_owned(),
+            "its target is not the artifact of its subject".to_owned(),
         )
     })?;
     let rebuilt = digest(&pair["candidate"]);

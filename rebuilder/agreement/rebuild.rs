@@ -58,7 +58,7 @@ fn claim(result: &RebuildResult, artifact: &Artifact) -> Result<(Kind, RebuildCl
         ResultOutcome::Inconclusive => Err((Reason::NoBuild, "the rebuild was inconclusive".into())),
         ResultOutcome::NotReproduced => Err((
             Reason::NoBuildFound,
-            "no build was found that gives these bytes, which counts neither for nor against them".into(),
+            "no build was found that produces these bytes, which counts neither for nor against them".into(),
         )),
         ResultOutcome::Mismatch => Ok((
             Kind::FailedRebuild,
@@ -80,7 +80,7 @@ fn claim(result: &RebuildResult, artifact: &Artifact) -> Result<(Kind, RebuildCl
             )),
             None => Err((
                 Reason::Unreadable,
-                "its outputs do not have the file that it is about".into(),
+                "its outputs do not contain the file that it is about".into(),
             )),
         },
     }

@@ -1,5 +1,5 @@
-//! Which of a party's testimonies counts: what was withdrawn or is too old is set aside, what contradicts itself is
-//! found, and the newest of the rest counts.
+//! Which of a party's testimonies counts: withdrawn and old ones are ignored, contradictions are detected, and the
+//! newest of the rest counts.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::evidence::nature::Nature;
 use crate::evidence::trust::Trust;
 use crate::policy::{Party, PolicyFile, Quorum};
 
-/// How far clocks may differ.
+/// The maximum difference between clocks.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A party, and all its testimonies.
@@ -62,8 +62,8 @@ pub(super) fn members<'a>(
     members
 }
 
-/// The party whose word a testimony is. Of several that signed it, the first one whose signature counts: else whoever has
-/// a stolen key could take the word away from the others.
+/// The party to which a testimony belongs. If several parties signed it, it is the first one whose signature counts;
+/// otherwise, someone with a stolen key could take the testimony away from the others.
 fn signed_by<'a>(
     testimony: &Testimony,
     file: &'a PolicyFile,
@@ -111,7 +111,7 @@ pub(super) fn example(testimony: &Testimony, what: &str) -> String {
 pub(super) struct PartyStance<'a> {
     pub party: Cow<'a, Party>,
     pub testimony: Testimony,
-    /// Two testimonies that cannot both be true, in one sentence.
+    /// Two contradictory testimonies, in one sentence.
     pub equivocates: Option<String>,
     /// Its weight in this quorum, and why it is nothing, if it is.
     pub weight: Result<u32, String>,
@@ -187,8 +187,8 @@ fn against(says: &RebuildClaim) -> u8 {
     }
 }
 
-/// Why a statement cannot stand for its party's role, if it cannot. That other bytes came out counts whoever says so, but
-/// for a summary, which may have failed for any reason.
+/// Why a statement does not fit its party's role, if so. A statement that other bytes were produced counts whoever
+/// signed it, except for a summary, which may have failed for any reason.
 fn other_role(testimony: &Testimony, party: &Party) -> Option<String> {
     let nature = testimony.reading.kind.nature();
     let dissents =
@@ -196,7 +196,7 @@ fn other_role(testimony: &Testimony, party: &Party) -> Option<String> {
     let fits = dissents || nature.fills(&party.role);
     (!fits).then(|| {
         format!(
-            "it is {}, and the policy asks {} as a {}",
+            "it is {}, but the policy requires {} as a {}",
             nature.words(),
             party.name,
             party.role
@@ -270,7 +270,7 @@ fn too_old(testimony: &Testimony, quorum: &Quorum, now: Timestamp) -> Option<Str
     (age > i64::from(days)).then(|| format!("it is {age} days old, and the limit is {days}"))
 }
 
-/// Two testimonies of one party that cannot both be true: other bytes from the same inputs.
+/// Two contradictory testimonies of one party: different bytes from the same inputs.
 fn equivocation(testimonies: &[Testimony]) -> Option<String> {
     let one_input = |a: &Testimony, b: &Testimony| {
         let one_run = a.reading.invocation.is_some() && a.reading.invocation == b.reading.invocation;
@@ -303,7 +303,7 @@ fn equivocation(testimonies: &[Testimony]) -> Option<String> {
     None
 }
 
-/// A rebuild that gave other bytes, and the statement that these are equivalent, are one testimony.
+/// A rebuild that produced other bytes, and the statement that these are equivalent, are one testimony.
 fn absorb(testimonies: Vec<Testimony>) -> Vec<Testimony> {
     let (mut equivalents, mut others): (Vec<_>, Vec<_>) = testimonies.into_iter().partition(|testimony| {
         matches!(testimony.reading.says, RebuildClaim::Equivalent { .. })

@@ -1,4 +1,5 @@
-//! What the subjects of a statement say about an artifact: that these bytes came out, or others under its name.
+//! What the subjects of a statement say about an artifact: that these bytes were produced, or other bytes under its
+//! name.
 
 use std::str::FromStr as _;
 
@@ -10,8 +11,8 @@ use crate::evidence::statement::{Descriptor, DigestMatch};
 
 /// What subjects say about an artifact: these bytes, or others under the same name.
 ///
-/// Subjects are matched by digest. If several are listed, their names tell them apart: where one that is called like the
-/// file has other bytes, and none that is called so has these, other bytes came out under the name.
+/// Subjects are matched by digest. If several are listed, their names distinguish them: if one with the file's name has
+/// other bytes, and none with this name has these bytes, other bytes were produced under the name.
 pub(super) fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<RebuildClaim> {
     let matches = |subject: &Descriptor| subject.matches(&artifact.digests);
     let bound: Vec<&Descriptor> = subjects

@@ -15,7 +15,7 @@ use crate::evidence::assess::Artifact;
 use crate::evidence::json::member;
 use crate::evidence::statement::Statement;
 
-/// Most levels, and most attestations that it was made from, that are read.
+/// Maximum number of levels, and of attestations that it was made from, that are read.
 const MOST: usize = 4096;
 
 /// Reads a summary whose subject is the artifact.
@@ -61,7 +61,7 @@ pub(super) fn read(statement: &Statement, artifact: &Artifact) -> Result<Reading
 /// What was verified, if that is how the file was built.
 fn passed(levels: &[String]) -> Result<RebuildClaim, Aside> {
     if levels.iter().any(|level| level == "FAILED") {
-        let why = "it says PASSED, and FAILED among its levels".to_owned();
+        let why = "it says PASSED, but has FAILED among its levels".to_owned();
         return Err((Reason::Unreadable, why));
     }
     let number = |level: &str, start: &str| {
@@ -88,7 +88,7 @@ fn passed(levels: &[String]) -> Result<RebuildClaim, Aside> {
     };
     Err((
         Reason::NoBuild,
-        format!("it is a verifier's summary of something else than the build ({named})"),
+        format!("it is a verifier's summary, but not of the build ({named})"),
     ))
 }
 

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use super::inputs::Fingerprint;
 use super::{Kind, Reason, RebuildClaim, SetAside, Testimony};
 
-/// Most different testimonies of one signer that are kept.
+/// Maximum number of different testimonies of one signer that are kept.
 const TESTIMONIES: usize = 64;
-/// Most examples of one reason.
+/// Maximum number of examples of one reason.
 const EXAMPLES: usize = 5;
 
 /// What was gathered about one artifact.

@@ -1,5 +1,5 @@
-//! What a party weighs in a quorum. A verifier's summary adds nothing to what it was made from: it weighs at most the
-//! attestations at hand that it names, and only where the quorum asks for a verifier.
+//! The weight of a party in a quorum. A verifier's summary adds nothing to the attestations it was made from: it weighs
+//! at most as much as the available attestations that it names, and only if the quorum asks for a verifier.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,9 @@ impl AtHand {
         }
         if !quorum.roles.contains_key(&stance.party.role) {
             return Err(
-                "a summary adds nothing to what it was made from, and the quorum asks for no verifier".into(),
+                "a summary adds nothing to the attestations it was made from, and the quorum does not ask \
+                for a verifier"
+                    .into(),
             );
         }
         // Each party counts once, however many of its attestations the summary names.
@@ -70,7 +72,7 @@ impl AtHand {
         let inputs = parties.values().copied().fold(0, u32::saturating_add);
         if inputs == 0 {
             return Err(format!(
-                "none of the {} that it was made from is at hand and verified",
+                "none of the {} that it was made from is available and verified",
                 crate::text::plural(reading.made_from.len(), "attestation")
             ));
         }

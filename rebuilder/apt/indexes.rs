@@ -330,7 +330,7 @@ async fn tables(
     Ok(made.into_iter().flatten().collect())
 }
 
-/// Does the work on each item, on a thread of its own; there are a few, and one or two of them are large.
+/// Does the work on each item, on a separate thread; there are a few, and one or two of them are large.
 fn in_parallel<T: Send, R: Send>(
     items: impl IntoIterator<Item = T>,
     work: impl Fn(T) -> Result<R, AptError> + Sync,

@@ -23,7 +23,7 @@ pub struct GitSource {
 pub enum SourceError {
     #[error("{0:?} is not the address of a git repository (https://HOST/PATH)")]
     Address(String),
-    #[error("the address of its repository carries credentials")]
+    #[error("the address of its repository contains credentials")]
     Credentials,
     #[error("{0:?} is not a git ref")]
     Ref(String),

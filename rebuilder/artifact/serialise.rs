@@ -6,7 +6,7 @@ use serde_json::Value;
 /// A value that cannot be written as JSON.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("cannot write {what} as JSON")]
-#[diagnostic(help("nothing was digested or signed; this is an error in rebuilder, please report it"))]
+#[diagnostic(help("nothing was digested or signed; this is a bug in rebuilder, please report it"))]
 pub struct SerialiseError {
     /// The document, with its article.
     what: &'static str,

@@ -33,7 +33,7 @@ pub enum SubjectError {
         reason: String,
         forms: String,
     },
-    #[error("{text:?} names no artifact")]
+    #[error("{text:?} does not name an artifact")]
     #[diagnostic(help("use a package URL (pkg:…), {forms}, or a file together with --purl or --provenance"))]
     Unknown { text: String, forms: String },
     #[error("packages of type {kind:?} are not supported ({text})")]

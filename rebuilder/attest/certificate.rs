@@ -1,7 +1,7 @@
-//! Certificates of `rebuilder prove`: that builds of one source gave the same bytes, whatever was varied.
+//! Certificates of `rebuilder prove`: builds of one source produced the same bytes, whatever was varied.
 //!
-//! As with a run, nothing that the builder wrote down is believed where it can be checked: the outputs of every build
-//! are in the folder, and their digests are computed again before anything is signed.
+//! As with a run, every statement of the builder that can be checked is checked: the outputs of every build are in the
+//! folder, and their digests are computed again before anything is signed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -23,10 +23,10 @@ pub const CERTIFICATE: &str = "certificate.json";
 const PLAN: &str = "plan.json";
 /// Type of the predicate.
 pub const REPRODUCIBILITY: &str = "urn:rebuilder:predicate:reproducibility:v0.1";
-/// Most builds of one certificate, and outputs of one build.
+/// Maximum number of builds of one certificate, and outputs of one build.
 const MOST: usize = 4096;
 
-/// What is to be certified, as the process that built it writes it down.
+/// The facts to be certified, as the process that built them recorded them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Certificate {
@@ -38,7 +38,7 @@ pub struct Certificate {
     pub subject: String,
     /// Digest of its source, as the archive that each build got.
     pub source: Sha256,
-    /// What it was built in.
+    /// The environment in which it was built.
     pub container: String,
     /// The sandbox.
     pub backend: String,
@@ -94,8 +94,8 @@ impl Certificate {
         Ok((read, Sha256::of(&bytes)))
     }
 
-    /// What follows from the builds themselves: the name and digest of each output. The error is the reason why nothing
-    /// does.
+    /// The name and digest of each output, which follow from the builds themselves. The error is the reason why they do
+    /// not.
     fn check(&self, folder: &Path) -> Result<BTreeMap<String, Sha256>, String> {
         let count = |varied: usize| {
             self.builds
@@ -117,7 +117,7 @@ impl Certificate {
         let mut read = BTreeSet::new();
         for build in &self.builds {
             if !read.insert(inside(&build.outputs)?) {
-                return Err(format!("{} is named for two builds", build.outputs));
+                return Err(format!("two builds name {}", build.outputs));
             }
             let found = outputs(&folder.join(inside(&build.outputs)?))?;
             match &agreed {
@@ -133,7 +133,7 @@ impl Certificate {
         }
         agreed
             .filter(|agreed| !agreed.is_empty())
-            .ok_or_else(|| "its builds left nothing".into())
+            .ok_or_else(|| "its builds have no outputs".into())
     }
 }
 
@@ -169,7 +169,7 @@ pub fn is_certificate(folder: &Path) -> bool {
     folder.join(CERTIFICATE).is_file()
 }
 
-/// Checks the builds of a certificate again, and signs what follows from them.
+/// Checks the builds of a certificate again, and signs their result.
 pub fn certify(folder: &Path, attestor: &Attestor<'_>) -> Result<Signed, AttestError> {
     let (certificate, record) = Certificate::read(folder)?;
     let outputs = certificate

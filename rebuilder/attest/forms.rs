@@ -1,4 +1,4 @@
-//! The forms of what is signed: what is signed besides our own statement, and the files that signed things are written to.
+//! The forms of signed documents: those that are signed in addition to our own statement, and their files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::evidence::json::{SIZE_LIMIT, member};
 use crate::run::RunFolder;
 use crate::store::write_atomically;
 
-/// What a signed statement is written in; the signature in both is the same.
+/// The forms in which a signed statement is written; the signature in both is the same.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// A Sigstore bundle (v0.3).
@@ -23,7 +23,7 @@ pub enum Format {
     Bundle,
     /// A DSSE envelope in a line, which is a bundle of in-toto attestations with one of them.
     Dsse,
-    /// Both, beside each other.
+    /// Both, next to each other.
     Both,
 }
 
@@ -40,11 +40,11 @@ impl Format {
 fn no_envelope() -> AttestError {
     AttestError::NoForm {
         form: "a plain DSSE envelope",
-        reason: "a signature without a key has its certificate only in the bundle".into(),
+        reason: "only the bundle of a keyless signature has its certificate".into(),
     }
 }
 
-/// What is signed on request, besides the statement in our own form.
+/// Documents that are signed on request, in addition to our own statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Extra {
     /// An in-toto link for each released file, as rebuilderd signs them.
@@ -58,11 +58,11 @@ pub enum Extra {
     OssRebuild,
 }
 
-/// What is asked for besides the statement.
+/// The documents that are requested in addition to the statement.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
     pub extras: BTreeSet<Extra>,
-    /// Whether what cannot say how the run ended is left out, rather than that nothing is signed.
+    /// Whether forms that cannot express the result are left out, rather than that nothing is signed.
     pub only_fitting: bool,
 }
 
@@ -79,7 +79,7 @@ pub struct Extras {
     /// Bundles of OSS Rebuild's statements about each released file, by its name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub oss_rebuild: BTreeMap<String, Vec<Value>>,
-    /// What was asked for and cannot say how the run ended, with the reasons.
+    /// Requested forms that cannot express the result, with the reasons.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }
@@ -94,7 +94,7 @@ pub(super) struct Unsigned {
 }
 
 impl Unsigned {
-    /// Everything that is asked for; if only what fits is, the rest is left out with its reason.
+    /// All requested documents. If only fitting ones are requested, the others are left out with the reason.
     pub(super) fn of(
         verified: &VerifiedRun,
         info: &SignerInfo,
@@ -215,7 +215,7 @@ fn below(folder: &Path, name: &str, ending: &str) -> Result<PathBuf, AttestError
     Ok(path)
 }
 
-/// The envelope of a bundle, as one line.
+/// The envelope of a bundle, in one line.
 fn envelope(bundle: &Value) -> Result<Vec<u8>, AttestError> {
     // Without the certificate in the bundle, nobody could verify it.
     if !member(bundle, ["verificationMaterial", "publicKey"]).is_object() {
@@ -226,8 +226,8 @@ fn envelope(bundle: &Value) -> Result<Vec<u8>, AttestError> {
     Ok(line)
 }
 
-/// Writes a bundle to `path`, its envelope beside that, or both; gives the first of them. A form that is there already is
-/// written again, so that all of them hold the same.
+/// Writes a bundle to `path`, its envelope next to it, or both; returns the first path. A form that already exists is
+/// written again, so that all of them contain the same.
 pub(super) fn write_in(path: &Path, bundle: &Value, format: Format) -> Result<PathBuf, AttestError> {
     let beside = RunFolder::envelope(path);
     let plain = (format != Format::Bundle || beside.exists()).then(|| envelope(bundle));
@@ -253,7 +253,7 @@ pub(super) fn write_as(path: &Path, bundle: &Value, format: Format) -> Result<()
     }
 }
 
-/// The bundle at `path`, or that of the envelope beside it; `None` if neither is there.
+/// The bundle at `path`, or that of the envelope next to it; `None` if neither exists.
 pub fn read_bundle(path: &Path) -> Result<Option<Vec<u8>>, AttestError> {
     let read = |path: &Path| {
         crate::bounded::read(path, SIZE_LIMIT).map_err(|source| AttestError::Read {

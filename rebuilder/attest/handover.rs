@@ -1,14 +1,14 @@
 //! The reply to a run that was handed over to be signed: one JSON document on stdout of `rebuilder attest --json`.
 //!
-//! The process that rebuilds never holds the key, so it asks another one; what that says is read here, and neither its
-//! exit code nor its messages for people mean anything to it.
+//! The process that rebuilds never holds the key, so it asks another process. This module reads the reply; the exit
+//! code and the messages for people are ignored.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What became of a run that was handed over.
+/// The result for a run that was handed over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Handover {
@@ -19,7 +19,7 @@ pub enum Handover {
         bundle: PathBuf,
         /// The statement in it.
         statement: Value,
-        /// Forms that were asked for and cannot say how the run ended, with the reasons.
+        /// Requested forms that cannot express the result, with the reasons.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         left_out: Vec<String>,
     },
@@ -36,7 +36,7 @@ pub enum Handover {
     Refused {
         /// Why, with all causes.
         reason: String,
-        /// What to do about it.
+        /// Advice on what to do about it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         help: Option<String>,
     },

@@ -28,8 +28,8 @@ pub enum LayoutError {
     #[error("cannot use {path}: {reason}")]
     #[diagnostic(help("sign the run again with \"rebuilder attest RUN --predicate oss-rebuild\""))]
     Unfit { path: PathBuf, reason: String },
-    #[error("cannot write {path}: it exists already, with other content")]
-    #[diagnostic(help("what was published is never overwritten; move it away, or name another folder"))]
+    #[error("cannot write {path}: it already exists, with other content")]
+    #[diagnostic(help("a published statement is never overwritten; move it away, or name another folder"))]
     Exists { path: PathBuf },
     #[error(transparent)]
     #[diagnostic(transparent)]

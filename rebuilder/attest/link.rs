@@ -32,7 +32,7 @@ pub(super) fn links(
         return Err(AttestError::NoForm {
             form: "an in-toto link",
             reason: format!(
-                "the run is {}, and a link can only say that these very bytes were produced",
+                "the run is {}, but a link can only say that exactly these bytes were produced",
                 record.verdict
             ),
         });

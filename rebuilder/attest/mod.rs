@@ -1,8 +1,8 @@
 //! The second, independent attestation: signed statements about a run.
 //!
-//! Signing is a step of its own, in a process of its own (`rebuilder attest`, or the service in [`crate::signer`]): it
-//! reads the saved run again ([`verify_run`]), recomputes every digest, and only then touches the key. Each signature is a
-//! line in a [`log`]. Nothing that runs builds ever holds the key.
+//! Signing is a step of its own, in a separate process (`rebuilder attest`, or the service in [`crate::signer`]): it
+//! reads the saved run again ([`verify_run`]), recomputes every digest, and only then touches the key. Each signature
+//! is a line in a [`log`]. Nothing that runs builds ever holds the key.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -54,36 +54,37 @@ pub enum AttestError {
     #[diagnostic(transparent)]
     Key(#[from] KeyError),
     #[error("cannot read {path} of the run")]
-    #[diagnostic(help("give the folder that \"rebuilder rebuild --out\" wrote"))]
+    #[diagnostic(help("name the folder that \"rebuilder rebuild --out\" wrote"))]
     Read { path: String, source: std::io::Error },
-    #[error("{path} of the run is not what the record says: expected {expected}, found {found}")]
+    #[error("{path} of the run does not match the record: expected {expected}, found {found}")]
     #[diagnostic(help("the run was changed after it ended; nothing was signed"))]
     Changed {
         path: String,
         expected: String,
         found: String,
     },
-    #[error(
-        "no build was found that gives the released bytes, and something that nobody declared may be the reason"
-    )]
+    #[error("no build was found that produces the released bytes, but an undeclared input may be the reason")]
     #[diagnostic(help(
-        "--attest-negative signs just that; only a difference that declared inputs gave is signed as a failure"
+        "to sign this result as it is, use --attest-negative; only a difference with all inputs declared is \
+        signed as a failure"
     ))]
     NotReproduced,
     #[error(
-        "the run is of an earlier version, which called it a mismatch although something undeclared may be the reason"
+        "the run is from an earlier version, which called it a mismatch although an undeclared input may be \
+        the reason"
     )]
     #[diagnostic(help("rebuild it again"))]
     OldNegative,
     #[error("the run is inconclusive: {reason}")]
-    #[diagnostic(help("an inconclusive run is recorded and never signed"))]
+    #[diagnostic(help("an inconclusive run is recorded, but never signed"))]
     Inconclusive { reason: String },
     #[error("cannot write {form}: {reason}")]
-    #[diagnostic(help("leave this form out; the others can say what happened"))]
+    #[diagnostic(help("leave this form out; the others can express the result"))]
     NoForm { form: &'static str, reason: String },
-    #[error("the key {key} signed another statement about this very run before")]
+    #[error("the key {key} already signed another statement about this run")]
     #[diagnostic(help(
-        "other options or another version give another statement; use the same again, or sign this one too with --again"
+        "other options or another version lead to another statement; use the same ones, or sign this \
+        statement too with --again"
     ))]
     SignedOtherwise { key: String },
     #[error(transparent)]
@@ -121,9 +122,9 @@ pub struct Attestor<'a> {
     pub host: Option<String>,
     /// Path of the log of signatures.
     pub log: &'a Path,
-    /// Whether a run that found no build is signed as what it is.
+    /// Whether a run that found no build is signed too.
     pub negatives: bool,
-    /// What is signed besides the statement.
+    /// The predicates that are signed in addition.
     pub wanted: Wanted,
     /// Whether another statement is signed about a run about which the key signed one before.
     pub again: bool,
@@ -265,7 +266,7 @@ fn released(record: &Record) -> Vec<Sha256> {
 }
 
 impl Signed {
-    /// Writes everything beside the run that it is about; gives the path of the statement.
+    /// Writes everything beside the run that it is about; returns the path of the statement.
     pub fn write(&self, run: &RunFolder, format: Format) -> Result<PathBuf, AttestError> {
         self.extras.write(run, format)?;
         if let Some(equivalence) = &self.equivalence {

@@ -46,12 +46,12 @@ pub(super) fn statements(
     let VerifiedRun { plan, record, .. } = verified;
     if info.vouched.is_some() {
         return Err(no_form(
-            "they cannot say what only a worker states; sign a run of your own with the key itself".into(),
+            "they cannot mark fields that only a worker states; sign your own run with the key itself".into(),
         ));
     }
     if !matches!(record.verdict, Verdict::Reproduced | Verdict::Equivalent) {
         return Err(no_form(format!(
-            "the run is {}, and they say only that a file was reproduced",
+            "the run is {}, but they can only say that a file was reproduced",
             record.verdict
         )));
     }
@@ -78,7 +78,7 @@ fn statement(name: &str, digest: Option<Sha256>, definition: &Value, details: &V
     })
 }
 
-/// Where the tool is from, in the place of the service.
+/// Where the tool is from, in place of the service.
 fn internal_parameters() -> Value {
     json!({
         "serviceSource": {"repository": "urn:rebuilder", "ref": format!("v{OWN}")},
@@ -215,7 +215,7 @@ fn root(plan: &Plan) -> String {
     }
 }
 
-/// A text for people in the place of a Dockerfile, which did not take part.
+/// A text for people in place of a Dockerfile, which did not take part.
 fn dockerfile(verified: &VerifiedRun) -> String {
     let VerifiedRun { plan, record, .. } = verified;
     let mut lines = vec![
@@ -267,9 +267,12 @@ fn target(plan: &Plan, expected: &Expected) -> Result<Target, AttestError> {
             let mut places = urls.filter_map(|url| pool(url));
             (
                 "debian",
-                places
-                    .next()
-                    .ok_or_else(|| unfit("no address in a pool names its area and source package"))?,
+                places.next().ok_or_else(|| {
+                    unfit(
+                        "none of its addresses in a pool names its area and source \
+                    package",
+                    )
+                })?,
             )
         }
         other => return Err(unfit(&format!("it has no name for packages of the kind {other}"))),

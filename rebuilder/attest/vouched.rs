@@ -18,7 +18,7 @@ use crate::plan::Plan;
 use crate::policy::Decision;
 use crate::run::Record;
 
-/// Most differing values that are listed for each other worker.
+/// Maximum number of differing values that are listed for each other worker.
 const LISTED: usize = 100;
 
 /// What the signer verified itself.
@@ -45,7 +45,7 @@ pub struct Vouched {
 pub struct Named {
     /// `provenance`, `registry`, `archive index` or `lock file of the source`.
     pub by: &'static str,
-    /// Its name and address there, where they are known.
+    /// Its name and address there, if known.
     pub name: Option<String>,
     /// Likewise.
     pub uri: Option<String>,

@@ -27,7 +27,7 @@ pub enum JournalError {
     #[diagnostic(help("wait for it, or name another folder with --out"))]
     Busy(PathBuf),
     #[error("line {line} of {path} is not a result: {reason}")]
-    #[diagnostic(help("it is from another version or was edited; name another folder with --out"))]
+    #[diagnostic(help("another version wrote it, or it was edited; name another folder with --out"))]
     Line {
         path: PathBuf,
         line: usize,

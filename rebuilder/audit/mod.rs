@@ -80,7 +80,7 @@ pub struct Auditor {
     pub jobs: usize,
     /// What to do with a finished run before it counts, such as signing it.
     pub finish: Finish,
-    /// When alarms are raised, and who is told.
+    /// When alarms are raised, and where they are sent.
     pub watch: Watch,
 }
 

@@ -42,7 +42,7 @@ pub enum SubjectResult {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
     },
-    /// The evidence or the policy spoke against building it.
+    /// The evidence or the policy refused the build.
     Refused {
         /// Why.
         reason: String,

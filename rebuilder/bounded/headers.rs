@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-/// Most bytes of all headers of one member: names, extended fields, the map of a sparse file.
+/// Maximum number of bytes of all headers of one member: names, extended fields, the map of a sparse file.
 pub(crate) const HEADERS: u64 = 4 << 20;
 const BLOCK: u64 = 512;
 

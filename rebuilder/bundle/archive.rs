@@ -17,7 +17,7 @@ use crate::artifact::{HashingReader, Sha256};
 use crate::attest::Signer;
 use crate::attest::predicate::{InTotoStatement, Resource};
 
-/// Writes an archive; signs its manifest where there is a key.
+/// Writes an archive; signs its manifest if there is a key.
 pub fn write(
     path: &Path,
     mut files: Vec<File>,
@@ -35,7 +35,7 @@ pub fn write(
     files.sort_by(|a, b| a.path.cmp(&b.path));
     for file in &files {
         if !is_plain(&file.path) {
-            let reason = format!("{:?} cannot be the name of a file in it", file.path);
+            let reason = format!("{:?} cannot be the name of a file in a bundle", file.path);
             return Err(invalid(reason));
         }
         manifest.files.push(listed(file).map_err(failed)?);
@@ -162,7 +162,7 @@ pub fn read(path: &Path) -> Result<Contents, BundleError> {
         let mut entry = entry.map_err(broken)?;
         if entry.header().entry_type() == tar::EntryType::GNULongName && long_name.is_none() {
             let name = name_in(&mut entry).map_err(broken)?;
-            long_name = Some(name.ok_or_else(|| invalid("a long name in it cannot be read".into()))?);
+            long_name = Some(name.ok_or_else(|| invalid("it has a long name that cannot be read".into()))?);
             continue;
         }
         let short_name = exact_header(entry.header(), long_name.is_some()).map_err(invalid)?;
@@ -170,7 +170,7 @@ pub fn read(path: &Path) -> Result<Contents, BundleError> {
         let below = name
             .strip_prefix(&format!("{FOLDER}/"))
             .filter(|below| is_plain(below))
-            .ok_or_else(|| invalid(format!("{name:?} is not allowed in one")))?
+            .ok_or_else(|| invalid(format!("{name:?} is not allowed in a bundle")))?
             .to_owned();
         let (digest, size) = if OUTPUTS.iter().any(|folder| below.starts_with(folder)) {
             Sha256::of_reader(&mut entry).map_err(broken)?
@@ -187,7 +187,7 @@ pub fn read(path: &Path) -> Result<Contents, BundleError> {
         };
         contents.sizes.insert(below.clone(), size);
         if contents.digests.insert(below, digest).is_some() {
-            return Err(invalid(format!("{name} is in it twice")));
+            return Err(invalid(format!("it contains {name} twice")));
         }
         if contents.digests.len() > MOST_FILES {
             return Err(invalid(format!("it has more than {MOST_FILES} files")));
@@ -215,7 +215,7 @@ fn read_up_to(entry: &mut impl Read, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Most bytes of a member's name, and most members.
+/// Maximum number of bytes of a member's name, and of members.
 const NAME_LIMIT: u64 = 4096;
 const MOST_FILES: usize = 100_000;
 
@@ -241,7 +241,9 @@ fn exact_header(header: &tar::Header, is_cut: bool) -> Result<String, String> {
     if fine {
         Ok(name)
     } else {
-        Err(format!("{name:?} is not allowed in one: it is not a plain file"))
+        Err(format!(
+            "{name:?} is not allowed in a bundle: it is not a plain file"
+        ))
     }
 }
 
@@ -272,7 +274,7 @@ fn ends_here<R: io::BufRead>(
         match rest.read(&mut buffer) {
             Ok(0) => break,
             Ok(count) if buffer.iter().take(count).all(|byte| *byte == 0) => {}
-            Ok(_) => return Err("something follows the end of the archive in it".into()),
+            Ok(_) => return Err("it has data after the end of its tar archive".into()),
             Err(error) => return Err(error.to_string()),
         }
     }
@@ -282,7 +284,7 @@ fn ends_here<R: io::BufRead>(
     let mut file = rest.into_inner().into_inner();
     match file.fill_buf() {
         Ok([]) => Ok(()),
-        Ok(_) => Err("something follows the end of the compressed archive".into()),
+        Ok(_) => Err("it has data after the end of the compressed archive".into()),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -294,7 +296,7 @@ fn one_place_each(contents: &Contents) -> Result<(), String> {
         let place: String = name.nfkc().flat_map(char::to_lowercase).collect();
         if let Some(other) = places.insert(place, name) {
             return Err(format!(
-                "{other:?} and {name:?} are one place to some file systems"
+                "some file systems treat {other:?} and {name:?} as the same place"
             ));
         }
     }
@@ -303,7 +305,9 @@ fn one_place_each(contents: &Contents) -> Result<(), String> {
         while let Some((above, _)) = folder.rsplit_once('/') {
             folder = above;
             if let Some(other) = places.get(folder) {
-                return Err(format!("{other:?} is a file in it, and the folder of {name:?}"));
+                return Err(format!(
+                    "{other:?} is both a file in it and the folder of {name:?}"
+                ));
             }
         }
     }

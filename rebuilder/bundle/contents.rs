@@ -59,7 +59,7 @@ pub fn collect(material: &Material) -> Result<(Vec<File>, Manifest), BundleError
     let claims = serialise::pretty("the claims", &claims(plan))?;
     files.add(
         "claims.json",
-        "what was claimed of the release, and how far it was verified",
+        "the claims about the release, and how far they were verified",
         claims,
     );
     let statement = files.attestations(&material.run)?;
@@ -94,22 +94,25 @@ impl Files {
     fn of_run(&mut self, run: &RunFolder) -> Result<(), BundleError> {
         for (name, what) in [
             ("plan.json", "every input and assumption of the build, pinned"),
-            ("record.json", "what was built, compared with what was released"),
+            (
+                "record.json",
+                "the rebuilt files, compared with the released ones",
+            ),
             ("report.html", "the same, for people"),
-            ("build.log", "what the build printed"),
+            ("build.log", "the output of the build"),
         ] {
             self.add(name, what, read(&run.path().join(name))?);
         }
         Ok(())
     }
 
-    /// What this rebuild attests; gives the first statement.
+    /// What this rebuild attests; returns the first statement.
     fn attestations(&mut self, run: &RunFolder) -> Result<Option<Statement>, BundleError> {
         let mut found = None;
         for (path, name) in [(run.bundle(), ATTESTATION), (run.equivalence(), EQUIVALENCE)] {
             if let Some(bytes) = read_bundle(&path)? {
                 found = found.or_else(|| statement(name, &bytes));
-                self.add(name, "what this rebuild attests", bytes);
+                self.add(name, "the attestation of this rebuild", bytes);
             }
         }
         Ok(found)
@@ -123,14 +126,14 @@ impl Files {
             let name = name.replace(|c: char| c.is_control() || c == '\\', "_");
             let name = name.trim().trim_end_matches('.');
             let place = format!("attestations/others/{number:03}-{name}");
-            self.add(&place, "what another party attests", read(path)?);
+            self.add(&place, "an attestation of another party", read(path)?);
         }
         for (name, bytes) in documents(verified, material) {
             self.add(&name, "a document that a claim was read from", bytes);
         }
         if let Some(policy) = material.policy.file() {
             for (path, bytes) in policy_files(policy) {
-                self.add(&path, "what was asked of the evidence", bytes);
+                self.add(&path, "the requirements on the evidence", bytes);
             }
         }
         Ok(())
@@ -155,11 +158,11 @@ impl Files {
         let cyclonedx = serialise::pretty("the bill of materials", &sbom::cyclonedx(plan, manifest)?)?;
         self.add(
             "sbom/build.cdx.json",
-            "what went into the build, CycloneDX 1.6",
+            "the inputs of the build, CycloneDX 1.6",
             cyclonedx,
         );
         let spdx = serialise::pretty("the bill of materials", &sbom::spdx(plan, manifest)?)?;
-        self.add("sbom/build.spdx.json", "what went into the build, SPDX 2.3", spdx);
+        self.add("sbom/build.spdx.json", "the inputs of the build, SPDX 2.3", spdx);
         let assessor = assessor(material, statement);
         if let Some(declared) = declarations(plan, record, manifest, &assessor, *digest)? {
             let text = serialise::pretty("the declarations", &declared)?;
@@ -174,14 +177,14 @@ impl Files {
         });
         cost.attestation_bytes = own.sum();
         let cost = serialise::pretty("the cost", &cost)?;
-        self.add("cost.json", "what it cost to know", cost);
+        self.add("cost.json", "the cost of the rebuild", cost);
         Ok(())
     }
 
     fn controls(&mut self, facts: &controls::Facts) -> Result<(), BundleError> {
         let map = controls::map(facts);
         let text = serialise::pretty("the controls", &map)?;
-        self.add("controls.json", "which control finds its evidence where", text);
+        self.add("controls.json", "the evidence for each control", text);
         let page = controls::markdown(&map).into_bytes();
         self.add("controls.md", "the same, for people", page);
         Ok(())

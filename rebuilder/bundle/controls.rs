@@ -101,7 +101,7 @@ pub(super) fn map(facts: &Facts) -> Vec<Mapped> {
             let missing = match (none, control.missing.is_empty()) {
                 (true, true) => {
                     let kinds: Vec<_> = control.evidence.iter().map(|kind| kind.word()).collect();
-                    format!("nothing of: {}", kinds.join(", "))
+                    format!("none of: {}", kinds.join(", "))
                 }
                 (true, false) => control.missing,
                 (false, _) => String::new(),
@@ -122,7 +122,8 @@ pub(super) fn map(facts: &Facts) -> Vec<Mapped> {
 /// The map as a page.
 pub(super) fn markdown(map: &[Mapped]) -> String {
     let mut text = String::from(
-        "# Controls\n\nWhere each control finds evidence in this bundle. A pointer shows where to look; whether that is enough is for the\nauditor to say.\n",
+        "# Controls\n\nWhere each control finds evidence in this bundle. A pointer shows where to look; \
+        whether that is enough is for the\nauditor to decide.\n",
     );
     let mut framework = "";
     for control in map {

@@ -30,7 +30,8 @@ fn predicate(verdict: &Verdict) -> Option<(&'static str, f64, &'static str)> {
         Verdict::Equivalent => Some((
             "VERIFIED_EQUIVALENT_BUILD",
             0.5,
-            "every released file was reproduced except for what the named normalisations set aside",
+            "every released file was reproduced, except for differences that the named normalisations set \
+            aside",
         )),
         Verdict::Mismatch => Some(("REBUILD_DIFFERS", 0.0, "released files were not reproduced")),
         // No claim for or against the files follows from these.

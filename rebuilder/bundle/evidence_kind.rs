@@ -76,7 +76,7 @@ impl EvidenceKind {
             Self::Report => vec![("report.html", "the same for people".into())],
             Self::Plan => vec![("plan.json", assumptions(facts))],
             Self::PinnedInputs => vec![("plan.json", inputs(facts))],
-            Self::Log => vec![("build.log", "what the build printed, without credentials".into())],
+            Self::Log => vec![("build.log", "the output of the build, without credentials".into())],
             Self::Claims => vec![("claims.json", claims(facts))],
             Self::Sbom => {
                 let shows = || "every input of the build with its digest".to_owned();
@@ -96,7 +96,7 @@ impl EvidenceKind {
             Self::ReleaseSignature => verified(facts, Question::Signature),
             Self::ProvenanceVerified => verified(facts, Question::Provenance),
             Self::Provenance => provenance(facts),
-            Self::Policy => vec![("policy/policy.toml", "what was asked of the evidence".into())],
+            Self::Policy => vec![("policy/policy.toml", "the requirements on the evidence".into())],
             Self::Agreement => agreement(facts),
             Self::SharedBoundaries => of_policy(facts, PolicyFile::shared, "for several projects"),
             Self::KeyLifecycle => of_policy(facts, PolicyFile::ending_keys, "with an end, or revoked"),
@@ -120,7 +120,7 @@ impl EvidenceKind {
                 format!("{} compared byte by byte", plural(record.outputs.len(), "output"))
             }
             Self::Isolation => format!(
-                "built by the {} backend: no network, no host environment, no key in reach",
+                "built by the {} backend: no network, no host environment, no access to a key",
                 record.backend
             ),
             Self::Credentials => format!(

@@ -47,7 +47,7 @@ const ATTESTATION: &str = "attestations/rebuild.sigstore.json";
 const EQUIVALENCE: &str = "attestations/equivalence.sigstore.json";
 /// Folders with outputs, which are hashed and never kept in memory.
 const OUTPUTS: [&str; 2] = ["rebuilt/", "released/"];
-/// Most bytes of one document, of all documents, and of a whole archive.
+/// Maximum number of bytes of one document, of all documents, and of a whole archive.
 const DOCUMENT_LIMIT: u64 = 256 << 20;
 const DOCUMENTS_LIMIT: u64 = 1 << 30;
 const WHOLE_LIMIT: u64 = 64 << 30;
@@ -132,17 +132,17 @@ pub struct Contents {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum BundleError {
     #[error("cannot read {path} of the run")]
-    #[diagnostic(help("give the folder that \"rebuilder rebuild --out\" wrote"))]
+    #[diagnostic(help("name the folder that \"rebuilder rebuild --out\" wrote"))]
     Run { path: PathBuf, source: std::io::Error },
-    #[error("{path} is not what it should be: {reason}")]
+    #[error("cannot use {path}: {reason}")]
     Invalid { path: PathBuf, reason: String },
     #[error("no run in {runs} is about {artifact}")]
-    #[diagnostic(help("rebuild it first, or give the run's folder"))]
+    #[diagnostic(help("rebuild it first, or name the run's folder"))]
     NoRun { runs: PathBuf, artifact: String },
     #[error("cannot read the evidence bundle {path}")]
     Read { path: PathBuf, source: std::io::Error },
     #[error("cannot write the evidence bundle {path}")]
-    #[diagnostic(help("check space and permissions there, or name another file with --out"))]
+    #[diagnostic(help("check its disk space and permissions, or name another file with --out"))]
     Write { path: PathBuf, source: std::io::Error },
     #[error("{path} is not an evidence bundle: {reason}")]
     NotOne { path: PathBuf, reason: String },

@@ -36,19 +36,19 @@ use crate::text;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Rebuild what is due of a list, several at a time; resumes after it was stopped
+    /// Rebuild the packages of a list that are due, several at a time; resumes if it was stopped
     Run(Box<RunArgs>),
     /// Schedule an audit
     Add(schedule::AddArgs),
-    /// Take the schedule of an audit away; what is remembered of it stays
+    /// Remove an audit's schedule, but keep its results
     Remove(schedule::RemoveArgs),
-    /// Run the scheduled audits that are due, once or for ever
+    /// Run the scheduled audits that are due, once or forever
     Tick(Box<schedule::TickArgs>),
-    /// Show where audits stand: verdicts, what regressed, what is due, and the runs
+    /// Show the state of audits: verdicts, regressions, what is due, and the runs
     Status(past::StatusArgs),
     /// Show what changed between two runs
     Diff(past::DiffArgs),
-    /// Maintain the database that remembers audits
+    /// Maintain the database of audits
     #[command(subcommand)]
     Memory(past::MemoryCommand),
 }
@@ -57,7 +57,7 @@ pub(crate) enum Command {
 pub(crate) struct RunArgs {
     /// Text file with one package URL or short form per line; # starts a comment
     list: PathBuf,
-    /// Rebuild what was rebuilt before: all of it, or only what has no verdict
+    /// Rebuild packages that were rebuilt before: all of them, or only those without a verdict
     #[arg(
         long,
         value_name = "WHICH",
@@ -67,25 +67,25 @@ pub(crate) struct RunArgs {
         help_heading = "Memory"
     )]
     again: Option<AgainArg>,
-    /// Rebuild again what was rebuilt longer ago than this, for example 30d (h hours, d days, w weeks)
+    /// Rebuild packages again if their last rebuild is older than this, for example 30d (h hours, d days, w weeks)
     #[arg(long, value_name = "AGE", value_parser = age, help_heading = "Memory")]
     older_than: Option<SignedDuration>,
     #[command(flatten)]
     work: WorkArgs,
-    /// Folder for results.jsonl, summary.json, index.html and the runs [default: the one in the store's audits/ with
-    /// the list's name]
+    /// Folder for results.jsonl, summary.json, index.html and the runs [default: a folder in the store's audits/ with
+    /// the name of the list]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
 }
 
-/// How audits are run, whichever they are.
+/// How any audit is run.
 #[derive(Args)]
 pub(crate) struct WorkArgs {
     /// Number of rebuilds at the same time [default: the number of processors]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Folder with build definitions of OSS Rebuild (its definitions/), for the source and versions of subjects that are
-    /// in it
+    /// Folder with build definitions of OSS Rebuild (its definitions/), which give the source and the tool versions of
+    /// the subjects they cover
     #[arg(long, value_name = "DIR", help_heading = "Plan")]
     oss_rebuild: Option<PathBuf>,
     #[command(flatten)]
@@ -145,7 +145,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
     })
 }
 
-/// Does one run of an audit, and writes what its folder shows of it.
+/// Does one run of an audit and writes the files of its folder.
 async fn work(
     context: &Context,
     args: &WorkArgs,
@@ -184,7 +184,7 @@ async fn work(
     Ok(summary)
 }
 
-/// Name and folder of the audit of a list. One in a folder that the user names is known by that folder.
+/// Name and folder of a list's audit. If the user named a folder, the audit is known by that folder.
 fn place(context: &Context, out: Option<PathBuf>, list: &Path) -> Result<(String, PathBuf), Failure> {
     let Some(folder) = out else {
         let name = list.file_stem().unwrap_or_default();
@@ -207,12 +207,12 @@ async fn write_feed(memory: &Memory, name: &str, path: &Path) -> Result<(), Fail
     Ok(())
 }
 
-/// What `--again` names.
+/// The value of `--again`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum AgainArg {
-    /// Everything
+    /// All packages
     All,
-    /// What has no verdict, without waiting until it is due
+    /// Packages without a verdict, without waiting until they are due
     Inconclusive,
 }
 
@@ -225,7 +225,7 @@ impl From<AgainArg> for Again {
     }
 }
 
-/// An age as users write it.
+/// Parses an age as users write it.
 fn age(text: &str) -> Result<SignedDuration, String> {
     let units = [("h", 1), ("d", 24), ("w", 7 * 24)];
     let mut read = units.iter().filter_map(|(unit, hours)| {
@@ -236,14 +236,14 @@ fn age(text: &str) -> Result<SignedDuration, String> {
         .ok_or_else(|| "write a number and h, d or w, for example 30d".to_owned())
 }
 
-/// The time that is as long ago as this.
+/// The time at which this age began.
 fn before(age: SignedDuration) -> Result<Timestamp, Failure> {
     Timestamp::now()
         .checked_sub(age)
-        .map_err(|_| Failure::usage("--older-than: there was nothing so long ago".into()))
+        .map_err(|_| Failure::usage("cannot use --older-than: the age is too large".into()))
 }
 
-/// Hints for the subjects that OSS Rebuild has definitions for.
+/// Hints for the subjects that have a definition of OSS Rebuild.
 fn hints(folder: Option<&Path>, subjects: &[(String, Subject)]) -> Result<BTreeMap<String, Hints>, Failure> {
     let mut all = BTreeMap::new();
     for (text, subject) in subjects {
@@ -254,7 +254,7 @@ fn hints(folder: Option<&Path>, subjects: &[(String, Subject)]) -> Result<BTreeM
     Ok(all)
 }
 
-/// Writes the page of a run, and signs what can be signed.
+/// Writes the page of a run, and signs the run if possible.
 fn finish(signer: SigningChoice) -> Finish {
     Box::new(move |run: &RunFolder, plan: &Plan, record: &Record| {
         write_page(run, plan, record).map_err(|failure| failure.message())?;

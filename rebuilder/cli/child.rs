@@ -1,4 +1,4 @@
-//! Processes of this program that have the signing key, which the one that runs builds never holds.
+//! Child processes that hold the signing key. The process that runs builds never holds it.
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -12,10 +12,10 @@ pub(super) fn command() -> Result<Command, Failure> {
     Ok(Command::new(program))
 }
 
-/// Longest reply that is read; that of a signer holds a statement.
+/// Maximum length of a reply. A signer's reply contains a statement.
 const REPLY: u64 = 64 << 20;
 
-/// Runs a program and gives what it prints on stdout; ends it if this process is to end.
+/// Runs a program and returns its stdout. If this process has to end, it ends the program too.
 pub(super) fn reply(command: &mut Command) -> std::io::Result<Vec<u8>> {
     let deadline = Deadline::default();
     let mut child = command
@@ -41,10 +41,10 @@ pub(super) fn reply(command: &mut Command) -> std::io::Result<Vec<u8>> {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     let read = reader.join();
-    read.unwrap_or_else(|_| Err(std::io::Error::other("its output cannot be read")))
+    read.unwrap_or_else(|_| Err(std::io::Error::other("cannot read its output")))
 }
 
-/// Ends this process as SIGTERM does once standard input ends: whoever started it is gone, or wants that.
+/// Ends this process as SIGTERM does when standard input ends: the parent has exited, or asks for it.
 pub(super) fn end_with_stdin() {
     std::thread::spawn(|| {
         let mut byte = [0; 64];

@@ -18,10 +18,10 @@ use crate::text;
 
 const COMPARE_HELP: &str = "\
 Examples:
-  rebuilder compare released.deb rebuilt.deb                 where and why, on the terminal
-  rebuilder compare a.whl b.whl --write report.html          and as a page without scripts
-  rebuilder compare a b --write report.md --write out.sarif  for an issue and for code scanning
-  rebuilder compare a.tgz b.tgz --normalise none             nothing is set aside
+  rebuilder compare released.deb rebuilt.deb                 show where and why, on the terminal
+  rebuilder compare a.whl b.whl --write report.html          also write a page without scripts
+  rebuilder compare a b --write report.md --write out.sarif  write Markdown and SARIF reports
+  rebuilder compare a.tgz b.tgz --normalise none             set nothing aside
 
 Exit codes:
   0 identical, or equivalent with --allow-equivalent   1 equivalent or different   2 usage";
@@ -35,7 +35,7 @@ pub(crate) struct CompareArgs {
     /// Rebuilt file or folder
     #[arg(required_unless_present = "list_normalisations")]
     rebuilt: Option<PathBuf>,
-    /// Write a report as well, in the format of the extension: .html, .md, .json or .sarif; may be repeated
+    /// Also write a report, in the format of its extension: .html, .md, .json or .sarif; may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     write: Vec<PathBuf>,
     #[command(flatten)]
@@ -52,13 +52,13 @@ pub(crate) struct CompareArgs {
     /// Hash both files even if they are large and certain to differ
     #[arg(long, help_heading = "Comparison")]
     digests: bool,
-    /// Compare for at most this time; the files that are left are reported
+    /// Stop comparing after this time, and report the files that are left
     #[arg(long, value_name = "SECONDS", help_heading = "Limits")]
     time_limit: Option<u64>,
     /// Open at most this many levels of archives inside archives
     #[arg(long, value_name = "N", help_heading = "Limits", default_value_t = Limits::default().depth)]
     depth: u32,
-    /// Unpack at most this many bytes of both sides together
+    /// Unpack at most this many bytes, both sides together
     #[arg(long, value_name = "BYTES", help_heading = "Limits", default_value_t = Limits::default().unpacked)]
     unpack_limit: u64,
     /// Print all normalisations, what each sets aside, and why that is safe
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &CompareArgs, json: bool, progress: &Progress) -> Result
     }
     let (Some(released), Some(rebuilt)) = (&args.released, &args.rebuilt) else {
         return Err(Failure::usage(
-            "cannot compare: name two files or two folders".into(),
+            "cannot compare a file with a folder: name two files or two folders".into(),
         ));
     };
     let mut writers: Vec<(&Path, Render)> = Vec::new();

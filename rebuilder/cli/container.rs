@@ -24,7 +24,7 @@ pub(crate) enum Command {
     Lock {
         /// Name of the definition, such as bookworm-build
         name: String,
-        /// Folder to write NAME.lock to [default: that of --containers, else ./containers]
+        /// Folder to write NAME.lock to [default: the folder of --containers, or ./containers]
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
     },
@@ -36,13 +36,14 @@ pub(crate) enum Command {
         #[arg(long)]
         again: bool,
     },
-    /// Run a command in a container as a build runs: without network or files of this machine, in a temporary layer
+    /// Run a command in a container as a build is run: without the network or this machine's files, in a temporary
+    /// layer
     Run(RunArgs),
     /// List the containers
     List,
 }
 
-/// What to run, and in what.
+/// What to run, and in which container.
 #[derive(clap::Args)]
 pub(crate) struct RunArgs {
     /// Name of the definition, such as bookworm-build
@@ -53,7 +54,7 @@ pub(crate) struct RunArgs {
     /// Folder for the files that the command leaves in /out; must be empty
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
-    /// File to show in /inputs; may be repeated
+    /// File to make visible in /inputs; may be repeated
     #[arg(long, value_name = "FILE")]
     input: Vec<PathBuf>,
     /// Stop the command after this many seconds
@@ -64,11 +65,11 @@ pub(crate) struct RunArgs {
         default_value_t = 3600
     )]
     timeout: u64,
-    /// Print the bytes of the command's output as they are, without writing out the control characters and invisible
-    /// characters in it (as <U+001B>)
+    /// Print the exact bytes of the command's output, rather than show control and invisible characters as <U+001B> and
+    /// so on
     #[arg(long, help_heading = "Output")]
     raw_log: bool,
-    /// Record in FILE which process wrote, read, renamed or removed which file: one JSON object a line
+    /// Record in FILE which process wrote, read, renamed or removed which file, as one JSON object per line
     #[arg(
         long,
         value_name = "FILE",
@@ -91,7 +92,7 @@ pub(crate) async fn run(context: &Context, command: Command) -> Result<ExitCode,
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs one command; its exit status becomes ours.
+/// Runs one command; its exit status becomes this program's.
 async fn execute(context: &Context, args: &RunArgs) -> Result<ExitCode, Failure> {
     let embedded = Embedded::new(&context.store)?;
     let backend: Box<dyn Sandbox> = match &args.trace {

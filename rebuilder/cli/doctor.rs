@@ -20,7 +20,7 @@ pub(crate) async fn run(context: &Context) -> Result<ExitCode, Failure> {
         // Roots are always unpacked in a user namespace, with any backend.
         Err(_) => Docker::reach()
             .await
-            .map(|version| format!("{version}; roots cannot be made without the embedded backend")),
+            .map(|version| format!("{version}; building roots requires the embedded backend")),
     };
     let mut report = BTreeMap::new();
     let works = embedded.is_ok();

@@ -24,8 +24,8 @@ use crate::text::{Style, plain, plural};
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Write everything about a rebuild into one archive: plan, log, verdict, attestations, policy, bills of materials and
-    /// controls
+    /// Write everything about a rebuild to one archive: plan, log, verdict, attestations, policy, bills of materials
+    /// and controls
     Export(ExportArgs),
     /// Check such an archive offline
     Verify(VerifyArgs),
@@ -33,7 +33,7 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct ExportArgs {
-    /// Folder of a run, or a released file (its newest run in the store is taken)
+    /// Folder of a run, or a released file, which stands for its newest run in the store
     subject: PathBuf,
     /// Archive to write
     #[arg(
@@ -49,7 +49,7 @@ pub(crate) struct ExportArgs {
     /// Include the rebuilt files, and the released files that differ from them
     #[arg(long)]
     with_outputs: bool,
-    /// Organisation that states the verdict in the CycloneDX attestation [default: its builder.id]
+    /// Organisation that states the verdict in the CycloneDX attestation [default: the builder.id]
     #[arg(long, value_name = "NAME")]
     organisation: Option<String>,
     /// Website of the organisation
@@ -171,7 +171,7 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
         // A refused bundle must not be shown under the verdict that its maker wrote into it.
         if checked.any(CheckResult::Fails) {
             let says = checked.attested.as_ref().map_or_else(String::new, |attested| {
-                format!(", and the attestation in it {:?}", attested.verdict)
+                format!(", and the attestation in it says {:?}", attested.verdict)
             });
             screen.line([
                 plain(format_args!("{}: ", manifest.subject)),

@@ -57,7 +57,7 @@ pub(crate) struct Failure {
     error: Box<dyn Diagnostic + Send + Sync>,
     /// Advice that replaces the error's own.
     help: Option<String>,
-    /// What kind of failure ended a rebuild.
+    /// The kind of failure that ended a rebuild.
     kind: Option<Box<Kind>>,
 }
 
@@ -94,7 +94,7 @@ impl Failure {
         Self::new(code, Plain("interrupted; nothing was kept".into()))
     }
 
-    /// The error of a rebuild that left no run. Only what is inconclusive has a kind.
+    /// The error of a rebuild that left no run. Only inconclusive ones have a kind.
     pub fn of_attempt(error: AttemptError) -> Self {
         let kind = Box::new(failure::of_attempt(&error));
         let failure = Self::from(error);
@@ -109,19 +109,19 @@ impl Failure {
         matches!(self.code, Code::Interrupted | Code::Terminated)
     }
 
-    /// The same with this advice.
+    /// The same failure with this advice.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// The message with all causes, as it is: it may repeat what evidence or a mirror said.
+    /// The message with all causes, not made visible: it may repeat text from evidence or a mirror.
     pub fn message(&self) -> String {
         crate::text::redacted(&crate::error::with_causes(self.error.as_ref()))
     }
 
-    /// What to do about it.
+    /// Advice on what to do about it.
     pub fn help(&self) -> Option<String> {
         let own = || self.error.help().map(|help| help.to_string());
         let of_kind = || Some(self.kind.as_ref()?.code.about().help.to_owned());

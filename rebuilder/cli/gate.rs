@@ -35,22 +35,22 @@ pub(crate) enum Command {
     Crate(FileArgs),
     /// Check what apt is about to install, as a DPkg::Pre-Install-Pkgs hook (protocol version 3 on stdin)
     Apt(ApplyArgs),
-    /// Run pip with wheels that pass: rebuilder gate pip -- install PACKAGE
+    /// Run pip, with wheels that pass: rebuilder gate pip -- install PACKAGE
     Pip(PipArgs),
-    /// Run cargo with crates that pass: rebuilder gate cargo -- build
+    /// Run cargo, with crates that pass: rebuilder gate cargo -- build
     Cargo(CargoArgs),
 }
 
-/// What lets a package pass.
+/// The conditions on which a package passes.
 #[derive(Args)]
 pub(crate) struct ApplyArgs {
-    /// Let packages pass that too few parties speak for, if no trusted party speaks against them
+    /// Let a package pass if too few parties vouch for it, unless a trusted party speaks against it
     #[arg(long)]
     allow_unknown: bool,
     /// Count parties that report only equivalence, if there are not enough others
     #[arg(long)]
     allow_equivalent: bool,
-    /// File or folder with attestations, besides what the policy's sources have; may be repeated
+    /// File or folder with attestations, in addition to those of the policy's sources; may be repeated
     #[arg(long, value_name = "FILE|DIR")]
     attestation: Vec<PathBuf>,
     #[command(flatten)]
@@ -71,41 +71,41 @@ pub(crate) struct NpmArgs {
     /// Tarballs
     #[arg(value_name = "FILE", required_unless_present = "command")]
     files: Vec<PathBuf>,
-    /// The npm to run
+    /// Path of npm
     #[arg(long, value_name = "PROGRAM", default_value = "npm")]
     npm: PathBuf,
     #[command(flatten)]
     apply: ApplyArgs,
-    /// Arguments of npm: ci, or install with packages
+    /// Arguments for npm: ci, or install with packages
     #[arg(last = true, conflicts_with = "files", value_name = "ARGUMENT")]
     command: Vec<String>,
 }
 
 #[derive(Args)]
 pub(crate) struct PipArgs {
-    /// The pip to run
+    /// Path of pip
     #[arg(long, value_name = "PROGRAM", default_value = "pip")]
     pip: PathBuf,
     #[command(flatten)]
     apply: ApplyArgs,
-    /// Arguments of pip: install, its options and requirements
+    /// Arguments for pip: install, its options and requirements
     #[arg(last = true, required = true, value_name = "ARGUMENT")]
     command: Vec<String>,
 }
 
 #[derive(Args)]
 pub(crate) struct CargoArgs {
-    /// The cargo to run
+    /// Path of cargo
     #[arg(long, value_name = "PROGRAM", default_value = "cargo")]
     cargo: PathBuf,
     #[command(flatten)]
     apply: ApplyArgs,
-    /// Arguments of cargo: build, check, test or another command that compiles a workspace
+    /// Arguments for cargo: build, check, test or another command that compiles a workspace
     #[arg(last = true, required = true, value_name = "ARGUMENT")]
     command: Vec<String>,
 }
 
-/// Runs a gate. It is not async: what has to wait makes its own runtime.
+/// Runs a gate. It is not async: a step that has to wait creates its own runtime.
 pub(crate) fn run(common: &Common, command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Deb(args) => files(common, "deb", &[".deb"], args),
@@ -140,7 +140,7 @@ fn of_files(
         let name = other.display();
         let ending = endings.concat();
         return Err(Failure::usage(format!(
-            "cannot check {name}: the name of a file for \"gate {gate}\" ends in {ending}"
+            "cannot check {name}: \"gate {gate}\" takes files whose names end in {ending}"
         )));
     }
     let candidates: Vec<_> = files
@@ -152,7 +152,7 @@ fn of_files(
     Ok(judgement.code())
 }
 
-/// Shows a judgement for a client that goes on if everything passes; `Some` is the exit code of one that must not.
+/// Shows a judgement. The client goes on if everything passes; otherwise, this returns the exit code.
 fn stopped(
     common: &Common,
     gate: &str,
@@ -163,7 +163,7 @@ fn stopped(
     Ok((!judgement.passed()).then(|| judgement.code()))
 }
 
-/// Runs a client to its end, with this terminal; if stdout is for one document, its output goes to stderr.
+/// Runs a client on this terminal until it exits. If stdout is reserved for one document, its output goes to stderr.
 fn client(common: &Common, program: &mut Program) -> Result<ExitCode, Failure> {
     let name = program.get_program().to_string_lossy().into_owned();
     if common.json {
@@ -176,7 +176,7 @@ fn client(common: &Common, program: &mut Program) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-/// Runs a step of a client that must succeed, with its messages on stderr; gives what it wrote to stdout.
+/// Runs a step of a client that must succeed, with its messages on stderr. Returns its stdout.
 fn step(program: &mut Program, what: &str) -> Result<Vec<u8>, Failure> {
     let name = program.get_program().to_string_lossy().into_owned();
     program.stderr(std::process::Stdio::inherit());
@@ -188,7 +188,7 @@ fn step(program: &mut Program, what: &str) -> Result<Vec<u8>, Failure> {
     }
     Err(
         Failure::inconclusive(format!("cannot {what}: {name} failed ({})", output.status))
-            .with_help("nothing was installed; its own messages are above"),
+            .with_help("nothing was installed; see its messages above"),
     )
 }
 

@@ -24,14 +24,14 @@ pub(crate) struct InspectArgs {
     /// Package URL of SUBJECT, if SUBJECT is a file
     #[arg(long, value_name = "PURL")]
     purl: Option<String>,
-    /// Write the findings as an HTML page as well
+    /// Also write the findings as an HTML page
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     html: Option<PathBuf>,
     #[command(flatten)]
     evidence: EvidenceArgs,
 }
 
-/// The image that is asked for, if it is one.
+/// The image, if the user names one.
 fn image(args: &InspectArgs) -> Result<Option<ImagePlace>, Failure> {
     let [subject] = args.subject.as_slice() else {
         return Ok(None);
@@ -80,7 +80,7 @@ pub(crate) async fn inspect(context: &Context, mut args: InspectArgs) -> Result<
     )
 }
 
-/// What is inspected, and what was found about it.
+/// A subject, and the findings about it.
 #[derive(Default)]
 struct Looked {
     artifacts: Vec<Artifact>,
@@ -88,7 +88,7 @@ struct Looked {
     documents: Vec<Document>,
 }
 
-/// Finds what the arguments name: an image, files, or a release of a registry.
+/// Finds the subjects that the arguments name: an image, files, or a release of a registry.
 async fn look(
     context: &Context,
     args: &InspectArgs,
@@ -119,7 +119,7 @@ async fn look(
     }
 }
 
-/// Reads local files, with the evidence beside them and what a registry that lists them says.
+/// Reads local files, the evidence beside them, and the answer of a registry that lists them.
 async fn look_at_files(
     context: &Context,
     args: &InspectArgs,

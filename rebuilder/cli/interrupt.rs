@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM end the program within a second, whatever it is doing.
 //!
-//! Signals arrive on a thread of their own, as the others may all be computing. That thread tells all work to end, and
-//! ends the process itself if that takes too long.
+//! Signals arrive on a separate thread, because all others may be busy. That thread tells all work to end, and ends the
+//! process if this takes too long.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -17,15 +17,15 @@ use crate::deadline;
 use crate::sandbox::embedded::Embedded;
 use crate::store::Store;
 
-/// How long ending may take.
+/// Maximum time for ending.
 pub(super) const PATIENCE: Duration = Duration::from_millis(900);
 
-/// The exit code for the signal that came; 0 before one came.
+/// The exit code for the first signal; 0 before one arrived.
 static CODE: AtomicU8 = AtomicU8::new(0);
-/// Whether the end was reported already.
+/// Whether the end was already reported.
 static TOLD: AtomicBool = AtomicBool::new(false);
 
-/// The exit code for the first signal, if one came.
+/// The exit code for the first signal, if one arrived.
 pub(super) fn code() -> Option<Code> {
     match CODE.load(Ordering::Relaxed) {
         0 => None,
@@ -34,7 +34,7 @@ pub(super) fn code() -> Option<Code> {
     }
 }
 
-/// Waits for a signal from now on, on a thread of its own.
+/// Starts the thread that waits for signals.
 pub(super) fn listen(json: bool) -> impl Future<Output = ()> {
     let (tell, told) = oneshot::channel();
     // Without such a thread, signals end the program in their usual way.
@@ -80,7 +80,7 @@ pub(super) fn clean(store: Option<PathBuf>) {
     }
 }
 
-/// Ends the process without waiting for threads that still compute.
+/// Ends the process without waiting for threads that are still busy.
 pub(super) fn end(json: bool) -> ExitCode {
     report(json);
     std::process::exit(i32::from(code().unwrap_or(Code::Interrupted) as u8));

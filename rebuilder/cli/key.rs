@@ -27,7 +27,7 @@ pub(crate) enum Command {
         /// File for the private key; the public one goes to FILE.pub [default: $XDG_CONFIG_HOME/rebuilder/key.pem]
         #[arg(long, value_name = "FILE")]
         to: Option<PathBuf>,
-        /// Encrypt the key with a passphrase, from --passphrase-file or asked for
+        /// Encrypt the key with a passphrase, which --passphrase-file gives or a prompt asks for
         #[arg(long)]
         encrypt: bool,
         #[command(flatten)]
@@ -35,7 +35,7 @@ pub(crate) enum Command {
     },
     /// Print the public key, for verifiers
     Public {
-        /// In the form that readers of in-toto links know (Ed25519 with a NULL parameter)
+        /// Print it in the form that readers of in-toto links expect (Ed25519 with a NULL parameter)
         #[arg(long)]
         in_toto: bool,
         #[command(flatten)]
@@ -54,7 +54,7 @@ pub(crate) enum Command {
     },
     /// Replace a key; both are valid during an overlap
     Rotate {
-        /// New key; a file that does not exist is created [default: key.pem; the old one is renamed]
+        /// New key; the file is created if it does not exist [default: key.pem; the old one is renamed]
         #[arg(long, value_name = "KEY")]
         to: Option<String>,
         /// Kind of the new key
@@ -89,7 +89,7 @@ pub(super) fn signer_log() -> Result<PathBuf, Failure> {
     Ok(config_folder()?.join("signer.jsonl"))
 }
 
-/// The log of signatures that were made without a service.
+/// The log of signatures made without a signing service.
 pub(super) fn own_log() -> Result<PathBuf, Failure> {
     Ok(config_folder()?.join("signatures.jsonl"))
 }
@@ -148,7 +148,7 @@ fn revoke(json: bool, fingerprint: &str, because: &str) -> Result<(), Failure> {
     let (at, _) = entry.revoked.clone().unwrap_or_default();
     let mut screen = output::screen();
     screen.say(format_args!(
-        "revoked sha256:{}; in policies that name it, add:",
+        "revoked sha256:{}; add to policies that name it:",
         entry.fingerprint
     ));
     screen.gap();
@@ -327,7 +327,7 @@ fn rotate(
     output::print(&screen)
 }
 
-/// Renames the file of a key by its fingerprint, as the new key gets its name; gives the reference to it.
+/// Renames a key's file after its fingerprint, because the new key takes its name. Returns the new reference.
 fn move_aside(reference: &str, public: &Public) -> Result<String, Failure> {
     let path = PathBuf::from(reference);
     if !path.is_file() {
@@ -344,7 +344,7 @@ fn move_aside(reference: &str, public: &Public) -> Result<String, Failure> {
     Ok(aside.display().to_string())
 }
 
-/// What policies that name the old key need.
+/// Prints the lines that policies which name the old key need.
 fn for_policies(screen: &mut Screen, until: Timestamp, now: Timestamp, new: &Public) {
     screen.say("in policies that name the old key, limit it and add the new one:");
     screen.gap();

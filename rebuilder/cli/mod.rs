@@ -48,17 +48,17 @@ Examples:
   rebuilder rebuild deb:jq --out jq-run               keep plan, log, outputs and report in ./jq-run
   rebuilder rebuild pypi:idna==3.10                   rebuild a wheel from its sdist
   rebuilder rebuild tool --provenance FILE --recipe rust-cargo
-                                                      rebuild what SLSA provenance describes
+                                                      rebuild a file from its SLSA provenance
   rebuilder inspect tool --provenance FILE            verify and explain the evidence only
-  rebuilder prove                                     what the build in this folder depends on
+  rebuilder prove                                     find what the build in this folder depends on
   rebuilder plan pypi:idna==3.10 --out plan.json      stop after planning
   rebuilder rebuild --plan plan.json --offline        replay a plan from the store
   rebuilder verify app.tar.gz --attestation DIR --policy quorum.toml
-                                                      check that independent parties agree about a file
-  rebuilder gate wheel *.whl --policy quorum.toml     exit code 0 if these may be installed
+                                                      check that independent parties agree on a file
+  rebuilder gate wheel *.whl --policy quorum.toml     check whether these may be installed
   rebuilder audit run list.txt --jobs 2               rebuild a list of packages, resumable
-  rebuilder compare released.deb rebuilt.deb          where and why two files differ
-  rebuilder doctor                                    what works on this machine, and how to fix the rest
+  rebuilder compare released.deb rebuilt.deb          show where and why two files differ
+  rebuilder doctor                                    check what works on this machine
 
 Exit codes:
   0 reproduced   1 not reproduced   2 usage or configuration   3 refused before building
@@ -97,7 +97,8 @@ pub(crate) struct Common {
         hide_env_values = true
     )]
     containers: Option<PathBuf>,
-    /// Fetch URLs that begin with PREFIX from URL instead (http, https or file; docker for images); may be repeated
+    /// Fetch addresses that begin with PREFIX from URL instead (http, https or file; docker for images); may be
+    /// repeated
     #[arg(
         long,
         global = true,
@@ -117,7 +118,7 @@ pub(crate) struct Common {
         value_delimiter = ' '
     )]
     git_mirror: Vec<GitMirror>,
-    /// Let addresses in indexes, lock files and provenance lead to HOST, even if it is not public; may be repeated
+    /// Allow addresses in indexes, lock files and provenance to point to HOST even if it is not public; may be repeated
     #[arg(
         long,
         global = true,
@@ -139,7 +140,7 @@ pub(crate) struct Common {
 }
 
 impl Common {
-    /// The same options for another process of this program, but for how it prints.
+    /// The same options for a child process of this program, except for those about printing.
     fn options(&self) -> Vec<std::ffi::OsString> {
         let mut options: Vec<std::ffi::OsString> = Vec::new();
         let folders = [("--store", &self.store), ("--containers", &self.containers)];
@@ -171,9 +172,9 @@ impl Common {
 enum Command {
     /// Rebuild a released artifact, compare it and sign the verdict
     Rebuild(Box<rebuild::RebuildArgs>),
-    /// Find what a project's own build depends on, before it is released
+    /// Find what a project's build depends on, before a release
     Prove(Box<prove::ProveArgs>),
-    /// Rebuild many packages, and report which reproduce and why the others do not
+    /// Rebuild many packages, and report which are reproduced and why the others are not
     #[command(subcommand)]
     Audit(audit::Command),
     /// Verify the evidence for an artifact and pin every input of its rebuild
@@ -195,15 +196,15 @@ enum Command {
     Export(export::Command),
     /// Check a saved run and sign its verdict
     Attest(signing::AttestArgs),
-    /// Run the service that checks and signs the runs of workers, and alone can reach the key
+    /// Run the service that checks and signs the runs of workers, and that alone can use the key
     Signer(signing::SignerArgs),
-    /// Give jobs to workers on this and other machines, and take their runs
+    /// Run the server that gives jobs to workers and receives their runs
     Serve(serve::ServeArgs),
-    /// Take jobs from a server, rebuild, and hand the runs in
+    /// Take jobs from a server, rebuild, and send the runs back
     Worker(worker::WorkerArgs),
-    /// Put jobs into the line for workers, and see what became of them
+    /// Queue jobs for workers, and show their results
     Queue(queue::QueueArgs),
-    /// Check a log of signatures, and show it to everyone: publish, prove, watch, withdraw
+    /// Check a log of signatures, or publish, prove, watch or withdraw its entries
     #[command(subcommand)]
     Log(log::Command),
     /// Create, list, rotate and revoke signing keys
@@ -227,7 +228,7 @@ enum Command {
     Man,
 }
 
-/// The machine as commands use it, opened from the common options.
+/// The resources that commands use, opened from the common options.
 pub(crate) struct Context {
     pub store: Store,
     pub fetcher: Fetcher,
@@ -330,7 +331,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Code::Usage as u8));
     let help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
     if help || !error.use_stderr() {
-        // A reader that closed the pipe early is not an error.
+        // It is not an error if the reader closed the pipe early.
         let _ = error.print();
         return code;
     }

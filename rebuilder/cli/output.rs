@@ -1,5 +1,5 @@
-//! The only place that writes to stdout and, but for progress, to stderr. What is written must be a [`Screen`] or a
-//! value for JSON, so that text from outside cannot get here as it is; `tests/cli.rs` finds code that prints in another way.
+//! The only place that writes to stdout and, except for progress, to stderr. Output must be a [`Screen`] or a value for
+//! JSON, so that text from outside is always made visible; `tests/cli.rs` finds code that prints in another way.
 
 use std::io::{self, Read, Write as _};
 
@@ -13,7 +13,7 @@ pub(crate) fn screen() -> Screen {
     Screen::new(colour())
 }
 
-/// Whether what goes to stdout may carry colour.
+/// Whether stdout may have colours.
 pub(crate) fn colour() -> bool {
     may_colour(&io::stdout())
 }
@@ -28,17 +28,17 @@ pub(crate) fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failur
     written(write((text::json(value) + "\n").as_bytes()))
 }
 
-/// The same over many lines.
+/// Writes one JSON document to stdout, on several lines.
 pub(crate) fn print_json_pretty(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
     written(write((text::json_pretty(value) + "\n").as_bytes()))
 }
 
-/// Writes text of this program to stdout: completions, the manual page.
+/// Writes this program's own text to stdout: completions, the manual page.
 pub(crate) fn print_own(bytes: &[u8]) -> Result<(), Failure> {
     written(write(bytes))
 }
 
-/// Writes the log of a build to stdout; `raw` as the build left it, for programs.
+/// Writes the log of a build to stdout. If `raw`, it writes the exact bytes, for programs.
 pub(crate) fn print_log(log: impl Read, raw: bool) -> Result<(), Failure> {
     let mut log = io::BufReader::new(log);
     let mut to = io::stdout().lock();
@@ -49,7 +49,7 @@ pub(crate) fn print_log(log: impl Read, raw: bool) -> Result<(), Failure> {
     })
 }
 
-/// Prints a message besides the result to stderr.
+/// Prints a message to stderr that is not part of the result.
 pub(crate) fn note(text: &str) {
     let mut screen = Screen::new(may_colour(&io::stderr()));
     screen.say(text);
@@ -66,7 +66,7 @@ pub(crate) fn error(message: &str, help: Option<&str>) {
     tell(&screen);
 }
 
-/// Whether it is a terminal whose user has not asked for plain text (no-color.org).
+/// Whether the stream is a terminal and the user has not asked for plain text (no-color.org).
 fn may_colour(stream: &impl io::IsTerminal) -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && stream.is_terminal()
 }
@@ -80,7 +80,7 @@ fn write(bytes: &[u8]) -> io::Result<()> {
     io::stdout().write_all(bytes).and_then(|()| io::stdout().flush())
 }
 
-/// A reader that closed the pipe early is not an error.
+/// It is not an error if the reader closed the pipe early.
 fn written(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {

@@ -94,7 +94,7 @@ pub(super) async fn make_plan(
         planner.released = named.collect();
         if planner.released.is_empty() {
             return Err(Failure::usage(
-                "no subject: name a package or a file, or give --provenance or --plan FILE".into(),
+                "no subject: name a package or a file, or use --provenance FILE or --plan FILE".into(),
             ));
         }
         return Ok(planner.plan_from_provenance().await?);
@@ -125,7 +125,7 @@ pub(super) async fn make_plan(
     }
 }
 
-/// A local file must be one of the released ones before anything is built for it.
+/// A local file must be one of the released files; otherwise nothing is built for it.
 fn check_local(artifact: &Artifact, subject: &Subject, plan: &Plan) -> Result<(), Failure> {
     let found = artifact.digests.sha256;
     if plan.expected.iter().any(|expected| expected.file.sha256 == found) {

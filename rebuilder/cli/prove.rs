@@ -31,34 +31,34 @@ use crate::text;
 
 #[derive(Args)]
 pub(crate) struct ProveArgs {
-    /// Folder of the project, committed or not
+    /// Folder of the project; uncommitted changes are included
     #[arg(default_value = ".")]
     project: PathBuf,
-    /// Write a commented rebuilder.toml into the project, and build nothing
+    /// Write a commented rebuilder.toml to the project, and build nothing
     #[arg(long)]
     init: bool,
-    /// Vary only these, by their names (--list-variations has them)
+    /// Vary only these; --list-variations prints the names
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = knob, help_heading = "Variations")]
     vary: Vec<Knob>,
     /// Do not vary these
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = knob, conflicts_with = "vary", help_heading = "Variations")]
     except: Vec<Knob>,
-    /// Print what can be varied, from what to what
+    /// Print what can be varied, with both values
     #[arg(long, help_heading = "Variations")]
     list_variations: bool,
     /// Stop after the first culprit
     #[arg(long, help_heading = "Search")]
     first: bool,
-    /// Builds from which the odds of a random difference are told
+    /// Number of builds from which to estimate the odds of a random difference
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Search")]
     repeats: u16,
     /// Also compare the outputs with FILE, which is about to be published; may be repeated
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Search")]
     against: Vec<PathBuf>,
-    /// Patches that are tried for each culprit, two builds each; 0 for none
+    /// Maximum number of patches to try for each culprit, with two builds each; 0 for none
     #[arg(long, value_name = "N", default_value_t = 4, help_heading = "Search")]
     patches: u16,
-    /// Write the patches that helped to FILE, as a unified diff; the project stays as it is
+    /// Write the patches that helped to FILE as a unified diff; the project is not changed
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     fix: Option<PathBuf>,
     /// Sandbox backend
@@ -66,16 +66,16 @@ pub(crate) struct ProveArgs {
     backend: BackendChoice,
     #[command(flatten)]
     signing: SigningArgs,
-    /// New folder for the proof, its plan with the source, and all builds; a certificate is signed from it
+    /// New folder for the proof, its plan with the source, and all builds; a certificate can be signed from it
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
-    /// Print annotations for continuous integration instead of a report, and no progress
+    /// Print annotations for continuous integration instead of a report and progress
     #[arg(long, conflicts_with = "json", help_heading = "Output")]
     ci: bool,
     /// Also write the result to FILE: .html, .json, .md, .sarif, .xml (JUnit) or .svg (a badge); may be repeated
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     write: Vec<PathBuf>,
-    /// Also write what a badge service asks for (the endpoint of shields.io) to FILE
+    /// Also write FILE for a badge service (the endpoint format of shields.io)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     badge_endpoint: Option<PathBuf>,
 }

@@ -26,14 +26,14 @@ pub(crate) struct QueueArgs {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Put subjects into the line; those that wait or run already stay as they are
+    /// Queue subjects; those that are already waiting or running are left as they are
     Add(AddArgs),
-    /// Put jobs into the line that do nothing, to see that the workers get them and how fast
+    /// Queue jobs that do nothing, to check that workers take them, and how fast
     Probe {
         /// Number of jobs
         #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         count: u64,
-        /// How long each takes
+        /// Duration of each job
         #[arg(long, value_name = "MILLISECONDS", default_value_t = 0)]
         lasting: u64,
     },
@@ -41,34 +41,34 @@ enum Command {
     Status,
     /// List jobs, the newest first
     List {
-        /// Only jobs in this state
+        /// List only jobs in this state
         #[arg(long, value_name = "STATE", value_parser = ["later", "ready", "running", "done", "dead", "cancelled"])]
         state: Option<String>,
-        /// Only jobs with a lower number
+        /// List only jobs with a lower number
         #[arg(long, value_name = "JOB")]
         before: Option<i64>,
-        /// Most jobs
+        /// Maximum number of jobs to list
         #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         count: i64,
     },
-    /// Call jobs off; a running build is ended at its worker's next heartbeat
+    /// Cancel jobs; a running build is stopped at its worker's next heartbeat
     Cancel {
-        /// Numbers of the jobs
+        /// Job numbers
         #[arg(required = true)]
         jobs: Vec<i64>,
     },
-    /// Put dead or cancelled jobs into the line again, as new jobs
+    /// Queue dead or cancelled jobs again, as new jobs
     Retry {
-        /// Numbers of the jobs
+        /// Job numbers
         #[arg(required = true)]
         jobs: Vec<i64>,
     },
-    /// Show the limits, or set how many jobs of an ecosystem may run at a time
+    /// Show the limits, or set how many jobs of an ecosystem may run at the same time
     Limit {
-        /// Ecosystem, as its subjects name it: deb, pypi, npm, cargo
+        /// Ecosystem: deb, pypi, npm or cargo
         #[arg(requires = "most")]
         ecosystem: Option<String>,
-        /// Most jobs at a time, or "none"
+        /// Maximum number of jobs at the same time, or "none"
         #[arg(value_parser = limit)]
         most: Option<Limit>,
     },
@@ -89,37 +89,37 @@ fn limit(text: &str) -> Result<Limit, String> {
 
 #[derive(Args)]
 struct AddArgs {
-    /// Subjects, or text files with one per line; # starts a comment
+    /// Subjects, or text files with one subject per line; # starts a comment
     #[arg(required = true)]
     subjects: Vec<String>,
-    /// Name of the audit that they belong to; audits take turns
+    /// Name of the audit that the jobs belong to; audits take turns
     #[arg(long, value_name = "NAME", default_value = "default")]
     audit: String,
     /// Jobs of a higher priority go first
     #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1000..=1000))]
     priority: i64,
-    /// How many workers rebuild each subject, each for itself
+    /// Number of workers that rebuild each subject independently
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     agree: u8,
-    /// Not before so many seconds from now
+    /// Number of seconds to wait before the jobs can start
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     delay: u32,
-    /// Most attempts, those included whose worker was lost
+    /// Maximum number of attempts, including those whose worker was lost
     #[arg(long, value_name = "COUNT", default_value_t = NewJob::ATTEMPTS, value_parser = clap::value_parser!(i64).range(1..=100))]
     tries: i64,
     /// Maximum number of plans to try for each subject [default: the worker's]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=100))]
     attempts: Option<u16>,
-    /// Only workers with this processor, such as x86_64 or aarch64
+    /// Processor architecture that the worker must have, such as x86_64 or aarch64
     #[arg(long, value_name = "NAME", help_heading = "Resources")]
     architecture: Option<String>,
-    /// Only workers with so much memory left, in MiB
+    /// Free memory that the worker must have, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 0, help_heading = "Resources")]
     needs_memory: u32,
-    /// Only workers with so much disk left, in MiB
+    /// Free disk space that the worker must have, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 0, help_heading = "Resources")]
     needs_disk: u32,
-    /// Only workers with so many processors left
+    /// Number of free processors that the worker must have
     #[arg(long, value_name = "COUNT", default_value_t = 0, help_heading = "Resources")]
     needs_cores: u32,
 }
@@ -166,7 +166,7 @@ pub(crate) async fn run(context: &Context, args: QueueArgs) -> Result<ExitCode, 
                 let what = job.to_string();
                 queue.write_down(&operator(), "retry-job", &what).await?;
                 let new = queue.retry(job).await?;
-                output::note(&format!("job {job} is job {new} now"));
+                output::note(&format!("job {job} was queued again as job {new}"));
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -183,7 +183,7 @@ pub(crate) async fn run(context: &Context, args: QueueArgs) -> Result<ExitCode, 
             } else {
                 let mut screen = output::screen();
                 for (ecosystem, most) in &limits {
-                    screen.say(format_args!("{ecosystem}  at most {most} at a time"));
+                    screen.say(format_args!("{ecosystem}  at most {most} at the same time"));
                 }
                 output::print(&screen)?;
             }
@@ -192,7 +192,7 @@ pub(crate) async fn run(context: &Context, args: QueueArgs) -> Result<ExitCode, 
     }
 }
 
-/// The subjects that the arguments name, or list.
+/// The subjects that the arguments name, and those of the lists among them.
 fn subjects(texts: &[String]) -> Result<Vec<(String, Subject)>, Failure> {
     let mut all = Vec::new();
     for text in texts {
@@ -233,14 +233,14 @@ async fn add(context: &Context, queue: &Queue, args: &AddArgs) -> Result<ExitCod
     tell(context, queue.enqueue(&jobs).await?)
 }
 
-/// What came of putting jobs into the line.
+/// The result of queueing jobs.
 fn tell(context: &Context, enqueued: Enqueued) -> Result<ExitCode, Failure> {
     if context.json {
         output::print_json(&enqueued)?;
     } else {
         let known = match enqueued.known {
             0 => String::new(),
-            known => format!("; {known} waiting or running already"),
+            known => format!("; {known} already waiting or running"),
         };
         let mut screen = output::screen();
         screen.say(format_args!(

@@ -56,10 +56,10 @@ pub(crate) struct RebuildArgs {
     signing: SigningArgs,
     #[command(flatten)]
     normalise: NormaliseArgs,
-    /// Folder for plan, log, outputs, report and attestation [default: a new one in the store's runs/]
+    /// Folder for the plan, log, outputs, report and attestation [default: a new one in the store's runs/]
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
-    /// End when standard input does, which is when the process that started this one ends
+    /// Exit when standard input is closed, which happens when the parent process exits
     #[arg(long, hide = true)]
     tied: bool,
 }
@@ -121,20 +121,22 @@ pub(crate) async fn rebuild(context: &Context, mut args: RebuildArgs) -> Result<
     Ok(exit_code(&record.verdict, args.normalise.allow_equivalent))
 }
 
-/// A run of a given plan that broke.
+/// A run of a given plan that failed.
 fn broke(error: RebuildError) -> Failure {
     Failure::of_attempt(error.into())
 }
 
 impl SigningChoice {
-    /// Signs what says something.
+    /// Signs a run, if its verdict says something.
     pub(super) fn sign(&self, run: &RunFolder, record: &Record) -> Result<Signature, Failure> {
         match (&record.verdict, &self.by) {
             (Verdict::Inconclusive { .. }, _) => {
                 Ok(Signature::No("an inconclusive run proves nothing".into()))
             }
             (Verdict::NotReproduced, Some(_)) if !self.negatives => Ok(Signature::No(
-                "no build was found that gives the released bytes, which accuses nobody; --attest-negative signs just that".into(),
+                "no build was found that produces the released bytes, which is not evidence against them; \
+                to sign this result, use --attest-negative"
+                    .into(),
             )),
             (_, None) => Ok(Signature::No(
                 "no signing key found; create one with \"rebuilder key generate\"".into(),
@@ -145,7 +147,7 @@ impl SigningChoice {
 }
 
 impl SigningChoice {
-    /// Signs in a process of its own, which reads the run again and checks it; this one never holds the key.
+    /// Signs in a child process, which reads the run again and checks it. This process never holds the key.
     pub(super) fn sign_by(&self, run: &RunFolder, by: &[std::ffi::OsString]) -> Result<Signature, Failure> {
         let mut command = child::command()?;
         command.arg("attest").arg(run.path()).args(by).args(&self.forms);
@@ -158,7 +160,7 @@ impl SigningChoice {
             command.arg("--attest-negative");
         }
         let reply = child::reply(&mut command).map_err(|error| {
-            Failure::internal(format!("cannot start the signer, or it was ended: {error}"))
+            Failure::internal(format!("cannot start the signer, or it was stopped: {error}"))
         })?;
         match serde_json::from_slice(&reply) {
             Ok(Handover::Signed { bundle, left_out, .. }) => {
@@ -173,14 +175,14 @@ impl SigningChoice {
                 otherwise,
             }) => Ok(Signature::Waits(waiting(agree, needed, otherwise))),
             Ok(Handover::Refused { reason, help }) => Err({
-                let failure = Failure::usage(format!("the run ended, but it cannot be signed: {reason}"));
+                let failure = Failure::usage(format!("the run is complete, but cannot be signed: {reason}"));
                 match help {
                     Some(help) => failure.with_help(help),
                     None => failure,
                 }
             }),
             Err(error) => Err(Failure::internal(format!(
-                "the run ended, but the signer's reply cannot be read: {error}"
+                "the run is complete, but the signer's reply cannot be read: {error}"
             ))),
         }
     }

@@ -11,7 +11,7 @@ use crate::text::plural;
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Hash every file again and set aside those whose bytes changed
+    /// Hash every file again, and set aside those that changed
     Verify,
     /// Print the path of the store
     Path,

@@ -1,4 +1,4 @@
-//! What a mistaken name may have meant: mistakes are told with the name that comes closest.
+//! Suggestions for mistaken names: an error gives the closest known name.
 
 use std::path::Path;
 
@@ -8,15 +8,15 @@ use crate::audit::{self, ListError};
 use crate::compare::{Chosen, Normalisation};
 use crate::plan::{Recipe, RecipeError};
 
-/// Most names of a folder that are looked at.
+/// Maximum number of names in a folder that are compared.
 const FOLDER_LIMIT: usize = 10_000;
 
-/// Endings of released files, by which a name that is not there is known as that of a file.
+/// Extensions of released files. They show that a missing name was meant as a file.
 const ENDINGS: [&str; 10] = [
     ".whl", ".deb", ".tgz", ".tar.gz", ".crate", ".zip", ".jar", ".gem", ".tar.xz", ".json",
 ];
 
-/// Names of ecosystems elsewhere, and the short form here.
+/// Other names of ecosystems, and their short form here.
 const ALIASES: [(&str, &str); 12] = [
     ("cargo", "crate"),
     ("crates", "crate"),
@@ -35,7 +35,7 @@ const ALIASES: [(&str, &str); 12] = [
 /// Short forms, in the order in which they are suggested.
 const SHORT_FORMS: [&str; 4] = ["deb", "pypi", "npm", "crate"];
 
-/// The known name that comes closest to `text`, if one is close enough to have been meant.
+/// The known name that is closest to `text`, if it is close enough to have been meant.
 pub(super) fn nearest<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let longest = (text.chars().count() / 3).max(1);
     known
@@ -136,7 +136,7 @@ fn is_path(text: &str) -> bool {
     !text.starts_with('@') && (text.starts_with(['.', '/', '~']) || text.contains('/') || file)
 }
 
-/// Names in a form that is understood here.
+/// Rewrites a name in a form that is understood here.
 fn meanings(text: &str) -> Vec<String> {
     let forms: Vec<&str> = match text.split_once(':') {
         Some((prefix, _)) => {
@@ -161,7 +161,7 @@ fn meanings(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// Reads a recipe: a file, or one that is built in.
+/// Reads a recipe: a file, or a built-in one.
 pub(super) fn recipe(path: &Path) -> Result<Recipe, Failure> {
     let error = match Recipe::read(path) {
         Ok(recipe) => return Ok(recipe),

@@ -26,7 +26,7 @@ use crate::store::Blob;
 
 #[derive(Args)]
 pub(crate) struct VerifyArgs {
-    /// Released files, the digest of one as sha256:HEX, or packages as for "rebuilder rebuild", whose files the registry names
+    /// Released files, the digest of one as sha256:HEX, or packages as for "rebuilder rebuild"
     #[arg(required = true)]
     artifact: Vec<String>,
     /// Package URL of ARTIFACT
@@ -38,7 +38,7 @@ pub(crate) struct VerifyArgs {
     /// File, folder or URL with attestations; may be repeated [default: the files next to ARTIFACT]
     #[arg(long, value_name = "FILE|DIR|URL")]
     attestation: Vec<String>,
-    /// Ask the sources that the policy names for attestations, too
+    /// Also ask the policy's sources for attestations
     #[arg(long)]
     discover: bool,
     /// Count parties that report only equivalence, if there are not enough others
@@ -61,7 +61,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
     let json = common.json;
     if args.summary.is_some() && args.artifact.len() > 1 {
         return Err(Failure::usage(
-            "--summary is about one artifact; verify them one by one".into(),
+            "cannot write one --summary for several artifacts; verify them one by one".into(),
         ));
     }
     let (trust, policy) = args.trust.open_with_keys()?;
@@ -100,7 +100,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         let levels = agreement::dependency_levels(only, &places, &trust, &policy, version, now)?;
         match agreement::summary(only, &args.key.builder_id(signer.as_ref()), version, levels)? {
             Some(statement) => attest::write_signed(path, &statement, signer.as_ref(), args.form.format)?,
-            None => output::note("no summary is written: it is neither agreed nor disagreed"),
+            None => output::note("no summary was written: the parties neither agree nor disagree"),
         }
     }
     show(json, &agreements, discovered.as_ref())?;
@@ -119,7 +119,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
     }))
 }
 
-/// The artifacts that are named: by files, digests, or releases of a registry.
+/// The artifacts that the user names by files, digests, or releases of a registry.
 async fn artifacts(common: &Common, args: &VerifyArgs, trust: &Trust) -> Result<Vec<Artifact>, Failure> {
     let mut artifacts: Vec<Artifact> = Vec::new();
     for text in &args.artifact {
@@ -156,13 +156,13 @@ fn show(json: bool, agreements: &[Agreement], discovered: Option<&Discovery>) ->
     output::print(&screen)
 }
 
-/// A policy without a quorum for the artifact. Nothing was to be built here, so the advice is another one.
+/// A policy without a quorum for the artifact. The advice differs from that of commands which build.
 fn no_quorum(refusal: &Refusal) -> Failure {
     let file = &refusal.policy;
     Failure::refused(
         format!("cannot verify {}: {file}: {}", refusal.subject, refusal.finding),
         format!(
-            "add one of the [[quorums]] to {file} whose subject fits, or name another policy with --policy"
+            "add to {file} a [[quorums]] entry whose subject matches, or name another policy with --policy"
         ),
     )
 }
@@ -189,7 +189,7 @@ fn artifact(text: &str, args: &VerifyArgs, trust: &Trust) -> Result<Artifact, Fa
     })
 }
 
-/// The files and folders with attestations; those at a URL are fetched first.
+/// The files and folders with attestations. Those at a URL are fetched first.
 async fn places(common: Common, args: &VerifyArgs, artifacts: &[Artifact]) -> Result<Vec<PathBuf>, Failure> {
     if args.attestation.is_empty() {
         let beside = artifacts.iter().filter_map(|artifact| artifact.path.as_deref());

@@ -22,7 +22,7 @@ pub(crate) struct WorkerArgs {
     /// Address of the server
     #[arg(long, value_name = "URL", env = "REBUILDER_SERVER")]
     server: String,
-    /// File with the token that "rebuilder serve token add" printed [default: systemd's credential "token"]
+    /// File that contains the token from "rebuilder serve token add" [default: systemd's credential "token"]
     #[arg(
         long,
         value_name = "FILE",
@@ -30,23 +30,23 @@ pub(crate) struct WorkerArgs {
         hide_env_values = true
     )]
     token_file: Option<PathBuf>,
-    /// Send the token unencrypted to a server that is not this machine
+    /// Send the token unencrypted to a server on another machine
     #[arg(long)]
     plain_http: bool,
     /// Number of jobs at the same time
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
-    /// How long running jobs may go on after SIGTERM, in seconds; then they are given back. A second SIGTERM gives them back
-    /// at once
+    /// Time for which running jobs may continue after SIGTERM, in seconds; then they are given back. A second SIGTERM
+    /// gives them back at once
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     drain: u32,
-    /// Memory that the jobs together may need, in MiB [default: all]
+    /// Memory for all jobs together, in MiB [default: all]
     #[arg(long, value_name = "MIB", help_heading = "Resources")]
     offer_memory: Option<u32>,
-    /// Disk that the jobs together may need, in MiB [default: what is free now]
+    /// Disk space for all jobs together, in MiB [default: what is free now]
     #[arg(long, value_name = "MIB", help_heading = "Resources")]
     offer_disk: Option<u32>,
-    /// Processors that the jobs together may need [default: all]
+    /// Number of processors for all jobs together [default: all]
     #[arg(long, value_name = "COUNT", help_heading = "Resources")]
     offer_cores: Option<u32>,
     /// End when standard input does, which is when the process that started this one ends
@@ -74,8 +74,12 @@ pub(crate) async fn run(common: Common, args: WorkerArgs) -> Result<ExitCode, Fa
     let words = words(&options, &more, &probe, Path::new("out")).map_err(Failure::usage)?;
     if let Err(error) = Cli::try_parse_from([OsString::from("rebuilder")].into_iter().chain(words)) {
         let reason = error.to_string();
-        return Err(Failure::usage(format!("cannot use the options for each job: {}", reason.trim()))
-            .with_help("after -- come options of \"rebuilder rebuild\", but none that name the subject, the output or a key"));
+        return Err(
+            Failure::usage(format!("cannot use the options for each job: {}", reason.trim())).with_help(
+                "after --, give options of \"rebuilder rebuild\" that do not name the subject, the \
+            output or a key",
+            ),
+        );
     }
     let rebuild: Rebuild = Box::new(move |task, out| {
         let mut command = child::command().map_err(|failure| failure.message())?;
@@ -106,7 +110,7 @@ pub(crate) async fn run(common: Common, args: WorkerArgs) -> Result<ExitCode, Fa
 /// The words after `rebuilder` for one job.
 fn words(common: &[OsString], more: &[OsString], task: &Task, out: &Path) -> Result<Vec<OsString>, String> {
     let Task::Rebuild { subject, attempts } = task else {
-        return Err("this version does not know that kind of job".into());
+        return Err("this version does not support this kind of job".into());
     };
     // What a server says is a package, and never an option or a file.
     let subject: Subject = subject.parse().map_err(|error| format!("{error}"))?;
@@ -148,7 +152,7 @@ fn token(file: Option<PathBuf>) -> Result<String, Failure> {
     Ok(crate::bounded::read_text(&path, crate::bounded::SHORT).map_err(StoreError::io("read", &path))?)
 }
 
-/// What this machine has, in mebibytes and processors.
+/// The resources of this machine, in mebibytes and processors.
 fn machine(context: &Context) -> Resources {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
@@ -161,7 +165,7 @@ fn machine(context: &Context) -> Resources {
     }
 }
 
-/// Follows signals: the first one drains, the second one ends.
+/// Follows signals: the first one drains the worker, the second one ends it.
 fn stop() -> Result<watch::Receiver<Stop>, Failure> {
     let (tell, told) = watch::channel(Stop::No);
     let failed = |error: std::io::Error| Failure::internal(format!("cannot wait for signals: {error}"));
@@ -174,7 +178,7 @@ fn stop() -> Result<watch::Receiver<Stop>, Failure> {
                 _ = terminate.recv() => {}
             }
             if stop == Stop::Drain {
-                output::note("taking no more jobs; waiting for those that run");
+                output::note("taking no more jobs; waiting for the running ones");
             }
             let _ = tell.send(stop);
         }

@@ -60,15 +60,15 @@ causes! {
     Content, "content", "content change",
         "inspect the differing bytes: no known source of nondeterminism explains them";
     Unread, "unread", "not compared",
-        "a damaged file, or one beyond the limits of the comparison: examine it with another tool";
+        "the file is damaged, or beyond the limits of the comparison: examine it with another tool";
     AmbiguousArchive, "ambiguous-archive", "archive that unpackers read differently",
-        "write the archive with an ordinary tool: what it unpacks to depends on who unpacks it";
+        "write the archive with an ordinary tool: different unpackers extract different files from it";
     OtherSource, "other-source", "release not made from this source",
-        "release what is built from the published source, or publish the source of the release";
-    NotFromSource, "not-from-source", "binary that no source holds",
-        "publish the source of what the release brings ready-made, and build it";
+        "build the release from the published source, or publish the source of the release";
+    NotFromSource, "not-from-source", "binary that is not in the source",
+        "publish the source of the prebuilt binary, and build it";
     MissingFromSource, "missing-from-source", "file that the source lacks",
-        "put the file into the source, or build from the state that has it";
+        "add the file to the source, or build from a revision that has it";
     SourceRevision, "source-revision", "revision of the source",
         "build from the commit that the release names";
     DependencyVersion, "dependency-version", "version of a dependency",
@@ -84,11 +84,11 @@ causes! {
     Timezone, "timezone", "time zone",
         "build with TZ=UTC, or write times as UTC";
     Timestamp, "timestamp", "time of the build",
-        "set SOURCE_DATE_EPOCH and leave times of the build out (tar --mtime, gzip -n, ar D, zip -X after touch)";
+        "set SOURCE_DATE_EPOCH and leave build times out (tar --mtime, gzip -n, ar D, zip -X after touch)";
     BuildHost, "build-host", "host name or user",
-        "do not record who built it or where";
+        "do not record the user or the host";
     HostSystem, "host-system", "kernel or processor of the build machine",
-        "do not ask uname or the processor while building; set -march and the like explicitly";
+        "do not query uname or the processor while building; set -march and similar options explicitly";
     Locale, "locale", "locale",
         "build with LC_ALL=C.UTF-8, and sort and format independently of it";
     Parallelism, "parallelism", "number of parallel jobs",
@@ -96,21 +96,21 @@ causes! {
     Randomness, "randomness", "random value",
         "derive identifiers from the input, name temporary files deterministically, set PYTHONHASHSEED=0";
     Order, "order", "order of files or entries",
-        "sort what directory listings, globs and hash tables give (tar --sort=name, LC_ALL=C sort)";
+        "sort the results of directory listings, globs and hash tables (tar --sort=name, LC_ALL=C sort)";
     Ownership, "ownership", "owner or group",
         "archive with fixed owners (tar --owner=0 --group=0 --numeric-owner)";
     Permissions, "permissions", "permissions or umask",
         "set the umask before building, or normalise modes (tar --mode=go=rX,u+rw,a-s)";
     Signature, "signature", "signature block",
-        "compare without signatures; they depend on a key that only the signer holds";
+        "compare without signatures, because they depend on a key that only the signer has";
     ArchiveDialect, "archive-dialect", "dialect of the archive format",
         "write archives with the same tool and options (tar --format, zip -X)";
     Compression, "compression", "compressor, its level or version",
         "compress with the same tool, version, level and number of threads";
     DebugInformation, "debug-information", "debug information",
-        "nothing that runs differs: only debug information does, or did before it was stripped";
+        "nothing to do: the code does not differ, only debug information that may have been stripped";
     MovedAddress, "moved-address", "address that moved",
-        "follows from strings of other lengths in the same file: each one still points at the same thing";
+        "follows from strings of other lengths in the same file; each address still points at the same thing";
     BuildId, "build-id", "build-id",
         "follows from other differences in the same file";
     Checksum, "checksum", "checksum of another file",

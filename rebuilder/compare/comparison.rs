@@ -141,8 +141,8 @@ impl Comparison {
         self.causes = causes(tree);
     }
 
-    /// The causes of what no normalisation set aside, each once and with the surest of its findings; of what only follows
-    /// from something else only where there is nothing else.
+    /// The causes of what no normalisation set aside, each once and with the surest of its findings; of what only
+    /// follows from something else only if there is nothing else.
     pub fn open_causes(&self) -> Vec<(Cause, Confidence)> {
         let aside = |finding: &Finding| {
             let own = finding.normalisation;

@@ -101,7 +101,7 @@ impl Finding {
     }
 }
 
-/// Longest value shown, in characters.
+/// Maximum length of a value shown, in characters.
 const LONGEST_VALUE: usize = 240;
 
 fn shortened(text: String) -> String {

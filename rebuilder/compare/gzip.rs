@@ -51,9 +51,9 @@ static FURTHER: FieldKind = FieldKind::by(
     Normalisation::GzipMisc,
 );
 
-/// Longest name or comment.
+/// Maximum length of a name or comment.
 const LONGEST: usize = 1 << 16;
-/// Most values of headers that are told one by one: other writers than bgzip write few streams.
+/// Maximum number of values of headers that are told one by one: other writers than bgzip write few streams.
 const MOST: usize = 64;
 
 /// Reads members (RFC 1952).

@@ -87,14 +87,14 @@ impl Limits {
 
 /// Small files may expand to this much whatever the factor.
 const ALWAYS_ALLOWED: u64 = 4 << 30;
-/// Longest member name, in bytes.
+/// Maximum length of a member name, in bytes.
 pub(super) const LONGEST_NAME: usize = 1 << 16;
 /// Most memory of one decompressor: enough for `xz -9` and `zstd --long=27`.
 pub(super) const DECODER_MEMORY: u64 = 160 << 20;
 
 /// A limit that was hit; travels inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
-#[error("limit {} is hit: {what}", limit.name())]
+#[error("the limit {} is reached: {what}", limit.name())]
 pub(super) struct Hit {
     pub limit: Limit,
     pub what: String,

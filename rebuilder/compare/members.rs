@@ -33,7 +33,7 @@ pub struct Member {
 /// A file that claims to be an archive and cannot be read as one.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{path} is not a complete archive")]
-#[diagnostic(help("the file is truncated or damaged; get it again"))]
+#[diagnostic(help("the file is truncated or damaged; download it again"))]
 pub struct MemberError {
     path: String,
     source: io::Error,
@@ -46,7 +46,7 @@ impl MemberError {
     }
 }
 
-/// Most bytes that [`read_member`] takes into memory.
+/// Maximum number of bytes that [`read_member`] takes into memory.
 const READ_LIMIT: u64 = 64 << 20;
 
 /// The members of an archive, in stored order; none if the format is unknown.

@@ -95,7 +95,7 @@ pub struct Options {
 /// A file that cannot be compared at all.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("cannot read {path}")]
-#[diagnostic(help("give two files, or two folders"))]
+#[diagnostic(help("name two files, or two folders"))]
 pub struct CompareError {
     path: String,
     source: io::Error,

@@ -51,21 +51,21 @@ macro_rules! normalisations {
 }
 
 normalisations! {
-    ApkSigningBlock "apk-signing-block" true "Android package" "signatures of schemes 2 and 3, stamps and padding between the entries and the directory" "signatures depend on a key that only the publisher holds; other data of the block is compared";
+    ApkSigningBlock "apk-signing-block" true "Android package" "signatures of schemes 2 and 3, stamps and padding between the entries and the directory" "signatures depend on a key that only the publisher has; other data of the block is compared";
     ArMetadata "ar-metadata" true "ar, deb" "time, owner and mode of ar members" "dpkg and linkers read only names and contents";
     Bzip2Compression "bzip2-compression" true "bzip2" "how the bytes are compressed" "both sides decompress to the same bytes";
     CargoVcsHash "cargo-vcs-hash" true "crate" "git commit in NAME-VERSION/.cargo_vcs_info.json" "cargo never reads it when building";
-    CpioFileOrder "cpio-file-order" true "cpio" "order of members, where the same tree is unpacked" "paths that are repeated or meet, links and what they need, and folders and what is in them keep their order";
-    CpioInode "cpio-inode" true "cpio" "inode, device and number of links on the file system that the files came from" "unpackers only tell hard links by them, which are compared themselves";
+    CpioFileOrder "cpio-file-order" true "cpio" "order of members, if the same tree is unpacked" "paths that are repeated or overlap, links and their targets, and folders and their contents keep their order";
+    CpioInode "cpio-inode" true "cpio" "inode, device and number of links on the file system that the files came from" "unpackers only use them to find hard links, which are compared";
     DebMd5sums "deb-md5sums" true "deb" "lines of DEBIAN/md5sums" "each digest is recomputed: on both sides it is that of the file in data.tar";
     ElfBuildId "elf-build-id" false "ELF" ".note.gnu.build-id" "a name for debuggers; code does not depend on it unless it reads its own notes";
     ElfDebugLink "elf-debug-link" false "ELF" ".gnu_debuglink: name and CRC of the separate debug file" "only debuggers read it";
     GemExcludeChecksums "gem-exclude-checksums" true "gem" "lines of checksums.yaml.gz" "each digest is recomputed: on both sides it is that of the member";
-    GemExcludeSignatures "gem-exclude-signatures" true "gem" "signatures of the three members" "signatures depend on a key that only the publisher holds";
+    GemExcludeSignatures "gem-exclude-signatures" true "gem" "signatures of the three members" "signatures depend on a key that only the publisher has";
     GemInnerArchives "gem-inner-archives" true "gem" "times, owners and compression of data.tar.gz and metadata.gz" "RubyGems sets its own when unpacking";
-    GemMetadataCertChain "gem-metadata-cert-chain" true "gem" "certificates of the signer in the gem's specification" "they depend on a key that only the publisher holds";
+    GemMetadataCertChain "gem-metadata-cert-chain" true "gem" "certificates of the signer in the gem's specification" "they depend on a key that only the publisher has";
     GemMetadataDate "gem-metadata-date" true "gem" "date in the gem's specification" "RubyGems only shows it";
-    GemMetadataRubygemsVersion "gem-metadata-rubygems-version" true "gem" "rubygems_version in the gem's specification" "names the tool that packed it";
+    GemMetadataRubygemsVersion "gem-metadata-rubygems-version" true "gem" "rubygems_version in the gem's specification" "only names the tool that packed it";
     GemMetadataYamlNormalize "gem-metadata-yaml-normalize" true "gem" "quotes, blanks and order of keys in the gem's specification" "Ruby loads the same values from both";
     GzipCompression "gzip-compression" true "gzip" "how the bytes are compressed, and the level that the header names" "both sides decompress to the same bytes";
     GzipMisc "gzip-misc" true "gzip" "operating system, comment, flags and extra fields of the header, and zeros after the last stream" "gunzip ignores them";
@@ -76,33 +76,33 @@ normalisations! {
     JarGitProperties "jar-git-properties" true "jar" "git.properties" "records where the source was built; class loaders do not read it";
     JarManifestForm "jar-manifest-form" true "jar" "line ends, folding, blank lines and order of attributes in MANIFEST.MF" "the JVM reads the same attributes from both";
     JarMavenPomProperties "jar-maven-pom-properties" true "jar" "comments of pom.properties" "comments";
-    JarSignature "jar-signature" true "jar" "signature files in META-INF and the digests in MANIFEST.MF" "signatures depend on a key that only the publisher holds";
+    JarSignature "jar-signature" true "jar" "signature files in META-INF and the digests in MANIFEST.MF" "signatures depend on a key that only the publisher has";
     Lz4Compression "lz4-compression" true "lz4" "how the bytes are compressed" "both sides decompress to the same bytes";
     LzipCompression "lzip-compression" true "lzip" "how the bytes are compressed" "both sides decompress to the same bytes";
     LzmaCompression "lzma-compression" true "lzma" "how the bytes are compressed" "both sides decompress to the same bytes";
     PngCompression "png-compression" false "PNG" "how the pixels are filtered and compressed" "both sides decode to the same pixels, and every other chunk is the same";
-    PycReferences "pyc-references" true "pyc" "which objects are marked as shared, and the short and long forms of one value" "Python loads the same values, and shares the same ones";
-    PycSharedConstants "pyc-shared-constants" false "pyc" "whether equal constants are one object" "the values are equal; only code that compares constants by identity could tell";
+    PycReferences "pyc-references" true "pyc" "which objects are marked as shared, and the short and long forms of a value" "Python loads the same values, and shares the same ones";
+    PycSharedConstants "pyc-shared-constants" false "pyc" "whether equal constants are one object" "the values are equal; only code that compares constants by identity can notice";
     PycSourceTime "pyc-source-time" false "pyc" "time of the source in the header" "only decides whether Python recompiles the source";
     TarDeviceNumber "tar-device-number" true "tar" "device numbers of members that are not devices" "no unpacker uses them";
-    TarFileMode "tar-file-mode" true "crate, gem, npm package, sdist" "permission bits that the installer does not take over" "the owner's bits, set-id and sticky bits are never set aside, nor that someone may execute a file whom the installer lets";
-    TarFileOrder "tar-file-order" true "tar" "order of members, where the same tree is unpacked" "paths that are repeated or meet, and links and what they need, keep their order";
-    TarHeaders "tar-headers" true "tar" "which tar dialect holds the same values" "every reader understands ustar, GNU and pax headers alike; numbers that are neither octal nor small in base 256 are never set aside";
-    TarOwners "tar-owners" true "crate, gem, npm package, sdist" "user and group, by number and name" "cargo, npm, pip and gem give the files owners of their own";
-    TarSparse "tar-sparse" false "tar" "which parts of a file are stored and which are holes" "both sides unpack to the same bytes with GNU tar, bsdtar and Python; unpackers that know no sparse files do not fill the holes";
+    TarFileMode "tar-file-mode" true "crate, gem, npm package, sdist" "permission bits that the installer does not keep" "the owner's bits, set-id and sticky bits are never set aside, and neither is a permission to execute that the installer keeps";
+    TarFileOrder "tar-file-order" true "tar" "order of members, if the same tree is unpacked" "paths that are repeated or overlap, and links and their targets, keep their order";
+    TarHeaders "tar-headers" true "tar" "which tar dialect stores the same values" "every reader understands ustar, GNU and pax headers alike; numbers that are neither octal nor small in base 256 are never set aside";
+    TarOwners "tar-owners" true "crate, gem, npm package, sdist" "user and group, by number and name" "cargo, npm, pip and gem set the owners of the files themselves";
+    TarSparse "tar-sparse" false "tar" "which parts of a file are stored and which are holes" "both sides unpack to the same bytes with GNU tar, bsdtar and Python; unpackers without support for sparse files do not fill the holes";
     TarTime "tar-time" true "tar" "times of members" "no package manager's behaviour depends on them";
-    TarXattrs "tar-xattrs" true "tar" "inode, device and link numbers of the packed file, and the address it was downloaded from, in pax headers" "no unpacker takes anything but remarks from them; every other record that is not understood, attribute, access list, capability and label is content";
+    TarXattrs "tar-xattrs" true "tar" "inode, device and link numbers of the packed file, and its download address, in pax headers" "unpackers use them only for messages; every other unknown record, attribute, access list, capability and label is content";
     WheelMetadataOrder "wheel-metadata-order" true "wheel" "order of repeated header fields of METADATA, such as Requires-Dist" "their order has no meaning in the core metadata specification; the fields themselves are compared";
     WheelRecord "wheel-record" true "wheel" "lines of RECORD and their order" "each digest and size is recomputed: on both sides they are those of the file in the wheel";
     XzCompression "xz-compression" true "xz" "how the bytes are compressed" "both sides decompress to the same bytes";
-    ZipAlignment "zip-alignment" true "zip" "padding in extra fields that makes data begin at a multiple of a power of two" "it is zeros, and no more of them than the alignment needs: computed again for each entry";
+    ZipAlignment "zip-alignment" true "zip" "padding in extra fields that aligns data to a power of two" "it consists of zeros, and no more of them than the alignment needs, which is recomputed for each entry";
     ZipCompression "zip-compression" true "zip" "stored or deflated, and the level" "both sides decompress to the same bytes";
-    ZipDataDescriptor "zip-data-descriptor" true "zip" "whether sizes are stored before or after the data" "readers of the directory and of deflated streams both know them; they are checked against the directory";
+    ZipDataDescriptor "zip-data-descriptor" true "zip" "whether sizes are stored before or after the data" "readers of the directory and of deflated streams both support them; they are checked against the directory";
     ZipFileEncoding "zip-file-encoding" true "zip" "the flag that says a pure ASCII name is UTF-8" "ASCII is the same in both";
-    ZipFileMode "zip-file-mode" true "jar, wheel, sdist" "permission bits that the installer does not take over" "the owner's bits, set-id and sticky bits are never set aside, nor whether anybody may execute a file";
-    ZipFileOrder "zip-file-order" true "zip" "order of entries, where the same tree is unpacked" "readers find entries by name, and no name is another one's";
+    ZipFileMode "zip-file-mode" true "jar, wheel, sdist" "permission bits that the installer does not keep" "the owner's bits, set-id and sticky bits are never set aside, and neither is whether any user may execute a file";
+    ZipFileOrder "zip-file-order" true "zip" "order of entries, if the same tree is unpacked" "readers find entries by name, and all names are different";
     ZipMisc "zip-misc" true "zip" "versions, creating system, text bit, MS-DOS attributes without a meaning elsewhere, known extra fields, needless ZIP64 records" "unzip, pip and the JVM ignore them";
-    ZipModeType "zip-mode-type" true "zip" "whether the mode of an entry that is not executable is stored, and names its type" "unpackers take an entry without a type for an ordinary file, or for a folder if its name says so";
+    ZipModeType "zip-mode-type" true "zip" "whether the mode of an entry that is not executable is stored, and names its type" "unpackers treat an entry without a type as an ordinary file, or as a folder if its name says so";
     ZipModifiedTime "zip-modified-time" true "zip" "times of entries" "no package manager's behaviour depends on them";
     ZstdCompression "zstd-compression" true "zstd" "how the bytes are compressed" "both sides decompress to the same bytes";
 }
@@ -143,7 +143,7 @@ impl fmt::Display for Normalisation {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("unknown normalisation {0:?}")]
 #[diagnostic(help(
-    "\"rebuilder compare --list-normalisations\" shows their names; none, default and all are short forms"
+    "use none, default, all, or names that \"rebuilder compare --list-normalisations\" prints"
 ))]
 pub struct UnknownNormalisation(String);
 

@@ -14,7 +14,7 @@ use super::limits::Meter;
 use super::package::{Checksums, File, Lines, Within};
 use super::source::Source;
 
-/// Most bytes of all lists of one side that are read.
+/// Maximum number of bytes of all lists of one side that are read.
 const LONGEST: u64 = 24 << 20;
 
 /// An archive whose members were compared.

@@ -18,7 +18,7 @@ use super::cause::{Cause, Confidence};
 use super::finding::Finding;
 use super::stored::{Fields, Type, mode, spelling, target, type_of};
 
-/// Longest path that is followed, in components. The longest that Linux opens has half of 4096.
+/// Maximum length of a path that is followed, in components. The longest that Linux opens has half of 4096.
 const DEEPEST: usize = 256;
 /// How many notes of each kind are kept in words.
 const MOST_TOLD: usize = 64;

@@ -1,5 +1,5 @@
-//! Two archives walked side by side: members are paired by path as they come, and what is the same on both sides
-//! is forgotten at once.
+//! Two archives walked in parallel: members are paired by path as they come, and what is the same on both sides is
+//! forgotten at once.
 //!
 //! Small members stay in memory until their partner comes; the side that is ahead waits for the other. Large ones
 //! wait for their partner before they are read, and are then compared piece by piece while both are decoded

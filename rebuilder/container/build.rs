@@ -224,7 +224,7 @@ impl<'a> Making<'a> {
         })
     }
 
-    /// Puts the files that the root is made of side by side into the scratch folder.
+    /// Puts the files of which the root is made next to each other into the scratch folder.
     fn stage(&self, files: &[Input]) -> Result<PathBuf, ContainerError> {
         let folder = self.scratch.path().join("packages");
         let staged = fs::create_dir(&folder).and_then(|()| stage(files, &folder));

@@ -50,7 +50,7 @@ pub struct Workshop<'a> {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum ContainerError {
     #[error("there is no container {name:?}")]
-    #[diagnostic(help("known: {known}; \"rebuilder container list\" lists them"))]
+    #[diagnostic(help("the known containers are {known}; \"rebuilder container list\" shows them"))]
     Unknown { name: String, known: String },
     #[error("cannot use {path}: {reason}")]
     #[diagnostic(help("docs/containers.md describes the file"))]
@@ -60,24 +60,24 @@ pub enum ContainerError {
     NotLocked { name: String },
     #[error("cannot use {name}.lock: {}", source)]
     #[diagnostic(help(
-        "run \"rebuilder container lock {name}\", or add a mirror that still has it (the dated snapshot service keeps everything)"
+        "run \"rebuilder container lock {name}\", or add a mirror that still has the file (the dated \
+        snapshot service keeps all files)"
     ))]
     Gone { name: String, source: FetchError },
     #[error("{package} is not in any suite of {container}")]
-    #[diagnostic(help("check the name, or add the suite or component that has it"))]
+    #[diagnostic(help("check the name, or add the suite or component that contains it"))]
     NoPackage { container: String, package: String },
-    #[error(
-        "the root made from {name}.lock differs from what the lock promises: expected {expected}, found {found}"
-    )]
+    #[error("the root made from {name}.lock does not match the lock: expected {expected}, found {found}")]
     #[diagnostic(help(
-        "the making of roots changed since the lock was written; run \"rebuilder container lock {name}\""
+        "this version makes roots differently from the one that wrote the lock; run \"rebuilder container \
+        lock {name}\""
     ))]
     TreeDiffers {
         name: String,
         expected: Sha256,
         found: Sha256,
     },
-    #[error("a package's own script failed while {step} {name}: it {ended}; the log is {log}")]
+    #[error("a package script failed while {step} {name}: it {ended}; see the log {log}")]
     Configure {
         name: String,
         step: &'static str,
@@ -85,7 +85,7 @@ pub enum ContainerError {
         log: PathBuf,
     },
     #[error(transparent)]
-    #[diagnostic(help("its digest was right, so the archive itself carries a broken package"))]
+    #[diagnostic(help("its digest was right, so the package in the archive is broken"))]
     Tree(#[from] RootfsError),
     #[error("cannot create a root filesystem from the image {image}: {reason}")]
     Image { image: String, reason: String },

@@ -60,7 +60,7 @@ impl Receipt {
             }
             Intact::No => {
                 progress.note(&format!(
-                    "warning: {} was changed since it was made; it is made again",
+                    "warning: {} was changed after it was made; it is made again",
                     home.display()
                 ));
                 sandbox.remove_now(home)?;

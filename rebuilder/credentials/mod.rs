@@ -27,15 +27,15 @@ use crate::reader::{Reader, as_text};
 use crate::run::Credential;
 use crate::store::Blob;
 
-/// Most findings that are kept of one run, and most of one rule in one place; the rest are counted.
+/// Maximum number of findings that are kept of one run, and of one rule in one place; the rest are counted.
 const MOST: usize = 200;
 const MOST_OF_A_RULE: usize = 5;
 
 /// A plan that would carry a credential into everything that is made from it.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("{place} holds a credential ({rule}, line {line})")]
+#[error("{place} contains a credential ({rule}, line {line})")]
 #[diagnostic(help(
-    "nothing was built; a recipe is published with each attestation, so take the credential out, and revoke it"
+    "nothing was built; remove the credential and revoke it, because each attestation publishes its recipe"
 ))]
 pub struct InPlan {
     place: String,

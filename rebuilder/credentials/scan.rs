@@ -11,8 +11,8 @@ const GENERIC: &str = "generic-api-key";
 const STRETCH: usize = 64 << 10;
 /// How much of a line is shown to exceptions about lines, before and after the secret.
 const LINE: usize = 512;
-/// Most matches of one rule in a text that exceptions are asked about, and most after which it found secrets: the rest
-/// are taken for what they look like, so that a text full of them costs no more than another.
+/// Maximum number of matches of one rule in a text for which exceptions are checked, and maximum after it found
+/// secrets. Further matches count without this check, so that a text full of them costs no more than another.
 const MOST_ASKED: usize = 4096;
 const MOST_FOUND: usize = 64;
 

@@ -9,7 +9,8 @@ use super::{Depth, Findings, MOST};
 use crate::deadline::Deadline;
 use crate::store::StoreError;
 
-/// Most bytes that are looked at together; a secret longer than the overlap of two such pieces can be missed.
+/// Maximum number of bytes that are looked at together; a secret longer than the overlap of two such pieces can be
+/// missed.
 pub(super) const PIECE: usize = 1 << 20;
 pub(super) const OVERLAP: usize = 16 << 10;
 /// How much of what was written already is shown to the rules again, for the words before a secret.

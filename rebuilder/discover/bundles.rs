@@ -39,7 +39,7 @@ async fn lines(asking: &Asking<'_>, path: &[&str]) -> Result<Given, Silence> {
     Ok(given)
 }
 
-/// A folder: everything in it is read, as it is now.
+/// A folder: all its files are read, as they are now.
 pub(super) fn folder(source: &StatementSource, now: Timestamp) -> Asked {
     let folder = source.folder.clone().unwrap_or_default();
     let address = folder.display().to_string();

@@ -10,7 +10,7 @@ use crate::evidence::json;
 use crate::store::Request;
 use crate::text::plural;
 
-/// Most pages that are read; each has up to a hundred entries.
+/// Maximum number of pages that are read; each has up to a hundred entries.
 const PAGES: usize = 3;
 
 pub(super) async fn ask(asking: &Asking<'_>) -> Result<Given, Silence> {
@@ -47,7 +47,7 @@ pub(super) async fn ask(asking: &Asking<'_>) -> Result<Given, Silence> {
             Some(_) if page == PAGES => {
                 given
                     .says
-                    .push(format!("what is behind {} was not read", plural(PAGES, "page")));
+                    .push(format!("entries after {} were not read", plural(PAGES, "page")));
                 break;
             }
             Some(next) => url = next,
@@ -68,7 +68,7 @@ pub(super) fn entries(bytes: &[u8]) -> Result<Vec<Value>, String> {
 /// A bundle that the entry names by an address. GitHub chose it, so it must lead to a public host.
 async fn elsewhere(asking: &Asking<'_>, entry: &Value) -> Result<Vec<u8>, String> {
     let url = entry.get("bundle_url").and_then(Value::as_str);
-    let url = url.ok_or("it has neither a bundle nor an address of one")?;
+    let url = url.ok_or("it has neither a bundle nor the address of one")?;
     let request = Request {
         name: "the bundle",
         url,

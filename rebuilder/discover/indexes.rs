@@ -40,9 +40,7 @@ impl Asking<'_> {
         let unusable = || Silence::NoAnswer(format!("{:?} is not an address", self.base));
         // A dot segment would lead elsewhere.
         if path.iter().any(|part| matches!(*part, "" | "." | "..")) {
-            return Err(Silence::NotAsked(
-                "its name cannot be a part of an address".into(),
-            ));
+            return Err(Silence::NotAsked("its name cannot be part of an address".into()));
         }
         let mut url = url::Url::parse(&self.base).map_err(|_| unusable())?;
         url.path_segments_mut()

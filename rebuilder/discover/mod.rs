@@ -39,11 +39,11 @@ pub use readers::READERS;
 pub use rekor::ask_logs;
 pub use subject::Subject;
 
-/// Most sources that are asked at the same time.
+/// Maximum number of sources that are asked at the same time.
 const PARALLEL: usize = 16;
-/// Most statements of one answer that are read; how many more there are is said.
+/// Maximum number of statements of one answer that are read; how many more there are is said.
 const MOST_STATEMENTS: usize = 64;
-/// Most bytes of one statement, or of one answer that holds several.
+/// Maximum number of bytes of one statement, or of one answer that holds several.
 const STATEMENT_LIMIT: u64 = 8 << 20;
 
 /// What one source was asked, and what it answered.
@@ -177,7 +177,7 @@ impl Prepared<'_> {
     /// What is known, without asking; a source that would have to be asked has not answered.
     pub fn offline(self) -> Vec<Asked> {
         let now = Timestamp::now();
-        let reason = "nothing of it is kept, and the run is offline";
+        let reason = "the store has no answer of it, and the run is offline";
         let both = self.known.into_iter().zip(&self.sources);
         both.map(|(known, source)| {
             let silence = || {
@@ -265,7 +265,12 @@ fn token(source: &StatementSource) -> Result<Option<String>, Silence> {
         return Ok(None);
     };
     let value = std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let value = value.ok_or_else(|| Silence::NoAnswer(format!("the variable {name} has no token for it")))?;
+    let value = value.ok_or_else(|| {
+        Silence::NoAnswer(format!(
+            "the variable {name} does not contain a token \
+    for it"
+        ))
+    })?;
     Ok(Some(value.trim().to_owned()))
 }
 
@@ -294,7 +299,7 @@ fn told(
         Ok(given) if given.documents.is_empty() && given.unread > 0 => {
             let what = plural(given.unread, "statement");
             asked.answer = Answer::NoAnswer;
-            asked.reason = Some(format!("nothing that it has can be read ({what})"));
+            asked.reason = Some(format!("none of its statements can be read ({what})"));
             asked.says = given.says;
         }
         Ok(given) => {

@@ -1,6 +1,6 @@
 //! Instances of rebuilderd: which builds they have of a package, and the link that was signed for each.
 //!
-//! Two versions of its API are in use; v0 is asked where there is no v1. The status that a list names (GOOD, BAD) is
+//! Two versions of its API are in use; v0 is asked if there is no v1. The status that a list names (GOOD, BAD) is
 //! signed by nobody, so it is only told.
 
 use serde::Deserialize;
@@ -11,9 +11,9 @@ use super::{Asking, Given, MOST_STATEMENTS, Silence};
 use crate::store::Request;
 use crate::text::plural;
 
-/// Most bytes of a list in v1, which is filtered by the server.
+/// Maximum number of bytes of a list in v1, which is filtered by the server.
 const LIST_LIMIT: u64 = 4 << 20;
-/// Most bytes of a list in v0: some servers give the whole list whatever is asked.
+/// Maximum number of bytes of a list in v0: some servers give the whole list whatever is asked.
 const WHOLE_LIST_LIMIT: u64 = 64 << 20;
 
 /// A list in v1.
@@ -70,7 +70,7 @@ pub(super) async fn ask(asking: &Asking<'_>) -> Result<Given, Silence> {
     };
     let answered = asking.fetcher.ask(request, records).await?;
     let answered = answered
-        .ok_or_else(|| Silence::NoAnswer("it has neither version of rebuilderd's API there".to_owned()))?;
+        .ok_or_else(|| Silence::NoAnswer("it supports neither version of rebuilderd's API".to_owned()))?;
     let wanted = wanted(answered.value, package);
     let path = |record: &Record| {
         let build = record.build_id?.to_string();

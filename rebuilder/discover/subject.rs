@@ -13,7 +13,7 @@ use crate::policy::StatementSource;
 pub struct Subject {
     /// SHA-256 of its bytes.
     pub sha256: Sha256,
-    /// File name, where it is known.
+    /// File name, if known.
     pub file: Option<String>,
     /// Package URL as it was given.
     pub purl: Option<String>,
@@ -89,7 +89,7 @@ impl Subject {
         }
         let package = self.package.as_ref();
         let architecture = package.and_then(|package| package.architecture.as_deref());
-        let known = architecture.ok_or("its address depends on the architecture, which is not known")?;
+        let known = architecture.ok_or("its address depends on the architecture, which is unknown")?;
         Ok(address.replace("{arch}", known))
     }
 
@@ -97,7 +97,7 @@ impl Subject {
     pub(super) fn package(&self, kinds: &[&str]) -> Result<&Package, String> {
         let fits = |package: &&Package| kinds.contains(&package.kind.as_str());
         match &self.package {
-            None => Err("the name and the version of the package are not known".to_owned()),
+            None => Err("the name and the version of the package are unknown".to_owned()),
             Some(package) => Some(package)
                 .filter(fits)
                 .ok_or_else(|| format!("it has no packages of the type {:?}", package.kind)),
@@ -108,7 +108,7 @@ impl Subject {
     pub(super) fn file(&self) -> Result<&str, String> {
         self.file
             .as_deref()
-            .ok_or_else(|| "the name of the file is not known".to_owned())
+            .ok_or_else(|| "the name of the file is unknown".to_owned())
     }
 }
 

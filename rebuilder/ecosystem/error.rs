@@ -56,7 +56,7 @@ pub enum PlanError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Git(#[from] GitError),
-    #[error("the evidence for {subject} does not hold: {reason}")]
+    #[error("the evidence for {subject} does not verify: {reason}")]
     #[diagnostic(help("nothing was built; do not use this artifact, and contact its publisher"))]
     Contradiction { subject: String, reason: String },
     #[error("cannot read {document} of {subject}: {reason}")]

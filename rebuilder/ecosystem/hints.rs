@@ -1,5 +1,5 @@
 //! Values that no document of a release declares: named by the user, taken from another rebuilder's definition, or
-//! chosen because an earlier plan gave other bytes.
+//! chosen because an earlier plan produced other bytes.
 //!
 //! Hints steer planners and nothing else. Each becomes an assumption of the plan with its origin, so that a reader of
 //! the attestation sees what was guessed, and from what.

@@ -46,11 +46,11 @@ fn row(ecosystem: Ecosystem) -> Result<&'static dyn Packaging, PlanError> {
     row.copied().ok_or_else(|| PlanError::NotRebuildable {
         subject: ecosystem.to_string(),
         reason: "no registry lists it".into(),
-        help: "give its provenance with --provenance".into(),
+        help: "name its provenance with --provenance".into(),
     })
 }
 
-/// Looks a subject up, and gives what is claimed of it.
+/// Looks a subject up, and returns what is claimed of it.
 pub async fn lookup(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) -> Result<Release, PlanError> {
     row(subject.ecosystem)?.lookup(fetcher, catalog, subject).await
 }

@@ -22,9 +22,9 @@ pub enum DefinitionError {
     #[error("cannot read the build definition {path}")]
     Read { path: String, source: std::io::Error },
     #[error("{path} is not a build definition of OSS Rebuild: {reason}")]
-    #[diagnostic(help("docs/recipes.md says which parts are understood"))]
+    #[diagnostic(help("docs/recipes.md says which parts are supported"))]
     Invalid { path: String, reason: String },
-    #[error("the source in {path} cannot be used: {source}")]
+    #[error("cannot use the source in {path}: {source}")]
     Source { path: String, source: SourceError },
 }
 
@@ -121,7 +121,7 @@ fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
             source,
         })?;
         let folder = git_source::folder(dir.trim_start_matches("./"))
-            .ok_or_else(|| invalid(format!("{dir:?} is not a folder of a repository")))?;
+            .ok_or_else(|| invalid(format!("{dir:?} is not a relative path inside a repository")))?;
         hints.source = Some(SourceHint {
             git: Some(git),
             folder: (!folder.is_empty() && folder != ".").then(|| folder.to_owned()),
@@ -180,11 +180,11 @@ mod tests {
             ("- 1", "is not a build definition"),
             (
                 "npm_pack_build: {location: {repo: 'https://github.com/o/r', ref: main}}",
-                "cannot be used",
+                "cannot use the source",
             ),
             (
                 "npm_pack_build: {location: {repo: 'https://github.com/o/r', ref: d21b496c1206e7858dd692b36d07914d549bbc59, dir: ../..}}",
-                "not a folder",
+                "not a relative path",
             ),
         ] {
             let error = parse("build.yaml", text).unwrap_err().to_string();

@@ -73,7 +73,7 @@ pub struct Certificate {
 pub enum CertificateError {
     #[error("it is not a certificate in PEM form: {0}")]
     Pem(String),
-    #[error("it has {0} certificates")]
+    #[error("it contains {0} certificates instead of one")]
     Count(usize),
     #[error("the certificate cannot be read: {0}")]
     Der(String),

@@ -17,12 +17,13 @@ pub const SIZE_LIMIT: u64 = 16 << 20;
 /// A document that is not acceptable JSON.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
-    #[error("it has more than {} MiB", SIZE_LIMIT >> 20)]
+    #[error("it is larger than {} MiB", SIZE_LIMIT >> 20)]
     TooLarge,
     #[error("it is not UTF-8 (at byte {0})")]
     NotUtf8(usize),
     #[error(
-        "some readers take {1:?} for {0:?}, so an object may not contain both, nor the one in the spelling of the other"
+        "some readers treat {1:?} as {0:?}, so an object may not contain both, or one in the spelling of \
+        the other"
     )]
     Spellings(String, String),
     #[error("{0}")]

@@ -18,13 +18,14 @@ pub enum TrustError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("cannot use {name} as a public key: {reason}")]
     #[diagnostic(help(
-        "give a public key in PEM form (Ed25519, ECDSA P-256, P-384 or P-521, RSA), OpenPGP certificates, or a minisign, OpenSSH or Nix public key"
+        "name a public key in PEM form (Ed25519, ECDSA P-256, P-384 or P-521, RSA), OpenPGP certificates, \
+        or a minisign, OpenSSH or Nix public key"
     ))]
     Key { name: String, reason: String },
     #[error("cannot read the trusted root {path}")]
     Root { path: PathBuf, source: std::io::Error },
     #[error("cannot use {name} as a Sigstore trusted root: {reason}")]
-    #[diagnostic(help("give the trusted_root.json of a Sigstore instance with \"--trusted-root\""))]
+    #[diagnostic(help("name the trusted_root.json of a Sigstore instance with --trusted-root"))]
     InvalidRoot { name: String, reason: String },
 }
 

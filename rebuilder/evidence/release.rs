@@ -51,7 +51,7 @@ pub enum ReleaseError {
     #[diagnostic(transparent)]
     Signature(#[from] OpenPgpError),
     #[error("the signed InRelease of {suite} names {found:?} as its suite")]
-    #[diagnostic(help("the mirror served the file of another suite"))]
+    #[diagnostic(help("the mirror served the file of another suite; try another mirror"))]
     WrongSuite { suite: String, found: String },
     #[error(transparent)]
     #[diagnostic(help("the archive serves a broken index; try another mirror"))]

@@ -23,7 +23,7 @@ pub enum SignedContent {
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
     /// Another program's: nothing is known to be wrong with it.
-    #[error("its payload type is {0:?}, which is not an in-toto statement's")]
+    #[error("its payload type {0:?} is not that of an in-toto statement")]
     PayloadType(String),
     /// Of a schema that is not known here, such as that of a later version.
     #[error("{0:?} is not a supported type of in-toto statement")]

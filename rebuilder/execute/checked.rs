@@ -20,7 +20,7 @@ pub enum PlanRefused {
     Credential(#[from] InPlan),
     #[error("the input {place} is the released {name} itself, so a rebuild would prove nothing")]
     #[diagnostic(help(
-        "nothing was built; if the source needs itself to be built, the plan must bring another version of it"
+        "nothing was built; if the package is needed to build itself, the plan must use another version of it"
     ))]
     Answer { place: String, name: String },
 }

@@ -1,4 +1,4 @@
-//! What an alarm stands on, the alarms, and where they were told.
+//! The results behind alarms, the alarms, and where they were sent.
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -74,7 +74,7 @@ impl Memory {
         all.map_err(failed())
     }
 
-    /// What of an audit may deserve an alarm.
+    /// The results of an audit that may deserve an alarm.
     pub async fn suspects(&self, audit: &Audit) -> Result<Vec<Suspect>, MemoryError> {
         let failed = || MemoryError::query("read the results");
         let rows = sqlx::query(
@@ -102,7 +102,7 @@ impl Memory {
         all.map_err(failed())
     }
 
-    /// Keeps an alarm; one that was withheld is replaced. Gives its row.
+    /// Stores an alarm, and replaces one that was withheld. Returns its row.
     pub async fn keep_alarm(
         &self,
         audit: &Audit,

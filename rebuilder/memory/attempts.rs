@@ -1,4 +1,4 @@
-//! Attempts and what they came to. An attempt is recorded once, with its verdict, in one transaction.
+//! Attempts and their results. An attempt is recorded once, with its verdict, in one transaction.
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -26,7 +26,7 @@ pub struct Attempt {
     pub verdict: String,
     /// The code of the failure, if there is no verdict.
     pub failure: Option<String>,
-    /// Whose matter the failure is; `None` if there is a verdict.
+    /// Who is responsible for the failure; `None` if there is a verdict.
     pub fault: Option<Fault>,
     /// Outputs that were reproduced, of how many.
     pub outputs: (i64, i64),
@@ -213,7 +213,7 @@ async fn next(tx: &mut Tx, audit: &Audit, attempt: &Attempt) -> Result<(i64, Opt
     Ok((tries, wait.map(|wait| attempt.finished.saturating_add(wait))))
 }
 
-/// Writes what an attempt came to.
+/// Writes the result of an attempt.
 async fn conclude(
     tx: &mut Tx,
     id: i64,

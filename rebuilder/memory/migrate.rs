@@ -17,13 +17,13 @@ fn steps(dialect: Dialect) -> &'static Migrator {
     }
 }
 
-/// Takes every step that the database lacks.
+/// Applies every migration that the database lacks.
 pub(super) async fn forward(memory: &Memory) -> Result<(), MemoryError> {
     let ran = steps(memory.dialect).run(&memory.write).await;
     ran.map_err(|error| failed(memory, error))
 }
 
-/// Takes the last step back.
+/// Undoes the last migration.
 pub(super) async fn back(memory: &Memory) -> Result<i64, MemoryError> {
     let mut connection = memory
         .write
@@ -44,7 +44,7 @@ pub(super) async fn back(memory: &Memory) -> Result<i64, MemoryError> {
     Ok(last)
 }
 
-/// The steps that were taken, the last first.
+/// The applied migrations, the last first.
 async fn taken(connection: &mut AnyConnection) -> Result<Vec<i64>, MemoryError> {
     let rows =
         sqlx::query("SELECT version FROM _sqlx_migrations ORDER BY version DESC").fetch_all(connection);

@@ -1,4 +1,4 @@
-//! The database that remembers audits: SQLite in a file, or PostgreSQL for many hosts; an address chooses.
+//! The database of audits: SQLite in a file, or PostgreSQL for many hosts. The address decides which.
 //!
 //! One SQL text serves both, with `$1` placeholders, numbers of 64 bits and texts; what differs is in [`Dialect`]. In
 //! SQLite one connection writes and others read, and a transaction that will write says so when it begins: one that reads
@@ -102,7 +102,7 @@ impl Memory {
         .await
     }
 
-    /// Takes the last step of the schema back, and gives its number; the previous version of rebuilder can then use it.
+    /// Undoes the last migration, and returns its number. The previous version of rebuilder can then use the database.
     pub async fn back(url: Option<&str>, store: &Store) -> Result<i64, MemoryError> {
         let address = match url {
             Some(url) => Address::parse(url)?,

@@ -1,10 +1,10 @@
-//! Which audits run by themselves, and when.
+//! Schedules of audits.
 
 use sqlx::Row as _;
 
 use super::{Audit, Memory, MemoryError};
 
-/// An audit that runs by itself. Times are milliseconds.
+/// A scheduled audit. Times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// The audit.
@@ -33,7 +33,7 @@ impl Memory {
         done.map(drop).map_err(MemoryError::query("record the schedule"))
     }
 
-    /// Takes an audit's schedule away; whether it had one.
+    /// Removes an audit's schedule. Returns whether it had one.
     pub async fn unschedule(&self, audit: &Audit) -> Result<bool, MemoryError> {
         let row = sqlx::query("DELETE FROM schedules WHERE audit = $1").bind(audit.id);
         let done = row.execute(self.write()).await;

@@ -1,4 +1,4 @@
-//! Values that no input pins, and why the plan has them.
+//! Values that no input pins, and their origin.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub enum Origin {
     Tried(String),
 }
 
-/// A value that shapes the outputs.
+/// A value that affects the outputs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assumption {
@@ -32,9 +32,9 @@ pub struct Assumption {
 /// The part of a build that a value decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aspect {
-    /// What goes in and what works on it: source, tools, packages, options, steps.
+    /// The inputs and the tools: source, tools, packages, options, steps.
     Inputs,
-    /// When the build takes place, as it sees it, and where.
+    /// The time and the place of the build, as the build sees them.
     Circumstances,
     /// Which permissions files have before the build and get from it.
     Modes,
@@ -46,7 +46,7 @@ impl Assumption {
         matches!(self.origin, Origin::Declared(_))
     }
 
-    /// What it decides. What is not known here may decide anything.
+    /// What it decides. An unknown value may decide anything.
     pub fn aspect(&self) -> Aspect {
         match self.what.as_str() {
             "SOURCE_DATE_EPOCH" | "clock" | "build path" => Aspect::Circumstances,

@@ -10,9 +10,10 @@ use super::Limits;
 use super::{Plan, VERSION};
 use crate::artifact::git_source::GitSource;
 
-/// Most bytes of a plan.
+/// Maximum number of bytes of a plan.
 pub const SIZE: u64 = crate::bounded::PLAN;
-/// Most inputs, expected files, patterns, inline files, sources from git, steps, variables and assumptions.
+/// Maximum number of inputs, expected files, patterns, inline files, sources from git, steps, variables and
+/// assumptions.
 const INPUTS: usize = 65_536;
 const EXPECTED: usize = 4096;
 const FILES: usize = 64;
@@ -20,7 +21,7 @@ const SOURCES: usize = 64;
 const STEPS: usize = 256;
 const VARIABLES: usize = 1024;
 const ASSUMPTIONS: usize = 1024;
-/// Longest name or path, longest value of a variable (what the kernel takes), longest text.
+/// Maximum length of a name or path, of a variable's value (the kernel's limit), and of a text.
 const NAME: usize = 1024;
 const VALUE: usize = 128 << 10;
 const TEXT: usize = 4 << 20;
@@ -106,7 +107,7 @@ fn counts(plan: &Plan) -> Result<(), String> {
         ("claims", plan.claims.len(), EXPECTED),
     ] {
         if count > most {
-            return Err(format!("it has {count} {what}, and the most is {most}"));
+            return Err(format!("it has {count} {what}, but the maximum is {most}"));
         }
     }
     Ok(())
@@ -151,7 +152,10 @@ fn path(place: &str) -> Result<(), String> {
 /// Names and the like: bounded, without anything that does not print.
 fn short(what: &str, text: &str) -> Result<(), String> {
     if text.len() > NAME {
-        return Err(format!("{what} has {} bytes, and the most is {NAME}", text.len()));
+        return Err(format!(
+            "{what} has {} bytes, but the maximum is {NAME}",
+            text.len()
+        ));
     }
     if text.chars().any(char::is_control) {
         return Err(format!("{what} has control characters: {text:?}"));
@@ -272,7 +276,7 @@ mod tests {
             ("/build/env", json!({"A": "b\0c"}), "not a text"),
             ("/build/env", json!({"A": "b".repeat(VALUE + 1)}), "too long"),
             ("/build/steps/0/name", json!("a\rb"), "control characters"),
-            ("/subject", json!("x".repeat(1100 << 10)), "and the most is"),
+            ("/subject", json!("x".repeat(1100 << 10)), "but the maximum is"),
             ("/subject", json!("x\ny"), "control characters"),
             ("/not_compared", json!(["\u{1b}]0;x\u{7}"]), "control characters"),
             (

@@ -272,7 +272,7 @@ impl Plan {
     /// Reads a plan, and refuses one that no machine can run; the error is the reason.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         if bytes.len() as u64 > check::SIZE {
-            return Err(format!("it has more than {} MiB", check::SIZE >> 20));
+            return Err(format!("it is larger than {} MiB", check::SIZE >> 20));
         }
         let plan: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
         check::check(&plan)?;

@@ -1,8 +1,8 @@
-//! What a rule asks of the build: its builder, and the branch, tag and inputs that set it off.
+//! The requirements of a rule on the build: its builder, and the branch, tag and inputs that triggered it.
 //!
 //! The questions are those of slsa-verifier's options `--builder-id`, `--source-branch`, `--source-tag`,
-//! `--source-versioned-tag` and `--build-workflow-input`. That the provenance does not say is an answer of its own, and
-//! keeps no rule.
+//! `--source-versioned-tag` and `--build-workflow-input`. If the provenance lacks the information, that is a separate
+//! answer, and it breaks the rule.
 
 use semver::{BuildMetadata, Version};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use crate::evidence::custody;
 use crate::evidence::sigstore::Identity;
 use crate::evidence::trigger::Trigger;
 
-/// A version of which the last parts may be left out: `v1`, `v1.2`, `v1.2.3`, `v1.2.3-rc.1`.
+/// A version whose last parts may be left out: `v1`, `v1.2`, `v1.2.3`, `v1.2.3-rc.1`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct VersionPrefix {
@@ -75,7 +75,7 @@ impl VersionPrefix {
     }
 }
 
-/// Whether a builder is the one that is named: its whole id, or without its version; a version `v1` is also the tag
+/// Whether a builder is the named one: by its whole id, or without its version. A version `v1` is also the tag
 /// `refs/tags/v1`.
 fn is_builder(wanted: &str, builder: &str) -> bool {
     let split = |text: &str| -> (String, String) {
@@ -169,7 +169,7 @@ fn answer(fits: bool, finding: String) -> Result<String, String> {
     if fits { Ok(finding) } else { Err(finding) }
 }
 
-/// What a provenance says of what set it off, or that it does not.
+/// What a provenance says about its trigger, or that it does not say.
 fn said<T>(it: &Assessment, what: impl Fn(Trigger) -> Result<T, String>) -> Result<T, String> {
     let trigger = it.statement.as_ref().and_then(Trigger::of);
     let Some(trigger) = trigger else {

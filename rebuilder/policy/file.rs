@@ -1,4 +1,4 @@
-//! A policy file: read, checked against itself, and asked.
+//! A policy file: reading, consistency checks, and queries.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub struct PolicyFile {
     pub(super) files: Vec<(PathBuf, Vec<u8>)>,
 }
 
-/// What becomes of subjects without a rule.
+/// The decision about subjects without a rule.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Unmatched {
@@ -76,7 +76,7 @@ struct KeyEntry {
     revoked_because: Option<String>,
 }
 
-/// What is required of subjects whose package URL or name matches.
+/// The requirements on subjects whose package URL or name matches.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Rule {
@@ -123,7 +123,7 @@ pub(super) struct Rule {
     /// Kinds of mutable inputs that are refused.
     #[serde(default)]
     pub(super) refuse_mutable: Vec<MutableKind>,
-    /// Oldest evidence that counts.
+    /// Maximum age of evidence.
     pub(super) maximum_age_days: Option<u32>,
 }
 
@@ -173,7 +173,7 @@ impl KeyEntry {
 }
 
 impl Rule {
-    /// Why it cannot be meant, if it cannot.
+    /// Why it is invalid, if it is.
     fn check(&self, keys: &[TrustedKey]) -> Result<(), String> {
         let known = |name: &&String| keys.iter().any(|key| key.name == **name);
         if let Some(unknown) = self.keys.iter().find(|name| !known(name)) {
@@ -338,7 +338,7 @@ impl PolicyFile {
         &self.parties
     }
 
-    /// Where statements about released files are asked for.
+    /// The sources of statements about released files.
     pub fn sources(&self) -> &[StatementSource] {
         &self.discover
     }

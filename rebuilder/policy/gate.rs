@@ -1,4 +1,4 @@
-//! Holding the evidence against the policy, rule by rule.
+//! Checks the evidence against the policy, rule by rule.
 
 use jiff::Timestamp;
 
@@ -158,8 +158,8 @@ fn verified(finding: &Finding) -> Vec<Verified<&Assessment>> {
     finding.claims.iter().filter_map(Assessment::verified).collect()
 }
 
-/// Whether what a signer says of a build is more than the word of any signer: a trusted key, a workflow whose
-/// certificate names its repository, or an identity that the rule asks for.
+/// Whether a signer's statement about a build counts more than that of any signer: by a trusted key, a workflow whose
+/// certificate names its repository, or an identity that the rule requires.
 fn is_builder(rule: &Rule, signer: &Signer) -> bool {
     let by_workflow = signer
         .identity

@@ -20,18 +20,18 @@ pub(super) struct LayoutRule {
     file: PathBuf,
     /// Keys that must all have signed it.
     keys: Vec<String>,
-    /// What becomes of the commands that it wants to have run.
+    /// What to do with the commands that it contains.
     #[serde(default)]
     inspections: Inspections,
     #[serde(skip)]
     layout: Option<(Layout, Vec<TrustedKey>)>,
 }
 
-/// What becomes of a layout's inspections, which are commands, and never run here.
+/// What to do with a layout's inspections, which are commands and never run here.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Inspections {
-    /// They keep the rule from being kept.
+    /// They break the rule.
     #[default]
     Refuse,
     /// They are left out.
@@ -86,7 +86,7 @@ impl Policy {
         }
     }
 
-    /// What the layout of the rule for these names demands of the documents, if the rule has one.
+    /// The requirements of the rule's layout on the documents, if the rule for these names has one.
     pub fn layout_checks(
         &self,
         names: &[String],

@@ -51,11 +51,11 @@ pub struct Decision {
     pub checks: Vec<Check>,
 }
 
-/// One thing that a policy asked, and what was found.
+/// One requirement of a policy, and the finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// The rule, as the policy has it.
+    /// The rule, as the policy states it.
     pub rule: String,
     /// Whether it is kept.
     pub kept: bool,
@@ -87,7 +87,8 @@ pub enum PolicyError {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{policy} refuses {subject}: {rule}: {finding}")]
 #[diagnostic(help(
-    "nothing was built; \"rebuilder inspect\" shows all the evidence, and \"--policy none\" rebuilds anyway, and the attestation records that"
+    "nothing was built; \"rebuilder inspect\" shows all the evidence, and \"--policy none\" rebuilds \
+    anyway, which the attestation records"
 ))]
 pub struct Refusal {
     /// Subject.
@@ -139,7 +140,7 @@ impl Policy {
         rule.map_or_else(Vec::new, |rule| rule.identities.clone())
     }
 
-    /// The same trust, with everyone whose word counts for a subject with one of these names.
+    /// The same trust, with every party that is trusted for a subject with one of these names.
     #[must_use]
     pub fn trusting(&self, mut trust: Trust, names: &[String]) -> Trust {
         trust.keys.extend(self.keys(names));

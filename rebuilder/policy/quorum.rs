@@ -1,4 +1,4 @@
-//! What a policy asks of several parties together: how many, which, how independent, how fresh.
+//! The requirements of a policy on several parties together: how many, which, how independent, how recent.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,19 +10,19 @@ use crate::evidence::trust::ExpectedIdentity;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Party {
-    /// What the policy calls it.
+    /// Its name in the policy.
     pub name: String,
     /// `builder`, `rebuilder`, `release-manager`, `verifier`, or any other word that the quorum asks for.
     #[serde(default = "rebuilder")]
     pub role: String,
     /// Who runs it.
     pub organisation: Option<String>,
-    /// Machine that it builds on.
+    /// The machine on which it builds.
     pub host: Option<String>,
     /// Names of its keys, from the policy's `keys`.
     #[serde(default)]
     pub keys: Vec<String>,
-    /// Identities that it signs with, where it signs without a key.
+    /// Identities with which it makes keyless signatures.
     #[serde(default)]
     pub identities: Vec<ExpectedIdentity>,
     /// Patterns of the `builder.id` that its attestations must name.
@@ -44,7 +44,7 @@ fn weight() -> u32 {
 }
 
 impl Party {
-    /// Whether it is who signed.
+    /// Whether it is the signer.
     pub fn signed(&self, signer: &Signer) -> bool {
         let by_key = signer.keys.iter().any(|key| self.keys.contains(key));
         let identity = signer.identity.as_ref();
@@ -58,7 +58,7 @@ impl Party {
     }
 }
 
-/// In what parties must differ to be counted together.
+/// The properties in which parties must differ to be counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Independence {
@@ -70,7 +70,7 @@ pub enum Independence {
     Organisation,
     /// The `builder.id`.
     BuilderId,
-    /// The root or image that it built in.
+    /// The root or image in which it built.
     Container,
     /// The machine.
     Host,
@@ -104,7 +104,7 @@ pub enum Dissent {
     Outvote,
 }
 
-/// What is asked of artifacts whose package URL or file name fits.
+/// The requirements on artifacts whose package URL or file name matches.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Quorum {
@@ -113,7 +113,7 @@ pub struct Quorum {
     /// Weight that is needed.
     #[serde(default = "weight")]
     pub threshold: u32,
-    /// Parties that are asked; all where it is empty.
+    /// Parties that count; all if empty.
     #[serde(default)]
     pub parties: Vec<String>,
     /// How many of each role are needed.
@@ -130,7 +130,7 @@ pub struct Quorum {
     /// What follows if a party says otherwise.
     #[serde(default)]
     pub dissent: Dissent,
-    /// Normalisations that may have been set aside without losing a party's word; empty: none.
+    /// Normalisations that a party may have used and still count; empty for none.
     #[serde(default)]
     pub equivalent_by: Vec<String>,
 }
@@ -158,7 +158,7 @@ pub enum Aspect {
     Container,
     /// Compilers and interpreters.
     Toolchain,
-    /// What was asked of the builder, and what it assumed.
+    /// The builder's parameters and assumptions.
     Parameters,
 }
 
@@ -219,7 +219,7 @@ pub(super) fn check(parties: &[Party], quorums: &[Quorum], keys: &[String]) -> R
 }
 
 impl Quorum {
-    /// Whether its parties are there, and have the weight and the roles that it needs.
+    /// Whether its parties exist, and have the required weight and roles.
     fn reachable(&self, parties: &[Party]) -> Result<(), String> {
         let is_missing = |name: &&String| !parties.iter().any(|party| party.name == **name);
         if let Some(unknown) = self.parties.iter().find(is_missing) {

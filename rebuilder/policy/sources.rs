@@ -1,4 +1,4 @@
-//! Where statements of others about released files are asked for.
+//! Sources of others' statements about released files.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::artifact::pattern;
 pub struct StatementSource {
     /// What the policy calls it.
     pub name: String,
-    /// How it is asked.
+    /// Its protocol.
     pub kind: SourceKind,
     /// Its address; `{arch}` stands for the architecture of the package.
     pub url: Option<String>,
@@ -23,7 +23,7 @@ pub struct StatementSource {
     /// Pattern of package URLs or file names that it is asked about.
     #[serde(default = "any")]
     pub subject: String,
-    /// Longest wait for its whole answer.
+    /// Maximum wait for its whole answer.
     #[serde(default = "patience")]
     pub timeout_seconds: u32,
     /// How long an answer with statements is used before it is asked again.
@@ -73,7 +73,7 @@ impl SourceKind {
         }
     }
 
-    /// The address of the public instance, where there is one.
+    /// The address of the public instance, if there is one.
     fn usual(self) -> Option<&'static str> {
         match self {
             Self::OssRebuild => Some("https://storage.googleapis.com/google-rebuild-attestations"),
@@ -98,7 +98,7 @@ fn age() -> u32 {
     24
 }
 
-/// Longest wait that a policy may ask for.
+/// Maximum wait that a policy may set.
 const LONGEST: u32 = 300;
 
 impl StatementSource {
@@ -128,7 +128,7 @@ impl StatementSource {
         names.iter().any(|name| pattern::fits(&self.subject, name))
     }
 
-    /// Why it cannot be meant, if it cannot.
+    /// Why it is invalid, if it is.
     fn flaw(&self) -> Option<String> {
         let (kind, name) = (self.kind, &self.name);
         let is_folder = kind == SourceKind::Folder;

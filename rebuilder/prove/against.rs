@@ -1,4 +1,4 @@
-//! The outputs of the baseline against files that are about to be published.
+//! Compares files that are about to be published with the outputs of the baseline.
 
 use std::path::{Path, PathBuf};
 
@@ -7,28 +7,29 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Outputs, ProveError};
 use crate::compare::{self, Comparison, Options};
 
-/// A file that is about to be published, and the output that stands for it.
+/// A file that is about to be published, and its output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Against {
     /// The file.
     pub file: String,
-    /// Name of the output; none if the build left nothing of that name.
+    /// Name of the output; `None` if the build has no output with that name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    /// The file as released, the output as rebuilt.
+    /// The comparison; the file is the released side, the output the rebuilt one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
 }
 
 impl Against {
-    /// Whether the output has the very bytes of the file.
+    /// Whether the output has the bytes of the file.
     pub fn is_same(&self) -> bool {
         let outcome = self.comparison.as_ref().map(|comparison| comparison.outcome);
         outcome == Some(compare::Outcome::Identical)
     }
 }
 
-/// Compares files with the baseline's outputs, which are found by name; a single file with the only output in any case.
+/// Compares files with the baseline's outputs of the same name. A single file is compared with a single output whatever
+/// their names.
 pub fn against(answer: &Answer, files: &[PathBuf]) -> Result<Vec<Against>, ProveError> {
     let baseline = answer.builds.first().ok_or(ProveError::NoOutput)?;
     files

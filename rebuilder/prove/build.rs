@@ -1,4 +1,4 @@
-//! One build of the project, with some knobs turned.
+//! Builds the project with some knobs turned.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::run::failure::log::shortened;
 use crate::sandbox::{KeepMode, MachineView};
 use crate::store::{Blob, PendingRun, Store, StoreError};
 
-/// The builds of one project: its plan, its root, and where outputs go.
+/// The builds of one project: its plan, its root, and the folder for outputs.
 pub struct Builds<'a> {
     executor: Executor<'a>,
     /// The project.
@@ -36,12 +36,12 @@ pub struct Builds<'a> {
     held: AtomicBool,
 }
 
-/// What stands for the outputs in a plan before it is known what they are.
-const NOT_KNOWN_YET: &str = "what the build leaves";
+/// Placeholder for the outputs in a plan, before they are known.
+const NOT_KNOWN_YET: &str = "the outputs of the build";
 
 impl<'a> Builds<'a> {
-    /// Locks and fetches what the project needs, and makes its root; builds are made beside `out`, if they are to be kept
-    /// there.
+    /// Locks and fetches the dependencies of the project, and makes its root. If `out` is given, builds are made next
+    /// to it and kept there.
     pub async fn prepare(
         planner: &Planner<'_>,
         executor: Executor<'a>,
@@ -96,7 +96,7 @@ impl<'a> Builds<'a> {
             base.assumptions.push(assume(
                 "packages for missing programs",
                 project.provided.join(", "),
-                Origin::Inferred("the build asks for what is in them, and the container lacks it".into()),
+                Origin::Inferred("the build needs files in these packages, which the container lacks".into()),
             ));
         }
         base.build.env.insert("INSTALLED".into(), "/tmp/installed".into());
@@ -129,7 +129,7 @@ impl<'a> Builds<'a> {
         &self.tree
     }
 
-    /// Builds that were made.
+    /// Number of builds so far.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::SeqCst)
     }
@@ -139,22 +139,22 @@ impl<'a> Builds<'a> {
         self.executor.backend.name()
     }
 
-    /// What the builds run in, for people.
+    /// The environment of the builds, for people.
     pub fn container(&self) -> String {
         self.base.container.describe()
     }
 
-    /// What was assumed of the project.
+    /// The assumptions about the project.
     pub fn plan_assumptions(&self) -> &[Assumption] {
         &self.base.assumptions
     }
 
-    /// Whether the baseline's clock stands still.
+    /// Whether the baseline's clock is stopped.
     pub fn is_clock_held(&self) -> bool {
         self.held.load(Ordering::SeqCst)
     }
 
-    /// Lets the baseline's clock run, for builds that wait for it to move.
+    /// Lets the baseline's clock run, for builds that wait for time to pass.
     pub(super) fn let_clock_run(&self) {
         self.held.store(false, Ordering::SeqCst);
     }
@@ -174,7 +174,7 @@ impl<'a> Builds<'a> {
         &self.packed
     }
 
-    /// Gives the folder of all builds its place.
+    /// Moves the folder of all builds to its final place.
     pub(super) fn settle(self, place: &Path) -> Result<(), ProveError> {
         self.folder.keep(place)?;
         Ok(())
@@ -190,7 +190,7 @@ impl<'a> Builds<'a> {
         }
     }
 
-    /// The same error with a log that stays when the builds are gone.
+    /// The same error, with a log that is kept after the builds are removed.
     pub(super) fn with_log_kept(error: ProveError) -> ProveError {
         let ProveError::Fails {
             reason,
@@ -217,7 +217,7 @@ impl<'a> Builds<'a> {
         }
     }
 
-    /// Packages that have what a build asked for and did not find.
+    /// Packages with the files that a build did not find.
     pub(super) fn missing(&self, outputs: &Outputs) -> Vec<String> {
         let log = bounded::tail(&outputs.log, 64 << 10).unwrap_or_default();
         missing_packages(&log, &self.tree).into_iter().collect()
@@ -277,13 +277,13 @@ impl<'a> Builds<'a> {
         self.run_by(executor, variation, &self.tree).await
     }
 
-    /// The script that builds, and the file of the project that has its text, if one has.
+    /// The build script, and the file of the project that contains its text, if any.
     pub(super) fn script(&self) -> Option<(&'static str, &'static str)> {
         let says = Project::says_how(&self.tree);
         says.then_some((vary::SCRIPT_PATH, SETTINGS))
     }
 
-    /// Where the source is in a build.
+    /// The folder of the source in a build.
     pub(super) fn source_path(&self, variation: &Variation) -> String {
         vary::source(&self.basis, variation)
     }
@@ -335,7 +335,7 @@ impl<'a> Builds<'a> {
     }
 }
 
-/// The folder that a path is in.
+/// The parent folder of a path.
 fn beside(path: &Path) -> PathBuf {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()

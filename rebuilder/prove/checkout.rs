@@ -1,8 +1,8 @@
-//! What git knows of a checkout, asked without the checkout's own settings.
+//! Asks git about a checkout, without using the checkout's settings.
 //!
-//! The settings of a repository may name programs that git runs: monitors, pagers, signature checkers, helpers that fetch
-//! what is missing. They come with the folder, so git is given a repository of ours that has no settings, and of the
-//! checkout's only its index and its objects. The settings of the user stay as they are.
+//! A repository's settings can name programs that git runs: monitors, pagers, signature checkers, helpers that fetch
+//! missing objects. They come with the folder, so git is given an empty repository without settings, with the index and
+//! the objects of the checkout. The user's own settings still apply.
 
 use std::fs;
 use std::io;
@@ -18,9 +18,9 @@ pub(super) struct Checkout {
     folder: PathBuf,
     /// The top of the checkout.
     top: PathBuf,
-    /// What is this checkout's own: its index and its HEAD.
+    /// The folder with this checkout's index and HEAD.
     own: PathBuf,
-    /// What all checkouts of the repository share: objects and refs.
+    /// The folder that all checkouts of the repository share: objects and refs.
     shared: PathBuf,
     /// A repository without settings.
     bare: tempfile::TempDir,
@@ -47,7 +47,7 @@ impl Checkout {
         })
     }
 
-    /// What git tracks below the folder, and what it would track if it was added.
+    /// The files below the folder that git tracks, and those it would track if they were added.
     pub(super) fn files(&self) -> Option<Vec<PathBuf>> {
         let mut words = vec!["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
         // What only this repository ignores is a file of it.
@@ -64,7 +64,7 @@ impl Checkout {
         (!paths.is_empty()).then_some(paths)
     }
 
-    /// The time of the commit that is checked out, in Unix seconds.
+    /// The time of the checked-out commit, in Unix seconds.
     pub(super) fn time(&self) -> Option<i64> {
         let commit = self.commit()?;
         let text = self.ask(&["cat-file", "commit", &commit])?;
@@ -76,7 +76,7 @@ impl Checkout {
         words.next()?.parse().ok()
     }
 
-    /// The commit that HEAD leads to.
+    /// The commit that HEAD resolves to.
     fn commit(&self) -> Option<String> {
         let head = line(&self.own.join("HEAD"))?;
         let Some(name) = head.strip_prefix("ref: ") else {
@@ -113,7 +113,7 @@ impl Checkout {
     }
 }
 
-/// The repository's folder of a checkout, which a file names where there are several checkouts.
+/// The repository folder of a checkout. If there are several checkouts, a file names it.
 fn repository(top: &Path) -> Option<PathBuf> {
     let place = top.join(".git");
     if place.symlink_metadata().ok()?.is_dir() {
@@ -122,7 +122,7 @@ fn repository(top: &Path) -> Option<PathBuf> {
     Some(top.join(line(&place)?.strip_prefix("gitdir: ")?))
 }
 
-/// The only line of a short file; no link is followed to it.
+/// The only line of a short file, which must not be a link.
 fn line(path: &Path) -> Option<String> {
     let text =
         bounded::read_text_within(path.parent()?, Path::new(path.file_name()?), bounded::SHORT).ok()?;
@@ -133,7 +133,7 @@ fn is_commit(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// As much of a repository as git asks for.
+/// The minimum of a repository that git accepts.
 fn bare() -> io::Result<tempfile::TempDir> {
     let place = tempfile::tempdir()?;
     for folder in ["objects", "refs"] {

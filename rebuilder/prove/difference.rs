@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Outputs, ProveError};
 use crate::compare::{self, Comparison, Node, Options, Presence};
 
-/// What differs between two builds.
+/// The differences between two builds.
 #[derive(Debug, Clone, Default)]
 pub struct Difference {
-    /// One comparison for each output that both builds left, and that differs.
+    /// One comparison for each differing output that both builds have.
     pub files: Vec<Comparison>,
-    /// Names of outputs that only one of them left.
+    /// Names of outputs that only one build has.
     pub unpaired: Vec<String>,
-    /// Outputs that are the same.
+    /// Number of identical outputs.
     pub same: usize,
     /// Each differing place, as the path of the innermost file or member.
     pub places: BTreeSet<String>,
@@ -57,7 +57,7 @@ impl Difference {
         let unpaired = found
             .unpaired
             .iter()
-            .map(|name| format!("{name} (only one build left it)"));
+            .map(|name| format!("{name} (only in one build)"));
         found.places.extend(unpaired);
         Ok(found)
     }
@@ -82,7 +82,7 @@ impl Difference {
     }
 }
 
-/// Whether a node differs by itself, and not only because of what is in it.
+/// Whether a node differs itself, not only because of its members.
 fn is_place(node: &Node) -> bool {
     node.presence != Presence::Both || node.findings.iter().any(|finding| !finding.follows)
 }

@@ -1,4 +1,4 @@
-//! Why a project can be neither proven nor disproven.
+//! Reasons why a project can be neither proven nor disproven.
 
 use crate::compare::CompareError;
 use crate::container::ContainerError;
@@ -11,11 +11,11 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum ProveError {
     #[error("cannot read the project {path}")]
-    #[diagnostic(help("name the folder that the project is in"))]
+    #[diagnostic(help("name the folder of the project"))]
     Folder { path: String, source: std::io::Error },
-    #[error("cannot tell how {folder} is built: it has no file that a known kind of project has")]
+    #[error("cannot tell how to build {folder}: it has no file of a known kind of project")]
     #[diagnostic(help(
-        "write a rebuilder.toml that says so; \"rebuilder prove --init\" makes one to begin from"
+        "describe the build in a rebuilder.toml; \"rebuilder prove --init\" writes a template"
     ))]
     NoRecipe { folder: String },
     #[error("there is no kind of project called {kind:?}")]
@@ -24,15 +24,16 @@ pub enum ProveError {
     #[error("cannot use {path}: {reason}")]
     #[diagnostic(help("docs/prove.md describes the file"))]
     Settings { path: String, reason: String },
-    #[error("the project does not build as it is: {reason}; last output: {last}")]
+    #[error("the unchanged project does not build: {reason}; last output: {last}")]
     #[diagnostic(help(
-        "the whole log is {log}; the build has no network, and sees nothing but the project and its pinned dependencies"
+        "the full log is {log}; the build has no network, and only sees the project and its pinned \
+        dependencies"
     ))]
     Fails {
         reason: String,
         last: String,
         log: String,
-        /// Packages that have what it asked for and did not find.
+        /// Packages with the files that it did not find.
         missing: Vec<String>,
     },
     #[error("internal error: {reason}")]
@@ -40,8 +41,8 @@ pub enum ProveError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Compare(#[from] CompareError),
-    #[error("the build left no output")]
-    #[diagnostic(help("name what it makes as \"outputs\" in rebuilder.toml"))]
+    #[error("the build did not produce an output")]
+    #[diagnostic(help("name the files that it produces as \"outputs\" in rebuilder.toml"))]
     NoOutput,
     #[error(transparent)]
     #[diagnostic(transparent)]

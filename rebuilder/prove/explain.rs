@@ -1,4 +1,4 @@
-//! What a culprit comes from, by a trace of one more build, and a patch that was tried.
+//! Explains a culprit with a trace of one more build, and tries patches.
 
 use std::fs::File;
 use std::time::Instant;
@@ -18,20 +18,20 @@ use crate::progress::Progress;
 use crate::text::plural;
 use crate::trace::Writers;
 
-/// What is known of a culprit beyond its knobs.
+/// The explanation of a culprit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explained {
-    /// The knobs of the culprit; none for plain randomness.
+    /// The knobs of the culprit; empty for plain randomness.
     pub knobs: Vec<Knob>,
-    /// Why nobody watched the build, or why what was seen may be something else.
+    /// Why the build was not watched, or why the trace may not show the same build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub doubt: Option<String>,
-    /// Who wrote what differs.
+    /// The process that wrote a difference.
     pub attributions: Vec<Attribution>,
-    /// Who asked for what was varied, by lines that no attribution names.
+    /// The processes that read the varied value, on lines that no attribution names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub askers: Vec<Asker>,
-    /// The patch that helped most.
+    /// The most helpful patch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<ProvenFix>,
     /// Every patch that was tried.
@@ -39,23 +39,24 @@ pub struct Explained {
 }
 
 impl Explained {
-    /// The lines of the project that it comes from: those that wrote what differs, then those that asked for it.
+    /// The lines of the project that it comes from: those that wrote the differences, then those that read the varied
+    /// value.
     pub fn lines(&self) -> impl Iterator<Item = &Line> {
         let wrote = self.attributions.iter().filter_map(|one| one.line.as_ref());
         wrote.chain(self.askers.iter().map(|asker| &asker.line))
     }
 }
 
-/// A patch with what came of the builds with it.
+/// A patch, and the result of the builds with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProvenFix {
     /// What it does, in words, one for each remedy.
     pub does: Vec<String>,
     /// The change, as a unified diff of the project.
     pub patch: String,
-    /// Whether all outputs are the same with it.
+    /// Whether it makes all outputs the same.
     pub whole: bool,
-    /// What came of it, in words.
+    /// The result, in words.
     pub result: String,
 }
 
@@ -64,39 +65,39 @@ pub struct ProvenFix {
 pub struct Attempt {
     /// Names of its remedies.
     pub remedies: Vec<String>,
-    /// What came of it, in words.
+    /// The result, in words.
     pub result: String,
 }
 
-/// All patches that helped, as one, and what everything varied at once makes of a project that has it.
+/// All helpful patches as one, and the result if everything is varied at once in the patched project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fixed {
     /// The change, as a unified diff of the project.
     pub patch: String,
     /// Whether all outputs stay the same with it.
     pub reproducible: bool,
-    /// What came of it, in words.
+    /// The result, in words.
     pub result: String,
 }
 
-/// What it took to explain.
+/// The cost of explaining.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Spent {
-    /// Builds that were made.
+    /// Number of builds so far.
     pub builds: usize,
     /// Seconds of all of them.
     pub seconds: f64,
 }
 
-/// How much is tried.
+/// How much to try.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
-    /// Patches for each culprit; each takes two builds.
+    /// Number of patches for each culprit; each takes two builds.
     pub patches: usize,
 }
 
-/// Explains every culprit of an answer, and plain randomness. A patch that helped stays while the next culprit is looked
-/// at, so that all of them fit together.
+/// Explains every culprit of an answer, and plain randomness. A helpful patch stays applied for the next culprit, so
+/// that all patches fit together.
 pub async fn explain_all(
     builds: &Builds<'_>,
     answer: &mut Answer,
@@ -137,7 +138,7 @@ pub async fn explain_all(
     Ok(())
 }
 
-/// Traces the build of a culprit, names who wrote what differs, and tries patches.
+/// Traces the build of a culprit, names the processes that wrote the differences, and tries patches.
 async fn explain(
     bench: &mut Workbench<'_>,
     culprit: &Culprit,
@@ -238,7 +239,7 @@ async fn explain(
     Ok(explained)
 }
 
-/// The name of an output below its folder, which comparisons show whole.
+/// The name of an output below its folder; comparisons show the full path.
 fn name_of(shown: &str, varied: &Outputs) -> String {
     let mut names: Vec<_> = varied.files.iter().map(|file| file.name.as_str()).collect();
     names.sort_by_key(|name| std::cmp::Reverse(name.len()));
@@ -250,7 +251,7 @@ fn name_of(shown: &str, varied: &Outputs) -> String {
         .to_owned()
 }
 
-/// Watches one more build like `before`; the doubt is whether it was the same one.
+/// Watches one more build like `before`. The doubt says why it may not be the same.
 async fn traced(
     builds: &Builds<'_>,
     variation: &Variation,
@@ -258,21 +259,19 @@ async fn traced(
 ) -> Result<Result<(Writers, Option<String>), String>, ProveError> {
     if builds.backend() != "embedded" {
         return Ok(Err(format!(
-            "the {} backend cannot watch a build; --backend embedded does",
+            "the {} backend cannot watch a build; use --backend embedded",
             builds.backend()
         )));
     }
     let events = tempfile::NamedTempFile::new_in(builds.folder()).map_err(read(builds.folder()))?;
     let outputs = builds.run_traced(variation, events.path()).await?;
     if let Some(reason) = &outputs.failed {
-        return Ok(Err(format!(
-            "the build does not end well while it is watched: {reason}"
-        )));
+        return Ok(Err(format!("the build fails if it is watched: {reason}")));
     }
     let writers = File::open(events.path()).and_then(Writers::read);
     let writers = match writers {
         Ok(writers) => writers,
-        Err(error) => return Ok(Err(format!("what was seen cannot be read: {error}"))),
+        Err(error) => return Ok(Err(format!("the trace cannot be read: {error}"))),
     };
     let digests = |outputs: &Outputs| -> Vec<_> {
         outputs
@@ -282,7 +281,7 @@ async fn traced(
             .collect()
     };
     let doubt = (digests(&outputs) != digests(before))
-        .then(|| "the watched build left other bytes than the one before it".to_owned());
+        .then(|| "the watched build produced other bytes than the one before it".to_owned());
     Ok(Ok((writers, doubt)))
 }
 
@@ -297,7 +296,7 @@ fn result(built: &Built) -> String {
     }
 }
 
-/// How often a build that is the same is made again: chance has another say in some, and rarely shows in others.
+/// How often a build that is the same is repeated, because random differences are not always visible.
 fn repeats(knobs: &[Knob], odds: Option<Odds>) -> usize {
     let by_chance = [Knob::HashSeed, Knob::AddressLayout, Knob::Parallelism, Knob::Load];
     match odds.filter(|_| knobs.is_empty()) {
@@ -308,7 +307,7 @@ fn repeats(knobs: &[Knob], odds: Option<Odds>) -> usize {
     }
 }
 
-/// What a culprit is, for people who wait.
+/// A culprit in words, for progress messages.
 fn about(knobs: &[Knob]) -> String {
     if knobs.is_empty() {
         return "randomness".to_owned();

@@ -1,4 +1,4 @@
-//! What is kept of a proof: the document, the plan with the source, all builds, and what may be certified.
+//! The folder of a proof: the document, the plan with the source, all builds, and the files for a certificate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ const PROOF: &str = "proof.json";
 const PLAN: &str = "plan.json";
 const SOURCE: &str = "source.tar";
 
-/// Keeps everything in a new folder. What is reproducible can be signed from it.
+/// Writes everything to a new folder. If the project is reproducible, a certificate can be signed from it.
 pub fn keep(builds: Builds<'_>, answer: &Answer, place: &Path) -> Result<(), ProveError> {
     let folder = builds.folder().to_owned();
     let write = |name: &str, bytes: &[u8]| write_atomically(&folder.join(name), bytes);
@@ -35,7 +35,7 @@ pub fn keep(builds: Builds<'_>, answer: &Answer, place: &Path) -> Result<(), Pro
     builds.settle(place)
 }
 
-/// The plan of the baseline, which expects what the baseline gave; the outputs are in the store for whoever follows it.
+/// The plan of the baseline, which expects the baseline's outputs. The outputs are in the store for a replay.
 fn recorded(builds: &Builds<'_>, baseline: &Outputs) -> Result<Vec<u8>, ProveError> {
     let mut plan = builds.plan(&Variation::baseline());
     let mut expected = Vec::new();

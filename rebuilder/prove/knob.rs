@@ -1,4 +1,4 @@
-//! What `prove` varies, as data: each knob with the value of the baseline, another one, and what it takes to turn it.
+//! What `prove` varies, as data: each knob with its two values, and what is needed to turn it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 /// What a sandbox must be able to do for a knob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// What every backend does: environment, accounts, folders, and the programs of the root.
+    /// Nothing special: every backend can set the environment, accounts, folders, and the programs of the root.
     Nothing,
-    /// A view of the machine that is not the machine's own, which only the embedded backend gives.
+    /// A changed view of the machine, which only the embedded backend supports.
     View,
 }
 
 macro_rules! knobs {
     ($($(#[$about:meta])* $variant:ident, $name:literal, $needs:ident, $a:literal, $b:literal;)*) => {
-        /// Something that builds of one source may differ in, and that the result must not depend on.
+        /// Something in which builds of one source may differ, and on which the result must not depend.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Knob {
             $($(#[$about])* #[serde(rename = $name)] $variant,)*
@@ -53,11 +53,11 @@ knobs! {
     /// The folder that the source is built in.
     BuildPath, "build-path", Nothing, "/build/NAME", "/var/tmp/elsewhere/2nd/NAME";
     /// The wall clock; times of files that the build writes follow it.
-    Clock, "clock", View, "held at one moment", "more than a year ahead, and running";
+    Clock, "clock", View, "stopped", "running, more than a year ahead";
     /// The modification times of the source tree.
-    SourceTimes, "source-times", Nothing, "all at one moment", "all at another moment, 10 days later";
+    SourceTimes, "source-times", Nothing, "all the same", "all the same, 10 days later";
     /// The order in which folders list their entries.
-    ListingOrder, "listing-order", View, "by name", "by name, backwards";
+    ListingOrder, "listing-order", View, "by name", "by name, in reverse";
     /// The file mode creation mask.
     Umask, "umask", Nothing, "0022", "0002";
     /// Names of the user and the group.
@@ -67,7 +67,8 @@ knobs! {
     /// `TZ`.
     Timezone, "timezone", Nothing, "UTC", "GMT-14 (14 hours ahead)";
     /// `LANG`, `LC_ALL` and `LANGUAGE`.
-    Locale, "locale", Nothing, "C.UTF-8", "et_EE.UTF-8 (other order of letters, names of days, decimal comma)";
+    Locale, "locale", Nothing, "C.UTF-8", "et_EE.UTF-8 (another sort order, other names of days, decimal \
+    comma)";
     /// Seeds of the hash tables of Python and Perl.
     HashSeed, "hash-seed", Nothing, "0", "random";
     /// Number of parallel jobs that build tools are asked for.
@@ -79,14 +80,15 @@ knobs! {
     /// `HOME`.
     Home, "home", Nothing, "/home/builder", "/var/lib/another-home";
     /// Variables that have no meaning for a build.
-    Environment, "environment", Nothing, "none but the needed", "also NOISE, EDITOR, CI_JOB_ID and others";
+    Environment, "environment", Nothing, "only the necessary variables", "also NOISE, EDITOR, CI_JOB_ID and \
+    others";
     /// Release and version of the kernel.
     Kernel, "kernel", View, "6.1.0", "7.4.2-other";
     /// Number of processors.
     Processors, "processors", View, "2", "1";
     /// Model name of the processors.
     ProcessorModel, "processor-model", View, "Baseline", "Another";
-    /// What `/bin/sh` is, and `SHELL`.
+    /// The shell behind `/bin/sh`, and `SHELL`.
     Shell, "shell", Nothing, "dash", "bash";
     /// Folder for temporary files.
     Temporary, "tmp", Nothing, "/tmp", "/var/tmp/another-tmp (TMPDIR)";
@@ -102,33 +104,31 @@ impl Knob {
         Self::ALL.iter().copied().find(|knob| knob.name() == name)
     }
 
-    /// What a maintainer can do, if the bytes alone do not tell.
+    /// Advice for a maintainer, if the bytes alone do not lead to any.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::BuildPath => "write no absolute path into outputs, or map the build folder away",
+            Self::BuildPath => "write no absolute path to outputs, or map the build folder to a fixed path",
             Self::Clock => "take the time from SOURCE_DATE_EPOCH, not from the clock",
             Self::SourceTimes => "take the time from SOURCE_DATE_EPOCH, not from files of the source",
-            Self::ListingOrder => "sort what a folder lists before it is used",
-            Self::Umask => "say the permissions of what is made (install -m, chmod)",
-            Self::User => "do not ask who builds (id, whoami, $USER)",
-            Self::Ids => "do not write the numbers of user and group",
+            Self::ListingOrder => "sort the listing of a folder before using it",
+            Self::Umask => "set the permissions of new files explicitly (install -m, chmod)",
+            Self::User => "do not read the user's name (id, whoami, $USER)",
+            Self::Ids => "do not write user and group ids",
             Self::Timezone => "write times in UTC (date -u, gmtime)",
             Self::Locale => "sort and format with LC_ALL=C",
-            Self::HashSeed => "sort what sets and hash tables give before it is written",
-            Self::Parallelism => "let nothing depend on the number of jobs, or on which ends first",
-            Self::Hostname => "do not ask for the name of the host (hostname, uname -n)",
-            Self::Domain => "do not ask for the domain of the host",
-            Self::Home => "write no path below $HOME into outputs",
-            Self::Environment => "do not read variables that the build does not set itself",
-            Self::Kernel => "do not ask for the version of the kernel (uname -r, uname -v)",
-            Self::Processors => "do not ask for the number of processors (nproc)",
-            Self::ProcessorModel => {
-                "do not ask for the model of the processor (/proc/cpuinfo, -march=native)"
-            }
-            Self::Shell => "write shell text that every POSIX shell reads alike (printf instead of echo)",
-            Self::Temporary => "write no path below $TMPDIR into outputs",
-            Self::AddressLayout => "let nothing depend on addresses in memory",
-            Self::Load => "do not ask what else runs on the machine, and let nothing depend on speed",
+            Self::HashSeed => "sort the entries of sets and hash tables before writing them",
+            Self::Parallelism => "do not depend on the number of jobs, or on the order in which they end",
+            Self::Hostname => "do not read the host name (hostname, uname -n)",
+            Self::Domain => "do not read the domain name",
+            Self::Home => "write no path below $HOME to outputs",
+            Self::Environment => "only read variables that the build itself sets",
+            Self::Kernel => "do not read the version of the kernel (uname -r, uname -v)",
+            Self::Processors => "do not read the number of processors (nproc)",
+            Self::ProcessorModel => "do not read the model of the processor (/proc/cpuinfo, -march=native)",
+            Self::Shell => "write shell code that every POSIX shell reads alike (printf instead of echo)",
+            Self::Temporary => "write no path below $TMPDIR to outputs",
+            Self::AddressLayout => "do not depend on addresses in memory",
+            Self::Load => "do not depend on timing or on other processes of the machine",
         }
     }
 
@@ -143,9 +143,9 @@ impl Knob {
             Needs::Nothing => None,
             Needs::View if view => None,
             Needs::View if backend != "embedded" => Some(format!(
-                "the {backend} backend shows a build the machine as it is; --backend embedded varies it"
+                "the {backend} backend cannot hide the machine from a build; use --backend embedded"
             )),
-            Needs::View => Some("no view of another machine on this processor architecture".to_owned()),
+            Needs::View => Some("not supported on this processor architecture".to_owned()),
         }
     }
 }
@@ -156,11 +156,11 @@ impl fmt::Display for Knob {
     }
 }
 
-/// What nothing here varies, and why not.
+/// What is never varied, and why.
 pub const NOT_VARIED: &[(&str, &str)] = &[
     (
         "processor instructions",
-        "the processor answers CPUID itself; only its name in /proc/cpuinfo is varied",
+        "the processor itself answers CPUID; only its name in /proc/cpuinfo is varied",
     ),
     (
         "kind and size of the file system",
@@ -172,7 +172,7 @@ pub const NOT_VARIED: &[(&str, &str)] = &[
     ),
     (
         "/proc/version and /proc/sys/kernel",
-        "they tell the machine's own kernel; uname tells the varied one",
+        "they show the machine's own kernel; uname shows the varied one",
     ),
     (
         "other counters in /proc",
@@ -196,7 +196,7 @@ pub const NOT_VARIED: &[(&str, &str)] = &[
     ),
 ];
 
-/// The knobs that a build has turned; all others are as in the baseline.
+/// The knobs that are turned in a build; all others are as in the baseline.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Variation(BTreeSet<Knob>);

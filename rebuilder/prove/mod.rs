@@ -1,4 +1,4 @@
-//! Whether a project's own build gives the same bytes wherever and whenever it runs; and if not, what it depends on.
+//! Whether a project's build produces the same bytes wherever and whenever it runs; and if not, what it depends on.
 //!
 //! ```text
 //!  folder ──▶ project ──▶ plan ──▶ builds ──▶ search ──▶ culprits ──▶ attribution ──▶ remedy
@@ -48,7 +48,7 @@ pub use proof::{Cost, NotVaried, Proof, ProvenCulprit, ProvenProject, Randomness
 pub use provide::{Place, prove_project};
 pub use search::{Odds, bound};
 
-/// What one build left.
+/// The result of one build.
 #[derive(Debug, Clone)]
 pub struct Outputs {
     /// What was turned.
@@ -72,24 +72,24 @@ pub struct Culprit {
     pub knobs: Vec<Knob>,
     /// Baseline against varied, for each output that differs.
     pub files: Vec<Comparison>,
-    /// Names of outputs that only one of the two builds left.
+    /// Names of outputs that only one of the two builds has.
     pub unpaired: Vec<String>,
     /// The build with just these knobs turned.
     pub varied: Outputs,
 }
 
-/// What is to be found out.
+/// The question to answer.
 #[derive(Debug, Clone)]
 pub struct Question {
     /// The knobs to turn, in the order of [`Knob::ALL`].
     pub knobs: Vec<Knob>,
     /// Whether to end with the first culprit.
     pub first_only: bool,
-    /// Builds of the baseline from which the odds of a random difference are told.
+    /// Number of baseline builds from which to estimate the odds of a random difference.
     pub repeats: usize,
 }
 
-/// What was found out.
+/// The answer.
 pub struct Answer {
     /// The document.
     pub proof: Proof,
@@ -99,7 +99,7 @@ pub struct Answer {
     pub builds: Vec<Arc<Outputs>>,
 }
 
-/// Builds the project as often as it takes to know which knobs change its outputs.
+/// Builds the project as often as necessary to know which knobs change its outputs.
 async fn prove(builds: &Builds<'_>, question: &Question, progress: &Progress) -> Result<Answer, ProveError> {
     let begun = Instant::now();
     let (knobs, not_varied) = possible(&question.knobs, builds.backend());
@@ -134,7 +134,7 @@ fn possible(wanted: &[Knob], backend: &str) -> (Vec<Knob>, Vec<NotVaried>) {
     let mut not = Vec::new();
     for knob in Knob::ALL {
         match knob.why_not(backend) {
-            _ if !wanted.contains(knob) => not.push(NotVaried::new(knob.name(), "not asked for")),
+            _ if !wanted.contains(knob) => not.push(NotVaried::new(knob.name(), "not requested")),
             None => knobs.push(*knob),
             Some(why) => not.push(NotVaried::new(knob.name(), &why)),
         }

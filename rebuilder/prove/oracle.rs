@@ -1,4 +1,4 @@
-//! Answers the questions of the search with builds, and remembers what each of them left.
+//! Answers the questions of the search with builds, and remembers their results.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(super) fn side_by_side() -> usize {
     processors.min(room).clamp(1, 4)
 }
 
-/// Bytes of memory that nothing needs now.
+/// Bytes of free memory.
 fn free_memory() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
@@ -53,7 +53,7 @@ pub(super) struct BuildOracle<'a> {
     told: Told,
 }
 
-/// What people are told while it goes on.
+/// Progress messages.
 struct Told {
     progress: Progress,
     bar: Option<ProgressBar>,
@@ -168,7 +168,7 @@ impl<'a> BuildOracle<'a> {
         })
     }
 
-    /// Says which build begins, of how many at most, what is turned, and how long the rest may take.
+    /// Reports which build begins, the maximum number of builds, what is turned, and how long the rest may take.
     fn tell(&mut self, variation: &Variation) {
         let made = self.builds.count();
         let most = bound(1, self.knobs).max(made + 1);

@@ -1,4 +1,4 @@
-//! What was found out, as a document: whether the outputs survive all variations, or what changes them.
+//! The answer as a document: whether the outputs survive all variations, or what changes them.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +21,11 @@ use crate::sandbox::Output;
 pub struct Proof {
     /// Form of this document; 1.
     pub version: u32,
-    /// Whether nothing that was varied changes any output, and chance does not either.
+    /// Whether no variation changes any output, and builds do not differ by chance.
     pub reproducible: bool,
     /// What was built.
     pub project: ProvenProject,
-    /// What was varied, and from what to what.
+    /// What was varied, with both values.
     pub varied: Vec<Varied>,
     /// What was not varied, and why.
     pub not_varied: Vec<NotVaried>,
@@ -36,13 +36,13 @@ pub struct Proof {
     /// Differences between builds of the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random: Option<Randomness>,
-    /// What each culprit comes from, and a patch that was tried.
+    /// The explanation of each culprit, and a patch that was tried.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub explained: Vec<Explained>,
     /// All patches that helped, together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed: Option<Fixed>,
-    /// Whether everything but the culprits was seen to change nothing.
+    /// Whether builds have shown that everything except the culprits changes nothing.
     pub complete: bool,
     /// Files that are about to be published, against the outputs of the baseline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -60,13 +60,13 @@ pub struct ProvenProject {
     pub kind: String,
     /// Digest of its source, as the archive that each build got.
     pub source: Sha256,
-    /// What it was built in.
+    /// The container in which it was built.
     pub container: String,
     /// The sandbox.
     pub backend: String,
-    /// Whether the clock of the baseline stood still.
+    /// Whether the clock of the baseline was stopped.
     pub clock_held: bool,
-    /// What was assumed of its build.
+    /// The assumptions about its build.
     pub assumptions: Vec<Assumption>,
 }
 
@@ -92,7 +92,7 @@ impl Varied {
     }
 }
 
-/// Something that stayed as it was.
+/// Something that was not varied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotVaried {
     /// What.
@@ -115,7 +115,7 @@ impl NotVaried {
 pub struct ProvenCulprit {
     /// The knobs; more than one if it takes all of them together.
     pub knobs: Vec<Knob>,
-    /// What the build failed with, if it does not even end well.
+    /// The error of the build, if it fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fails: Option<String>,
     /// Each differing place, as the path of the innermost file or member.
@@ -124,7 +124,7 @@ pub struct ProvenCulprit {
     pub files: Vec<Comparison>,
     /// Outputs that only one of the two builds left.
     pub unpaired: Vec<String>,
-    /// Outputs that are the same.
+    /// Number of identical outputs.
     pub same: usize,
 }
 
@@ -144,13 +144,13 @@ pub struct Randomness {
 /// What it took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Builds that were made.
+    /// Number of builds so far.
     pub builds: usize,
-    /// The most that it may take for these culprits.
+    /// The maximum number of builds for these culprits.
     pub bound: usize,
-    /// Seconds of all builds, side by side or not.
+    /// Seconds of all builds, in parallel or not.
     pub seconds: f64,
-    /// What it took to explain the culprits, beyond that.
+    /// The additional cost of explaining the culprits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub explained: Option<Spent>,
 }
@@ -161,12 +161,12 @@ impl Proof {
         self.fixed.as_ref().map_or("", |fixed| fixed.patch.as_str())
     }
 
-    /// What a culprit comes from, if somebody watched it; of plain randomness without knobs.
+    /// The explanation of a culprit, if its build was watched. Plain randomness has no knobs.
     pub fn explained(&self, knobs: &[Knob]) -> Option<&Explained> {
         self.explained.iter().find(|explained| explained.knobs == knobs)
     }
 
-    /// Whether the outputs survive everything, and are what is about to be published.
+    /// Whether the outputs survive every variation and match the files that are about to be published.
     pub fn is_good(&self) -> bool {
         self.reproducible && self.against.iter().all(Against::is_same)
     }
@@ -246,7 +246,7 @@ fn proven(oracle: &BuildOracle<'_>, set: &BTreeSet<Knob>) -> Option<ProvenCulpri
     })
 }
 
-/// Comparisons whose advice is about the culprit, if the bytes alone tell nothing of where they come from.
+/// Comparisons whose advice is about the culprit, if the bytes alone do not show where they come from.
 fn advised(files: &[Comparison], set: &BTreeSet<Knob>) -> Vec<Comparison> {
     let mut files = files.to_vec();
     let advice: Vec<_> = set.iter().map(|knob| knob.advice()).collect();

@@ -1,5 +1,5 @@
-//! The first run asks for nothing: if the build calls a program that the container lacks, the package that has it is added,
-//! and everything begins again.
+//! The first run needs no settings: if the build calls a program that the container lacks, the package that contains it
+//! is added, and everything begins again.
 
 use std::path::Path;
 
@@ -11,18 +11,18 @@ use crate::ecosystem::Planner;
 use crate::execute::Executor;
 use crate::progress::Progress;
 
-/// How often packages are added, if each of them lets the build find another one missing.
+/// How often packages are added, if the build then misses another one.
 const ROUNDS: usize = 8;
 
 /// A project in its folder.
 pub struct Place<'p> {
     /// Its folder.
     pub tree: &'p Path,
-    /// Where builds are to be kept, if they are.
+    /// The folder in which builds are kept, if any.
     pub out: Option<&'p Path>,
 }
 
-/// Locks what the project needs, builds it as often as it takes, and answers.
+/// Locks the dependencies of the project, builds it as often as necessary, and answers.
 pub async fn prove_project<'a>(
     planner: &Planner<'_>,
     executor: Executor<'a>,
@@ -53,7 +53,7 @@ pub async fn prove_project<'a>(
             return Err(Builds::with_log_kept(error));
         }
         progress.note(&format!(
-            "the build asks for what the container lacks; added: {}",
+            "the build needs files that the container lacks; added packages: {}",
             project.provided.join(", ")
         ));
         lacks = Some((error, builds));

@@ -12,12 +12,12 @@ use std::collections::BTreeSet;
 
 use futures_util::future::BoxFuture;
 
-/// What answers the questions of a search.
+/// Answers the questions of a search.
 pub trait Oracle<K>: Send {
     /// A build that broke.
     type Error: Send;
 
-    /// Makes several builds, side by side if the machine has room for them.
+    /// Makes several builds, in parallel if the machine has room for them.
     fn prepare(&mut self, sets: Vec<BTreeSet<K>>) -> BoxFuture<'_, Result<(), Self::Error>>;
 
     /// Whether the build with these knobs turned differs from the baseline in anything but known randomness. A set that
@@ -32,12 +32,12 @@ pub trait Oracle<K>: Send {
     fn builds(&self) -> usize;
 }
 
-/// How a search goes about it.
+/// The options of a search.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// End with the first culprit.
     pub first_only: bool,
-    /// Builds of the baseline from which the odds of a random difference are told.
+    /// Number of baseline builds from which to estimate the odds of a random difference.
     pub repeats: usize,
 }
 
@@ -123,7 +123,7 @@ where
 }
 
 enum End {
-    /// Something differed that has nothing to do with the knobs.
+    /// Something differed that does not depend on the knobs.
     Flaky,
     /// Whether all that is left was seen to change nothing.
     Complete(bool),
@@ -212,11 +212,11 @@ mod tests {
 
     use super::*;
 
-    /// Builds whose outputs depend on planted sets, each in a file of its own, and on chance.
+    /// Builds whose outputs depend on planted sets, each in a separate file, and on chance.
     #[derive(Default)]
     struct Planted {
         sets: Vec<BTreeSet<usize>>,
-        /// Every so many builds, a file of its own differs; never if 0.
+        /// Every so many builds, a separate file differs; never if 0.
         flaky_every: usize,
         built: BTreeMap<BTreeSet<usize>, BTreeSet<usize>>,
         noise: BTreeSet<usize>,

@@ -14,10 +14,10 @@ use super::checkout::Checkout;
 use crate::bounded;
 use crate::store::{Blob, Store, StoreError};
 
-/// Folders that are no part of a source.
+/// Folders that are not part of a source.
 const LEFT_OUT: [&str; 5] = [".git", ".hg", ".svn", ".bzr", ".jj"];
 
-/// Most bytes of all files of a source, at their full size: sparse files are packed byte for byte.
+/// Maximum number of bytes of all files of a source, at their full size: sparse files are packed byte for byte.
 const MOST_BYTES: u64 = 4 << 30;
 
 /// The files of a source tree, relative to it, in the order of their names.
@@ -49,7 +49,7 @@ fn walked(tree: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The tree as a tar archive in the store; the same tree gives the same bytes.
+/// The tree as a tar archive in the store; the same tree produces the same bytes.
 pub(super) fn pack(store: &Store, tree: &Path) -> Result<Blob, StoreError> {
     fn error(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
         StoreError::io("read the source", path)
@@ -95,13 +95,13 @@ fn append(archive: &mut tar::Builder<File>, top: &File, name: &Path, room: &mut 
 
 fn too_large() -> io::Error {
     let what = format!(
-        "with it the source has more than {} GiB; what git ignores is left out",
+        "with it, the source is larger than {} GiB; let git ignore files that are not part of the source",
         MOST_BYTES >> 30
     );
     io::Error::new(io::ErrorKind::FileTooLarge, what)
 }
 
-/// The time of the source in Unix seconds, and what says so: the last commit's, or else that of its newest file.
+/// The time of the source in Unix seconds, and where it comes from: the last commit, or else the newest file.
 pub(super) fn time(tree: &Path) -> io::Result<(i64, &'static str)> {
     if let Some(time) = Checkout::of(tree).and_then(|checkout| checkout.time()) {
         return Ok((time, "the time of the last commit"));

@@ -1,4 +1,4 @@
-//! What each knob does to a build: to its plan, and to the machine that the sandbox shows.
+//! The effect of each knob on a build: on its plan, and on the machine that the sandbox shows.
 //!
 //! The plan of the baseline is complete; a varied build has other values in it. What may be said in the plan is said
 //! there, so that it holds under every backend; the rest is the sandbox's view of a machine.
@@ -29,7 +29,8 @@ const LOCALE: [(&str, &str); 2] = [
 const LOCALE_NAME: &str = "et_EE.UTF-8";
 /// A day in seconds.
 const DAY: i64 = 24 * 3600;
-/// How far the varied clock is ahead: another year, month, day of the month and of the week, hour, minute and second.
+/// How far the varied clock is ahead: enough to change the year, month, day of the month and of the week, hour, minute
+/// and second.
 const AHEAD: i64 = 400 * DAY + 7 * 3600 + 13 * 60 + 19;
 
 /// What varies with a project.
@@ -230,7 +231,7 @@ impl Values<'_> {
     }
 }
 
-/// Where the source is in a build with some knobs turned.
+/// The folder of the source in a build with some knobs turned.
 pub(super) fn source(basis: &Basis, variation: &Variation) -> String {
     Values { variation, basis }.source()
 }

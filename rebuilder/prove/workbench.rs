@@ -56,7 +56,7 @@ impl<'a> Workbench<'a> {
         })
     }
 
-    /// Says what is built now.
+    /// Reports what is being built.
     pub fn tell(&mut self, what: &str) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
@@ -64,7 +64,7 @@ impl<'a> Workbench<'a> {
         self.bar = Some(self.progress.stage(what));
     }
 
-    /// The project with all patches, under everything that was varied at once; `None` if no patch helped.
+    /// The project with all patches and everything varied at once; `None` if no patch helped.
     pub async fn fixed(&mut self, everything: Variation) -> Result<Option<Fixed>, ProveError> {
         if self.patch.is_empty() {
             return Ok(None);
@@ -79,7 +79,7 @@ impl<'a> Workbench<'a> {
             patch: patch.diff(),
             reproducible,
             result: match &built.failed {
-                Some(reason) => format!("with everything varied the build still fails: {reason}"),
+                Some(reason) => format!("with everything varied, the build still fails: {reason}"),
                 None if reproducible => format!(
                     "{} {} the same with all {} varied at once",
                     plural(built.files, "output"),

@@ -7,7 +7,7 @@
 //!  checkpoint ──▶ key, origin, witnesses ──▶ tiles ──▶ consistency with the last visit ──▶ entries
 //! ```
 //!
-//! The writer keeps size and root in a file of its own, and signs nothing that does not follow from them. A reader
+//! The writer keeps size and root in a separate file, and signs nothing that does not follow from them. A reader
 //! believes a tile or an entry only as far as a signed checkpoint proves it. What was said stays: a verdict that is
 //! withdrawn, or another one about the same run, is a further entry. `docs/public-log.md` has the formats.
 //!

@@ -13,10 +13,10 @@ use crate::artifact::Sha256;
 use crate::attest::{Public, Signer};
 use crate::evidence::trust::PublicKey;
 
-/// Most bytes of a note, and most signatures below it.
+/// Maximum number of bytes of a note, and of signatures below it.
 pub const NOTE_LIMIT: u64 = 64 << 10;
 const SIGNATURES: usize = 64;
-/// Longest name of a key.
+/// Maximum length of a name of a key.
 const NAME: usize = 255;
 /// What begins a line with a signature.
 const DASH: &str = "\u{2014} ";
@@ -102,7 +102,8 @@ impl NoteKey {
         (signature.name == self.name && *id == self.id()).then(|| rest.to_vec())
     }
 
-    /// Whether the bytes of a signature are this key's over the text; gives the time of a witness in seconds since 1970.
+    /// Whether the bytes of a signature are this key's over the text; returns the time of a witness in seconds since
+    /// 1970.
     fn signed(&self, text: &str, signature: &[u8]) -> Option<u64> {
         match self.purpose {
             Purpose::Log => self.key.verify(text.as_bytes(), signature).then_some(0),

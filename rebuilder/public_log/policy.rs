@@ -7,7 +7,7 @@ use super::PublicLogError;
 use super::note::{NoteKey, Purpose};
 use crate::bounded;
 
-/// Most lines of each kind, and members of a group.
+/// Maximum number of lines of each kind, and members of a group.
 const MOST: usize = 256;
 
 /// Logs, witnesses, and how many of these must have signed.

@@ -16,9 +16,9 @@ use crate::artifact::Sha256;
 
 /// The first line of a proof.
 const FIRST: &str = "c2sp.org/tlog-proof@v1\n";
-/// Most bytes of a proof: the entry in base64, the hashes, and the checkpoint.
+/// Maximum number of bytes of a proof: the entry in base64, the hashes, and the checkpoint.
 const PROOF_LIMIT: u64 = 2 * LONGEST_ENTRY as u64 + NOTE_LIMIT + 8192;
-/// Most hashes in a proof.
+/// Maximum number of hashes in a proof.
 const HASHES: usize = 64;
 
 /// A proof as a file has it; nothing of it was checked.
@@ -40,7 +40,7 @@ pub struct ProvenEntry {
 }
 
 impl LogProof {
-    /// Most bytes of a file with a proof.
+    /// Maximum number of bytes of a file with a proof.
     pub const LIMIT: u64 = PROOF_LIMIT;
 
     /// Whether a text begins as proofs do.

@@ -19,7 +19,7 @@ use super::writer::CHECKPOINT;
 use crate::store::{Fetcher, Request};
 use crate::text::redacted;
 
-/// Most entries of a log that is read.
+/// Maximum number of entries of a log that is read.
 const MOST: u64 = 1 << 32;
 /// How long one file may take, and everything that one command reads.
 const FILE: Duration = Duration::from_mins(2);

@@ -8,9 +8,9 @@ use super::tree::Row;
 pub const WIDTH: u64 = 256;
 /// Bytes of one hash.
 const HASH: usize = 32;
-/// Longest entry: bundles have lengths of two bytes.
+/// Maximum length of an entry: bundles have lengths of two bytes.
 pub const LONGEST_ENTRY: usize = u16::MAX as usize;
-/// Most bytes of a tile, and of a bundle.
+/// Maximum number of bytes of a tile, and of a bundle.
 pub const TILE_LIMIT: u64 = WIDTH * HASH as u64;
 pub const BUNDLE_LIMIT: u64 = WIDTH * (2 + LONGEST_ENTRY as u64);
 

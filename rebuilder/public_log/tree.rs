@@ -54,7 +54,7 @@ impl Edge {
         self.rows.get(usize::from(level)).map_or(&[], Vec::as_slice)
     }
 
-    /// Adds an entry; gives the tiles that are full now.
+    /// Adds an entry; returns the tiles that are full now.
     pub fn push(&mut self, entry: &[u8]) -> Vec<(Tile, Row)> {
         self.size = self.size.saturating_add(1);
         let mut filled = Vec::new();

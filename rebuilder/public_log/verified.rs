@@ -12,7 +12,7 @@ use super::tile::{Tile, WIDTH};
 use super::tree::{Edge, Row};
 use crate::artifact::Sha256;
 
-/// Most verdicts of different words that are counted one by one.
+/// Maximum number of verdicts of different words that are counted one by one.
 const WORDS: usize = 32;
 
 /// A log that is whole.

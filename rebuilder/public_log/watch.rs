@@ -17,7 +17,8 @@ use crate::artifact::serialise;
 use crate::bounded;
 use crate::store::write_atomically;
 
-/// Most entries, and about the most bytes, that one visit reads; the next one goes on from there.
+/// Maximum number of entries, and approximate maximum of bytes, that one visit reads. The next visit continues from
+/// there.
 const ENTRIES: u64 = 100_000;
 const BYTES: usize = 64 << 20;
 

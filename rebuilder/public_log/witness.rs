@@ -47,7 +47,7 @@ impl Asked {
 
 impl Witnesses {
     /// Asks every witness that has an address; `known` has the sizes that they signed last, and `proof` gives the
-    /// consistency proof from a size. What one of them refuses is no error.
+    /// consistency proof from a size. What one of them refuses is not an error.
     pub fn ask(
         &self,
         head: &Checkpoint,

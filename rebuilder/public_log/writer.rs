@@ -166,7 +166,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Shows everything that was appended: signs the head, asks the witnesses, and replaces the checkpoint. Gives the
+    /// Shows everything that was appended: signs the head, asks the witnesses, and replaces the checkpoint. Returns the
     /// witnesses that signed.
     pub fn show(&mut self, witnesses: Option<&Witnesses>) -> Result<SignedCheckpoint, PublicLogError> {
         let (head, own) = (self.head(), LogPolicy::of_log(self.key.clone()));

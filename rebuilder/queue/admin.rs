@@ -1,4 +1,4 @@
-//! What the operator sees of the queue, and may change.
+//! The operator's view of the queue, and changes to it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -106,7 +106,7 @@ impl Queue {
         rows.iter().map(pair).collect::<Result<_, _>>().map_err(failed)
     }
 
-    /// Calls a job off. One that waits ends at once; the worker of one that runs is told at its next heartbeat.
+    /// Cancels a job. A waiting job ends at once; the worker of a running job is told at its next heartbeat.
     pub async fn cancel(&self, job: i64) -> Result<(), QueueError> {
         let failed = QueueError::when("cancel the job");
         let mut change = self.begin().await?;
@@ -135,8 +135,7 @@ impl Queue {
         change.commit().await.map_err(failed)
     }
 
-    /// Puts a dead or cancelled job into the line again, as a new job: the old one keeps its verdict. Gives the new one's
-    /// number.
+    /// Queues a dead or cancelled job again, as a new job; the old one keeps its verdict. Returns the new number.
     pub async fn retry(&self, job: i64) -> Result<i64, QueueError> {
         let sql = format!(
             "INSERT INTO queue_job (audit, ecosystem, subject, task, key, agreement, priority, turn, run_at, state, attempts,
@@ -186,7 +185,7 @@ impl Queue {
             .map_err(QueueError::when("look for jobs"))
     }
 
-    /// Whether this lease is held by this worker now.
+    /// Whether this worker now holds this lease.
     pub async fn holds(&self, worker: &str, lease: Lease) -> Result<bool, QueueError> {
         let sql =
             "SELECT id FROM queue_job WHERE id = $1 AND attempt = $2 AND worker = $3 AND state = 'running'";

@@ -36,7 +36,8 @@ impl Unnamed {
 }
 
 impl Queue {
-    /// Counts bytes that a worker is about to send, unless it would send more than `most` today; gives whether it may.
+    /// Counts bytes that a worker is about to send, unless it would send more than `most` today; returns whether it
+    /// may.
     pub async fn may_send(&self, worker: &str, bytes: u64, most: u64) -> Result<bool, QueueError> {
         let failed = QueueError::when("count what was sent");
         let (Ok(bytes), Ok(most)) = (i64::try_from(bytes), i64::try_from(most)) else {

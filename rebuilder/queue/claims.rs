@@ -1,4 +1,4 @@
-//! Leases are given, renewed, ended and taken back: the part of the queue that must be right.
+//! Gives, renews, ends and takes back leases: the critical part of the queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -48,7 +48,7 @@ pub enum Ending {
     },
     /// With a failure that may pass; a dead letter if it was the last attempt.
     Again { reason: String, after: Duration },
-    /// Called off, as the operator asked.
+    /// Cancelled by the operator.
     Cancelled,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2)
 }
 
-/// What jobs are ended by, in errors.
+/// The action that ends jobs, for errors.
 const ENDING: &str = "end jobs";
 
 impl Queue {
@@ -187,8 +187,8 @@ impl Queue {
         rows.iter().map(beat).collect::<Result<_, _>>().map_err(failed)
     }
 
-    /// Ends attempts, each together with its verdict if it has one. Only who holds the lease is heard, and once; gives the
-    /// leases whose end is written down, now or before.
+    /// Ends attempts, each together with its verdict if it has one. Only who holds the lease is heard, and once;
+    /// returns the leases whose end is written down, now or before.
     pub async fn finish(
         &self,
         worker: &str,

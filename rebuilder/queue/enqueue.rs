@@ -1,4 +1,4 @@
-//! Jobs are put into the line.
+//! Queues jobs.
 //!
 //! Each gets a turn, by which those of one priority are ordered: one after the last of its own audit, and not before the
 //! turn that is now the first. So the audits take turns, however long each line is, and a claim reads one index in order.
@@ -20,23 +20,23 @@ pub struct NewJob {
     pub task: Task,
     /// Name of the ecosystem, by which jobs at a time may be limited.
     pub ecosystem: String,
-    /// Whom it is for; audits take turns.
+    /// The audit to which it belongs; audits take turns.
     pub audit: String,
     /// Jobs of a higher one go first.
     pub priority: i64,
-    /// Not before so long from now.
+    /// Time to wait before it can start.
     pub delay: Duration,
-    /// Most attempts, those included whose worker was lost.
+    /// Maximum number of attempts, including those whose worker was lost.
     pub attempts: i64,
-    /// How many workers do it, each for itself.
+    /// Number of workers that do it independently.
     pub agree: u8,
-    /// The only processor whose workers may do it; empty if any.
+    /// The processor that its worker must have; empty for any.
     pub architecture: String,
     pub needs: Resources,
 }
 
 impl NewJob {
-    /// Most attempts, if nobody says otherwise.
+    /// Maximum number of attempts, if nobody says otherwise.
     pub const ATTEMPTS: i64 = 5;
 
     /// A job for one worker, without any demands.
@@ -68,7 +68,7 @@ impl NewJob {
     }
 }
 
-/// What came of putting jobs into the line.
+/// The result of queueing jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Enqueued {
     /// Jobs that wait now; one for each worker that is to agree.
@@ -84,7 +84,7 @@ const ROWS: usize = 500;
 type Place<'a> = (&'a NewJob, String, Option<String>);
 
 impl Queue {
-    /// Puts jobs into the line; those that wait or run already are left as they are.
+    /// Queues jobs; those that already wait or run are not changed.
     pub async fn enqueue(&self, jobs: &[NewJob]) -> Result<Enqueued, QueueError> {
         let failed = QueueError::when("enqueue jobs");
         let mut enqueued = Enqueued::default();
@@ -136,7 +136,7 @@ impl Queue {
             .collect())
     }
 
-    /// Writes jobs, each with the next turn, and gives how many are new.
+    /// Writes jobs, each with the next turn, and returns how many are new.
     async fn insert(&self, line: &mut Tx, places: &[Place<'_>], turn: &mut i64) -> Result<u64, QueueError> {
         if places.is_empty() {
             return Ok(0);

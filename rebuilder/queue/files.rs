@@ -5,7 +5,7 @@ use std::path::{Component, Path};
 
 use super::wire::{self, RunFile};
 
-/// Longest path in a run, and longest part of one, in bytes: what file systems take.
+/// Maximum length of a path in a run, and of a part of it, in bytes: the limits of file systems.
 const PATH: usize = 1024;
 const NAME: usize = 255;
 

@@ -47,7 +47,8 @@ pub struct Queue {
 pub enum QueueError {
     #[error("cannot {doing} in the database")]
     #[diagnostic(help(
-        "is the database running, and its disk not full? \"rebuilder serve\" and workers try again by themselves"
+        "check that the database is running and its disk is not full; \"rebuilder serve\" and workers retry \
+        by themselves"
     ))]
     Database {
         doing: &'static str,
@@ -59,8 +60,8 @@ pub enum QueueError {
     #[error("job {0} does not exist, or has ended")]
     #[diagnostic(help("\"rebuilder queue list\" shows the jobs"))]
     NoJob(i64),
-    #[error("the database has a job that this version cannot read: {0}")]
-    #[diagnostic(help("a newer version has written it; upgrade this one"))]
+    #[error("the database contains a job that this version cannot read: {0}")]
+    #[diagnostic(help("a newer version wrote it; upgrade this one"))]
     Unreadable(String),
 }
 

@@ -9,14 +9,14 @@ use super::sql::rows;
 use super::wire::Lease;
 use super::{Queue, QueueError};
 
-/// So often a job may be given back without a cost. After that it waits a minute, two, three.
+/// How often a job may be given back without a cost. After that, it waits one minute, two, three.
 const FREE: i64 = 10;
 const MINUTE: i64 = 60 * 1000;
 const OFTEN: &str = "it was given back too often";
 
 impl Queue {
-    /// Gives jobs back whose work was broken off, and gives the leases that ended so. For a job that is given back often,
-    /// each time counts as an attempt, and it waits longer and longer.
+    /// Gives interrupted jobs back, and returns the leases that ended. If a job is given back often, each time counts
+    /// as an attempt, and it waits longer and longer.
     pub async fn release(&self, worker: &str, held: &[Lease]) -> Result<Vec<Lease>, QueueError> {
         if held.is_empty() {
             return Ok(Vec::new());
@@ -56,7 +56,7 @@ impl Queue {
         Ok(released)
     }
 
-    /// Takes back what has no live holder, and makes ready whose time has come; gives how many jobs became ready or ended.
+    /// Takes back jobs without a live holder, and makes due jobs ready. Returns how many jobs became ready or ended.
     pub async fn reap(&self) -> Result<u64, QueueError> {
         let (failed, now) = (QueueError::when("take lost jobs back"), self.now());
         let mut reaping = self.begin().await?;

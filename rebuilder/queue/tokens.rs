@@ -1,4 +1,4 @@
-//! Who may speak to the server: bearer tokens of 256 random bits, of which the database keeps the SHA-256.
+//! Access to the server: bearer tokens of 256 random bits. The database stores their SHA-256.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,7 +48,7 @@ impl FromStr for Scope {
 /// A secret that was made a moment ago; nobody can show it again.
 pub struct Token(String);
 
-/// Begins every token, so that searchers for leaked secrets know one.
+/// The start of every token, so that scanners for leaked secrets recognise one.
 const PREFIX: &str = "rbw_";
 
 /// 256 random bits in hexadecimal.
@@ -75,7 +75,7 @@ impl Token {
 /// A token, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
-    /// The worker's name, which results and leases carry.
+    /// Name of the worker, which results and leases carry.
     pub name: String,
     pub scopes: Vec<Scope>,
     /// In milliseconds since 1970, as the database's clock says.
@@ -93,13 +93,11 @@ impl Holder {
 /// A token that cannot be made or revoked.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum TokenError {
-    #[error("{0:?} is not a name for a worker")]
+    #[error("{0:?} is not a valid name for a worker")]
     #[diagnostic(help("use 1 to 64 letters, digits, dots, dashes and underscores"))]
     Name(String),
-    #[error("a token with the name {0:?} exists")]
-    #[diagnostic(help(
-        "revoke it first with \"rebuilder serve token revoke\", or choose another name; a revoked one may be replaced"
-    ))]
+    #[error("a token with the name {0:?} already exists")]
+    #[diagnostic(help("revoke it first with \"rebuilder serve token revoke\", or choose another name"))]
     Known(String),
     #[error("there is no valid token with the name {0:?}")]
     #[diagnostic(help("\"rebuilder serve token list\" shows them"))]
@@ -128,7 +126,7 @@ fn holder(row: &AnyRow) -> Result<Holder, QueueError> {
 }
 
 impl Queue {
-    /// Makes a token for `name`, good for `days` if that is said.
+    /// Creates a token for `name`, valid for `days` if given.
     pub async fn add_token(
         &self,
         name: &str,
@@ -193,7 +191,8 @@ impl Queue {
             .collect()
     }
 
-    /// Whose secret it is, if it is valid. The digest is looked up, so how long that takes tells nothing about the secret.
+    /// The holder of a secret, if it is valid. The digest is looked up, so the duration reveals nothing about the
+    /// secret.
     pub async fn holder_of(&self, secret: &str) -> Result<Option<Holder>, QueueError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM queue_token WHERE sha256 = $1 AND revoked IS NULL AND (expires IS NULL OR expires > {})",

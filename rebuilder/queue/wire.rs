@@ -1,24 +1,24 @@
-//! What a worker and the server say to each other: JSON over HTTP, `/api/worker/v1/`.
+//! The protocol between workers and the server: JSON over HTTP, `/api/worker/v1/`.
 //!
-//! Fields that a reader does not know are passed over, so that a server goes on with workers of the version before.
+//! Readers ignore unknown fields, so that a server works with workers of the previous version.
 
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Sha256;
 use crate::run::failure::FailureCode;
 
-/// Longest request that is not an artifact, in bytes.
+/// Maximum length of a request that is not an artifact, in bytes.
 pub const MESSAGE: usize = 4 << 20;
-/// Most jobs that one message is about.
+/// Maximum number of jobs that one message is about.
 pub const BATCH: usize = 1000;
 /// Largest artifact, in bytes.
 pub const ARTIFACT: u64 = 8 << 30;
-/// Most bytes of a log that one message has, and that a job may have in all.
+/// Maximum number of bytes of a log that one message has, and that a job may have in all.
 pub const CHUNK: usize = 1 << 20;
 pub const LOG: u64 = 256 << 20;
-/// Most bytes of all files of one run.
+/// Maximum number of bytes of all files of one run.
 pub const RUN: u64 = 32 << 30;
-/// Most files of one run.
+/// Maximum number of files of one run.
 pub const FILES: usize = 10_000;
 
 /// What is to be done.
@@ -29,7 +29,7 @@ pub enum Task {
     Rebuild {
         /// A package URL or short form.
         subject: String,
-        /// Most plans to try; the worker's own default if it is not there.
+        /// Maximum number of plans to try; the worker's own default if it is not there.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         attempts: Option<u16>,
     },
@@ -69,7 +69,7 @@ pub struct Resources {
 /// `POST claim`: asks for jobs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claim {
-    /// Most jobs.
+    /// Maximum number of jobs.
     pub slots: u32,
     /// How long the answer may wait for a job, in milliseconds.
     #[serde(default)]
@@ -113,7 +113,7 @@ pub struct Held {
 pub struct Beat {
     #[serde(flatten)]
     pub lease: Lease,
-    /// Whether the operator called the job off: its work ends, and the result is that.
+    /// Whether the operator cancelled the job: its work ends, and that is its result.
     pub cancel: bool,
 }
 
@@ -145,9 +145,9 @@ pub enum Outcome {
         failure: Option<FailureCode>,
         message: String,
     },
-    /// The evidence or the policy spoke against building it.
+    /// The evidence or the policy refused the build.
     Refused { message: String },
-    /// It was called off.
+    /// It was cancelled.
     Cancelled,
     /// The answer to a probe.
     Probed,

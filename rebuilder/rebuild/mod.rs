@@ -41,7 +41,7 @@ pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Serialise(#[from] SerialiseError),
-    #[error("the rebuild was interrupted; nothing of it was kept")]
+    #[error("the rebuild was interrupted; nothing was kept")]
     Interrupted,
     #[error("internal error: the comparison panicked: {reason}")]
     Bug { reason: String },
@@ -68,7 +68,7 @@ pub struct Rebuilder<'a> {
 impl Rebuilder<'_> {
     /// Runs `plan` and writes everything to `run`, an existing empty folder; only the page for people is missing.
     ///
-    /// Gives the plan that was followed, with the digest of every archive from git, and the record.
+    /// Returns the plan that was followed, with the digest of every archive from git, and the record.
     pub async fn rebuild(&self, plan: Plan, run: &RunFolder) -> Result<(Plan, Record), RebuildError> {
         let (started, clock) = (Timestamp::now(), Instant::now());
         let executor = &self.executor;

@@ -212,7 +212,7 @@ impl Search {
     }
 }
 
-/// Digest of what a plan runs, whatever its reasons: plans that agree in it give the same bytes.
+/// Digest of what a plan runs, whatever its reasons: plans that agree in it produce the same bytes.
 fn work(plan: &Plan) -> Option<Sha256> {
     let bare = Plan {
         claims: Vec::new(),

@@ -81,7 +81,7 @@ fn differ(divergence: &Divergence, out: &mut Screen) {
     }
 }
 
-/// The conclusion, and advice if signers are missing in it.
+/// The conclusion, and advice if it ignored signers.
 fn verdict(agreement: &Agreement, out: &mut Screen) {
     let style = match agreement.verdict {
         Conclusion::Agreed => Style::Good,

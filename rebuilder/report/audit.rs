@@ -1,4 +1,4 @@
-//! A batch: a table for the terminal, and a page of HTML that links every run.
+//! A batch: a table for the terminal, and an HTML page that links to every run.
 
 use askama::Template;
 
@@ -27,7 +27,7 @@ struct Row<'a> {
     why: String,
 }
 
-/// The batch as one page; links are relative to the batch's folder.
+/// The batch as one page. Links are relative to the batch's folder.
 pub fn html(summary: &Summary) -> Result<String, ReportError> {
     let rows = summary.results.iter().map(|line| Row { line, why: why(line) });
     let page = Page {
@@ -41,7 +41,7 @@ pub fn html(summary: &Summary) -> Result<String, ReportError> {
     Ok(page.render()?)
 }
 
-/// Most alarms that a feed has.
+/// Maximum number of alarms in a feed.
 const FEED: usize = 100;
 
 #[derive(Template)]
@@ -153,7 +153,7 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     if summary.rebuilt_now > 0 {
         out.gap();
         out.say(format_args!(
-            "{} rebuilt in {:.1} s by {}; builds or downloads ran for {:.1} % of the time",
+            "{} rebuilt in {:.1} s by {}; builds or downloads ran {:.1} % of the time",
             plural(summary.rebuilt_now, "package"),
             summary.wall.total,
             plural(summary.jobs, "job"),
@@ -177,7 +177,7 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     out
 }
 
-/// What regressed, the number first.
+/// The regressions, after their number.
 fn worse(out: &mut Screen, regressed: &[Regressed]) {
     let style = if regressed.is_empty() {
         Style::Dim
@@ -199,7 +199,7 @@ fn worse(out: &mut Screen, regressed: &[Regressed]) {
     }
 }
 
-/// What was not done again, and why; `None` if everything was done.
+/// The subjects that were not rebuilt again, and why; `None` if all were.
 fn not_done(not_done: &NotDone) -> Option<String> {
     let mut parts = Vec::new();
     let mut add = |count: usize, one: &str, many: &str| {
@@ -214,13 +214,17 @@ fn not_done(not_done: &NotDone) -> Option<String> {
         "would fail as it did",
         "would fail as they did",
     );
-    add(not_done.later, "is tried again later", "are tried again later");
+    add(
+        not_done.later,
+        "will be tried again later",
+        "will be tried again later",
+    );
     if parts.is_empty() {
         return None;
     }
     let next = not_done.next.map(|next| format!(", from {} on", minute(next)));
     Some(format!(
-        "not done again: {}{} (--again, --again=inconclusive and --older-than do them)",
+        "not rebuilt: {}{} (to rebuild them, use --again, --again=inconclusive or --older-than)",
         parts.join(", "),
         next.unwrap_or_default()
     ))
@@ -230,11 +234,11 @@ fn minute(at: jiff::Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// Where audits stand.
+/// The state of audits.
 pub fn standing(all: &[Status], colour: bool) -> Screen {
     let mut out = Screen::new(colour);
     if all.is_empty() {
-        out.say("no audits yet; \"rebuilder audit run LIST\" makes one");
+        out.say("no audits yet; start one with \"rebuilder audit run LIST\"");
     }
     for (number, status) in all.iter().enumerate() {
         if number > 0 {
@@ -273,7 +277,7 @@ pub fn standing(all: &[Status], colour: bool) -> Screen {
         for run in status.runs.iter().rev().take(RUNS_SHOWN).rev() {
             let ended = match run.ended {
                 Some(ended) => format!("to {}", minute(ended)),
-                None => "interrupted or going on".to_owned(),
+                None => "interrupted or still running".to_owned(),
             };
             let rebuilds = plural(usize::try_from(run.rebuilds).unwrap_or_default(), "rebuild");
             out.say(format_args!(
@@ -286,24 +290,22 @@ pub fn standing(all: &[Status], colour: bool) -> Screen {
     out
 }
 
-/// That an audit was scheduled.
+/// The message that an audit was scheduled.
 pub fn scheduled(name: &str, subjects: usize, next: jiff::Timestamp) -> Screen {
     let mut out = Screen::new(false);
     let packages = plural(subjects, "package");
     out.say(format_args!(
-        "scheduled {name} ({packages}); it runs next on {}",
+        "scheduled {name} ({packages}); its next run is on {}",
         minute(next)
     ));
-    out.say(
-        "\"rebuilder audit tick\" runs what is due; \"rebuilder audit tick --forever\" does so each minute",
-    );
+    out.say("\"rebuilder audit tick\" runs the audits that are due; with --forever, it checks each minute");
     out
 }
 
-/// Newest runs that the terminal shows of each audit.
+/// Number of newest runs that the terminal shows for each audit.
 const RUNS_SHOWN: usize = 10;
 
-/// What changed between two runs.
+/// The changes between two runs.
 pub fn changes(older: &str, newer: &str, all: &[Difference], colour: bool) -> Screen {
     let mut out = Screen::new(colour);
     let count = |change: Change| all.iter().filter(|it| it.change == change).count();
@@ -327,7 +329,7 @@ pub fn changes(older: &str, newer: &str, all: &[Difference], colour: bool) -> Sc
     out
 }
 
-/// Names, seconds and percent of what the time went into.
+/// Names, seconds and percentages of the stages that took the time.
 fn shares(spent: &Spent) -> Vec<(&'static str, f64, f64)> {
     let all = [
         ("build commands", spent.build),

@@ -1,15 +1,15 @@
-//! What sources were asked about an artifact, and what they answered, for a terminal.
+//! The questions to sources about an artifact, and their answers, for a terminal.
 
 use crate::discover::{Answer, Asked};
 use crate::text::{Screen, Style, plain, plural};
 
-/// One line for each source, and one below it for each thing that it says without a signature.
+/// One line for each source, followed by one line for each of its unsigned claims.
 pub fn terminal(asked: &[Asked], out: &mut Screen) {
     for one in asked {
         let reason = one.reason.as_deref().unwrap_or("for an unknown reason");
         let (mark, what) = match one.answer {
             Answer::Found if one.found.iter().all(|found| found.sha256.is_none()) => {
-                (Style::Good.of("+"), "everything in it is read".to_owned())
+                (Style::Good.of("+"), "all its files were read".to_owned())
             }
             Answer::Found => (
                 Style::Good.of("+"),

@@ -37,7 +37,7 @@ pub fn html(judgement: &GateReport) -> Result<String, ReportError> {
     Ok(page.render()?)
 }
 
-/// The two findings, and the other claims if there are any.
+/// The two findings, and any other claims.
 fn shown<'a>(titles: [&'static str; 3], inspection: &'a Inspection) -> Vec<(&'static str, &'a Finding)> {
     let findings = [&inspection.signature, &inspection.provenance, &inspection.other];
     let mut shown: Vec<_> = titles.into_iter().zip(findings).collect();
@@ -47,7 +47,7 @@ fn shown<'a>(titles: [&'static str; 3], inspection: &'a Inspection) -> Vec<(&'st
     shown
 }
 
-/// The links of the chain that are known, in order.
+/// The known links of the chain, in order.
 fn chain(custody: &Custody) -> Vec<(&'static str, String)> {
     let signature = |signature: &Option<ObjectSignature>| {
         let signature = signature.as_ref()?;
@@ -79,7 +79,7 @@ fn chain(custody: &Custody) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// How many inputs the builder named, and the first of them.
+/// The number of inputs that the builder named, and the first of them.
 fn dependencies(custody: &Custody) -> String {
     let all = &custody.dependencies;
     let first: Vec<_> = all.iter().take(5).map(Descriptor::label).collect();
@@ -156,7 +156,7 @@ fn one_finding(title: &str, finding: &Finding, out: &mut Screen) {
     }
 }
 
-/// What a reader has to know besides the claims.
+/// Additional notes for the reader.
 fn sections(inspection: &Inspection, out: &mut Screen) {
     let mut section = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {

@@ -11,7 +11,7 @@ use crate::run::failure::Failure;
 use crate::run::{Evidence, OutputResult, Record, Verdict, undeclared};
 use crate::text::{Screen, Style, and_more, plain, plural};
 
-/// Most notes of one output, and credentials, that a terminal shows.
+/// Maximum numbers of an output's notes, and of credentials, that a terminal shows.
 const NOTES_SHOWN: usize = 12;
 
 #[derive(Template)]
@@ -40,7 +40,7 @@ struct OutputRow {
     comparison: Option<String>,
 }
 
-/// The run as a page, for those that make it again; `None` if it cannot be made.
+/// The run as a page, for tools that render it again; `None` if that fails.
 pub fn page(plan: &Plan, record: &Record) -> Option<String> {
     html(plan, record).ok()
 }
@@ -108,7 +108,7 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> Screen {
         one_output(output, &mut out);
     }
     if !record.not_compared.is_empty() {
-        let title = "not compared (never released, or not asked for):";
+        let title = "not compared (never released, or not requested):";
         let names = record.not_compared.join(", ");
         out.line([Style::Dim.of(title), plain(format_args!(" {names}"))]);
     }
@@ -142,7 +142,7 @@ pub fn terminal(plan: &Plan, record: &Record, colour: bool) -> Screen {
     out
 }
 
-/// What ended the run, with the end of its log, and what to do.
+/// The reason for the end of the run, the end of its log, and what to do.
 fn no_conclusion(failure: &Failure, out: &mut Screen) {
     if !failure.last_lines.is_empty() {
         out.line([Style::Dim.of("    the last lines of build.log:")]);
@@ -152,7 +152,7 @@ fn no_conclusion(failure: &Failure, out: &mut Screen) {
     }
     out.line([plain("    "), Style::Open.of(failure.sentence())]);
     if let Some(line) = &failure.line {
-        out.say(format_args!("    told by the line: {line}"));
+        out.say(format_args!("    the line that shows it: {line}"));
     }
     out.say(format_args!("    what to do: {}", failure.code.about().help));
 }
@@ -215,7 +215,7 @@ fn credentials(record: &Record, out: &mut Screen) {
     }
 }
 
-/// Counts what a terminal has no room for.
+/// Counts the entries that the terminal does not show.
 fn not_shown(count: usize, out: &mut Screen) {
     if count > NOTES_SHOWN {
         let more = count - NOTES_SHOWN;
@@ -223,19 +223,20 @@ fn not_shown(count: usize, out: &mut Screen) {
     }
 }
 
-/// What was assumed and may be the reason why no build gives the released bytes.
+/// The assumptions that may be the reason why no build produces the released bytes.
 fn no_build_found(plan: &Plan) -> String {
     let mut assumed: Vec<_> = undeclared(plan)
         .map(|assumption| assumption.what.as_str())
         .collect();
     assumed.dedup();
     format!(
-        "no build was found that gives these bytes; that accuses nobody, as what nobody declared may be the reason: {}",
+        "no build was found that produces these bytes. This is not evidence against them: an undeclared \
+        input may be the reason: {}",
         assumed.join(", ")
     )
 }
 
-/// The word with its colon, as a column.
+/// The word and its colon, as a column.
 fn standing(standing: Standing) -> String {
     format!("{:<10}", format!("{}:", standing.word()))
 }

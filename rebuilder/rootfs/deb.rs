@@ -266,7 +266,7 @@ impl PackageControl {
         })
     }
 
-    /// Interests of deb-triggers(5): paths go to the `File` record, names to a file of their own.
+    /// Interests of deb-triggers(5): paths go to the `File` record, names to a separate file.
     fn triggers(&self, instance: &str) -> Vec<(String, String)> {
         let mut triggers = Vec::new();
         for line in self.text("triggers").unwrap_or_default().lines() {

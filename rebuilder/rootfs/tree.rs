@@ -183,7 +183,7 @@ fn exact(name: &std::ffi::OsStr) -> String {
     name.to_str().map_or_else(bytes, str::to_owned)
 }
 
-/// Takes the rights that others would have through a file or folder; gives the mode that it has then.
+/// Takes the rights that others would have through a file or folder; returns the mode that it has then.
 fn change_mode(path: &Path, meta: &fs::Metadata) -> io::Result<u32> {
     let mode = meta.permissions().mode();
     let kind = meta.file_type();
@@ -201,7 +201,7 @@ fn change_mode(path: &Path, meta: &fs::Metadata) -> io::Result<u32> {
     Ok(closed)
 }
 
-/// Sets the time of an entry; gives it in seconds.
+/// Sets the time of an entry; returns it in seconds.
 fn change_time(path: &Path, meta: &fs::Metadata, times: Times) -> io::Result<i64> {
     let time = match times {
         Times::Epoch(epoch) if meta.is_dir() || meta.mtime() > epoch => epoch,

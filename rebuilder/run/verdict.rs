@@ -19,7 +19,7 @@ pub enum Verdict {
     /// An output differs, is missing, or is not declared, and nothing that was assumed can explain that: the inputs that
     /// decide it were declared.
     Mismatch,
-    /// No build was found that gives these bytes. Something that nobody declared may be the reason, so this speaks neither
+    /// No build was found that produces these bytes. An undeclared input may be the reason, so this is evidence neither
     /// for nor against the release.
     NotReproduced,
     /// The build produced no outputs to compare, or there was no time to compare them.

@@ -32,7 +32,7 @@ pub enum OutputError {
     NotAFile { name: String },
     #[error("the build left {found} in its output folder, more than {limit}")]
     TooMuch { found: String, limit: String },
-    #[error("cannot take {name} out of the sandbox")]
+    #[error("cannot copy {name} out of the sandbox")]
     Io { name: String, source: io::Error },
 }
 

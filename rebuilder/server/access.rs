@@ -1,4 +1,4 @@
-//! Who asks: a bearer token, looked up by its digest.
+//! Authentication: a bearer token is looked up by its digest.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,12 +20,12 @@ use crate::queue::{Holder, Scope};
 
 const X_AUTH_COOKIE: HeaderName = HeaderName::from_static("x-auth-cookie");
 
-/// How long a token that was looked up is known: a revoked one ends so soon.
+/// How long a token is cached after a look-up. A revoked token stops working after this time.
 const KNOWN: Duration = Duration::from_secs(2);
-/// Most tokens that are known at a time.
+/// Maximum number of cached tokens.
 const MOST: usize = 10_000;
 
-/// Tokens that were looked up lately. Only valid ones are kept, so strangers fill nothing.
+/// Recently looked-up tokens. Only valid ones are cached, so strangers cannot fill the cache.
 #[derive(Default)]
 pub(super) struct Doors(Mutex<HashMap<Sha256, (Instant, Arc<Holder>)>>);
 
@@ -45,7 +45,7 @@ impl Doors {
     }
 }
 
-/// The holder of the token that came with a request.
+/// The holder of a request's token.
 async fn holder(parts: &Parts, running: &Running, scope: Scope) -> Result<Arc<Holder>, ApiError> {
     let header = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let bearer = header(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
@@ -74,7 +74,7 @@ async fn holder(parts: &Parts, running: &Running, scope: Scope) -> Result<Arc<Ho
 /// A worker with a valid token.
 pub(super) struct Worker {
     holder: Arc<Holder>,
-    /// Among its questions, until this one is answered.
+    /// Its place among the worker's requests, until this one is answered.
     _place: OwnedSemaphorePermit,
 }
 
@@ -140,7 +140,7 @@ impl FromRequestParts<Arc<Running>> for Follower {
     }
 }
 
-/// A reader of what is never public: the workers.
+/// A reader of what is never public, such as the workers.
 pub(super) struct Operator;
 
 impl FromRequestParts<Arc<Running>> for Operator {
@@ -151,7 +151,7 @@ impl FromRequestParts<Arc<Running>> for Operator {
     }
 }
 
-/// When this process heard of each worker last, in milliseconds since 1970.
+/// When this process last heard from each worker, in milliseconds since 1970.
 #[derive(Default)]
 pub(super) struct Presence(Mutex<HashMap<String, i64>>);
 
@@ -168,7 +168,7 @@ impl Presence {
         seen.get(worker).copied()
     }
 
-    /// Whether a worker that was seen then is there now. One that has nothing to do asks every half minute.
+    /// Whether a worker that was last seen then is still connected. An idle worker asks every half minute.
     pub(super) fn is_online(seen: Option<i64>, lease: Duration) -> bool {
         let quiet = lease.max(Duration::from_mins(1)).as_millis();
         let ago = seen.map(|seen| Timestamp::now().as_millisecond().saturating_sub(seen));

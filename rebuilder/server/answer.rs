@@ -1,5 +1,5 @@
-//! Answers to readers: told apart by their digest, compressed where the reader takes it, and with headers that let a browser
-//! do nothing with them but show them.
+//! Answers to readers. They have a tag from their digest, are compressed if the reader accepts that, and have headers
+//! that only let a browser show them.
 
 use axum::body::Body;
 use axum::http::header::{
@@ -25,10 +25,10 @@ pub(super) const HTML: &str = "text/html; charset=utf-8";
 const WHOLE: u64 = 16 << 20;
 /// Shorter answers are not worth compressing.
 const SHORT: usize = 512;
-/// What a file of a run, or an answer of the API, may do in a browser.
+/// The permissions of a file of a run, or of an API answer, in a browser.
 const NOTHING: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Sets what every answer has, unless it has something stricter or wider of its own.
+/// Sets the default headers of every answer that does not set its own.
 pub(super) async fn harden(mut response: Response) -> Response {
     // The headers of such an answer replace those that the reader keeps with the page (RFC 9111, section 4.3.4).
     if response.status() == StatusCode::NOT_MODIFIED {
@@ -63,7 +63,7 @@ fn takes_zstd(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Whether the reader has the answer with this tag already.
+/// Whether the reader already has the answer with this tag.
 fn has(headers: &HeaderMap, tag: &str) -> bool {
     let values = headers.get_all(IF_NONE_MATCH).iter();
     let values = values.filter_map(|value| value.to_str().ok());
@@ -116,8 +116,8 @@ fn date(milliseconds: i64) -> Option<String> {
     Some(time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }
 
-/// When what is asked for changed last; `None` within two seconds of that, as the dates of HTTP have whole seconds, and
-/// what changes in the same one would go unseen.
+/// The time of the last change. `None` within two seconds of it: HTTP dates have whole seconds, so another change
+/// within the same second would not be noticed.
 pub(super) struct Changed(Option<i64>);
 
 impl Changed {
@@ -128,7 +128,7 @@ impl Changed {
         ))
     }
 
-    /// Whether the reader has it already.
+    /// Whether the reader already has it.
     pub(super) fn unchanged(&self, headers: &HeaderMap) -> Option<Response> {
         let since = headers.get(IF_MODIFIED_SINCE)?.to_str().ok()?;
         let since = jiff::fmt::rfc2822::parse(since).ok()?.timestamp().as_second();

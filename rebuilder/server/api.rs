@@ -1,4 +1,5 @@
-//! `/api/worker/v1/`: what workers ask, and the answers. Version 1 stays readable by the version before.
+//! `/api/worker/v1/`: the requests of workers, and the answers. The previous version of rebuilder can still read
+//! version 1.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,32 +27,32 @@ use crate::progress::Progress;
 use crate::queue::wire::{self, Beats, Claim, Claimed, Digests, Held, Lease, Refusal, Results, Taken};
 use crate::queue::{Claimant, QueueError, Scope};
 
-/// Longest time that a claim waits.
+/// Maximum time that a claim waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// How long the body of a message may take.
+/// Maximum time for the body of a message.
 const BODY: Duration = Duration::from_mins(1);
 
-/// An answer that is not what was asked for.
+/// An error answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ApiError {
-    #[error("a valid token is needed; \"rebuilder serve token add\" makes one")]
+    #[error("a valid token is required; \"rebuilder serve token add\" creates one")]
     NoToken,
-    #[error("the token has not the scope {0}")]
+    #[error("the token does not have the scope {0}")]
     Scope(Scope),
     #[error("{0}")]
     Request(String),
-    #[error("the lease is lost: the job is another worker's now, or has ended")]
+    #[error("the lease is lost: another worker has the job, or it has ended")]
     Lost,
-    #[error("there is no such thing")]
+    #[error("not found")]
     NotFound,
     #[error("the log has {0} bytes so far")]
     LogLength(u64),
-    #[error("the log is full: {0} bytes of it are kept")]
+    #[error("the log is full: its first {0} bytes are kept")]
     LogFull(u64),
-    #[error("the request did not come as a whole within {} seconds", BODY.as_secs())]
+    #[error("the request was not complete within {} seconds", BODY.as_secs())]
     Slow,
-    #[error("this worker asks for too much at a time")]
+    #[error("this worker sends too many requests at the same time")]
     Busy,
     #[error("too many requests came from this address; ask again in {0} s")]
     TooOften(u64),
@@ -94,7 +95,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// JSON, whose errors are answered like all others.
+/// JSON whose errors are answered like all other errors.
 struct Message<T>(T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Message<T> {
@@ -153,7 +154,10 @@ pub(super) fn router(running: Arc<Running>) -> Router {
 
 fn few(count: usize) -> Result<(), ApiError> {
     if count > wire::BATCH {
-        return Err(ApiError::Request(format!("more than {} at a time", wire::BATCH)));
+        return Err(ApiError::Request(format!(
+            "more than {} at the same time",
+            wire::BATCH
+        )));
     }
     Ok(())
 }
@@ -273,11 +277,17 @@ async fn artifact(
     running.held_by(&worker, lease).await?;
     let sha256: Sha256 = sha256
         .parse()
-        .map_err(|_| ApiError::Request("no SHA-256 in the address".into()))?;
+        .map_err(|_| ApiError::Request("the address does not contain a SHA-256".into()))?;
     let length = headers
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
-    let length: u64 = length.ok_or_else(|| ApiError::Request("an artifact comes with its length".into()))?;
+    let length: u64 = length.ok_or_else(|| {
+        ApiError::Request(
+            "an artifact must be sent with its \
+    length"
+                .into(),
+        )
+    })?;
     if length > wire::ARTIFACT {
         return Err(ApiError::Request(format!(
             "an artifact has at most {} bytes",

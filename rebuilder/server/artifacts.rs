@@ -15,23 +15,23 @@ use tokio::time::{Instant, timeout};
 use crate::artifact::{HashingWriter, Sha256};
 use crate::queue::wire::RunFile;
 
-/// Larger artifacts go in parts, so that none is in memory as a whole.
+/// Larger artifacts are sent in parts, so that none is in memory as a whole.
 const WHOLE: u64 = 8 << 20;
 const PART: usize = 8 << 20;
-/// Parts of one artifact on their way at a time.
+/// Number of parts of one artifact that are sent at the same time.
 const PARTS: usize = 4;
-/// How long nothing may come of an artifact on its way, and how many bytes come in a second at least.
+/// Maximum time without data of an artifact, and the minimum number of bytes per second.
 const PATIENCE: Duration = Duration::from_secs(30);
 const SPEED: u64 = 16 << 10;
 
-/// Where artifacts are.
+/// The place of artifacts.
 #[derive(Clone)]
 pub struct Artifacts {
     store: Arc<dyn ObjectStore>,
     place: String,
 }
 
-/// Artifacts that cannot be kept or found.
+/// Artifacts that cannot be stored or found.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum ArtifactsError {
     #[error("cannot use {place} for artifacts: {reason}")]
@@ -51,7 +51,7 @@ pub enum ArtifactsError {
         sha256: Sha256,
         source: std::io::Error,
     },
-    #[error("the artifact is not sha256:{sha256} of {size} bytes: {found}")]
+    #[error("the artifact is not sha256:{sha256} with {size} bytes: {found}")]
     Other {
         sha256: Sha256,
         size: u64,
@@ -60,7 +60,7 @@ pub enum ArtifactsError {
 }
 
 impl ArtifactsError {
-    /// Whether trying again would not help: the artifact is gone, or is another one.
+    /// Whether a retry is useless: the artifact is gone, or is another one.
     pub(super) fn is_lasting(&self) -> bool {
         match self {
             Self::Other { .. } => true,
@@ -100,7 +100,7 @@ fn name(sha256: Sha256) -> Name {
 }
 
 impl Artifacts {
-    /// Opens a folder, which is made, or a bucket.
+    /// Opens a bucket, or a folder, which is created if needed.
     pub fn open(place: &str) -> Result<Self, ArtifactsError> {
         let unusable = |reason: String| ArtifactsError::Place {
             place: place.to_owned(),
@@ -131,7 +131,7 @@ impl Artifacts {
         &self.place
     }
 
-    /// The size of an artifact, if it is there.
+    /// The size of an artifact, if it exists.
     pub async fn size(&self, sha256: Sha256) -> Result<Option<u64>, ArtifactsError> {
         match self.store.head(&name(sha256)).await {
             Ok(meta) => Ok(Some(meta.size)),
@@ -157,9 +157,9 @@ impl Artifacts {
         let begun = Instant::now();
         loop {
             let bytes = timeout(PATIENCE, stream.next()).await;
-            let bytes = bytes.map_err(|_| other("nothing more of it came".into()))?;
+            let bytes = bytes.map_err(|_| other("no more data arrived".into()))?;
             let Some(bytes) = bytes else { break };
-            let bytes = bytes.map_err(|error| other(format!("it was cut off: {error}")))?;
+            let bytes = bytes.map_err(|error| other(format!("the connection broke: {error}")))?;
             let bytes = bytes.as_ref();
             length = length.saturating_add(bytes.len() as u64);
             if length > size {
@@ -167,7 +167,9 @@ impl Artifacts {
             }
             let slow = begun.elapsed().saturating_sub(PATIENCE).as_secs();
             if length < slow.saturating_mul(SPEED) {
-                return Err(other(format!("it came slower than {SPEED} bytes in a second")));
+                return Err(other(format!(
+                    "it arrived more slowly than {SPEED} bytes per second"
+                )));
             }
             hashing.write_all(bytes).map_err(io)?;
         }
@@ -179,7 +181,7 @@ impl Artifacts {
         Ok(file)
     }
 
-    /// Removes an artifact, if it is there.
+    /// Removes an artifact, if it exists.
     pub(super) async fn remove(&self, sha256: Sha256) -> Result<(), ArtifactsError> {
         match self.store.delete(&name(sha256)).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -187,7 +189,7 @@ impl Artifacts {
         }
     }
 
-    /// Keeps bytes that this process made, as the file `path` of a run.
+    /// Stores bytes that this process made, as the file `path` of a run.
     pub async fn keep_bytes(&self, path: String, bytes: Vec<u8>) -> Result<RunFile, ArtifactsError> {
         let (sha256, size) = (Sha256::of(&bytes), bytes.len() as u64);
         let put = self
@@ -204,7 +206,7 @@ impl Artifacts {
         }
     }
 
-    /// Keeps a file that was received.
+    /// Stores a received file.
     pub(super) async fn put(
         &self,
         sha256: Sha256,
@@ -312,7 +314,7 @@ impl Artifacts {
         Ok(())
     }
 
-    /// Whether artifacts can be kept now.
+    /// Whether artifacts can be stored now.
     pub async fn check(&self) -> Result<(), ArtifactsError> {
         let empty = Sha256::of("");
         let put = self

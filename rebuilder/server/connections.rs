@@ -1,7 +1,7 @@
-//! Connections: each has time for a request's head, and when there are too many, those go first that ask for nothing.
+//! Connections: each has limited time for a request's head. If there are too many, idle ones are closed first.
 //!
-//! A proxy's connections all come from one address, so no address has a fixed share: of the address with the most, the
-//! connection goes that has been without a request for the longest time.
+//! A proxy's connections all come from one address, so addresses do not have a fixed share. The server closes the
+//! connection that has been idle for the longest time, of the address with the most connections.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -25,18 +25,18 @@ use super::readers::Peer;
 
 /// How long a connection may take for the head of a request; one without a request ends after this time too.
 const HEAD: Duration = Duration::from_secs(30);
-/// Longest head, in bytes.
+/// Maximum length of a head, in bytes.
 const HEAD_BYTES: usize = 64 << 10;
-/// How long requests that run may go on when the server ends.
+/// How long running requests may continue when the server ends.
 const GRACE: Duration = Duration::from_secs(10);
-/// Most connections, whatever the limit on open files.
+/// Maximum number of connections, whatever the limit on open files.
 const MOST: u64 = 10_000;
 
 struct Open {
     address: IpAddr,
     /// Requests that are being answered.
     busy: Arc<AtomicUsize>,
-    /// When the last one came, in milliseconds since the server began.
+    /// When the last one arrived, in milliseconds since the server started.
     last: Arc<AtomicU64>,
     end: CancellationToken,
 }
@@ -49,7 +49,7 @@ struct Connections {
     open: Mutex<BTreeMap<u64, Open>>,
 }
 
-/// Takes the limit on open files as high as this process may, and gives how many connections that leaves room for.
+/// Raises the limit on open files as far as this process may. Returns how many connections this allows.
 fn room() -> usize {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
     // What may not be raised is enough for fewer connections.
@@ -59,7 +59,7 @@ fn room() -> usize {
     usize::try_from((files / 4).saturating_mul(3).min(MOST)).unwrap_or(usize::MAX)
 }
 
-/// Answers until `stop` is ready, and then ends what has begun.
+/// Answers until `stop` is ready, and then finishes the requests that have begun.
 pub(super) async fn serve(listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
     let connections = Arc::new(Connections::new(room()));
     let closing = CancellationToken::new();
@@ -106,7 +106,7 @@ impl Connections {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// A place for a connection, for which another one may have to go; `None` if all are busy.
+    /// A place for a connection, for which another one may be closed; `None` if all are busy.
     fn enter(&self, address: IpAddr) -> Option<(u64, CancellationToken)> {
         let mut open = self.open();
         if open.len() >= self.most {
@@ -187,7 +187,7 @@ impl Connections {
     }
 }
 
-/// Counts a request until it is answered or given up.
+/// Counts a request until it is answered or dropped.
 struct Busy(Arc<AtomicUsize>);
 
 impl Busy {

@@ -19,7 +19,7 @@ impl Running {
             Ok(())
         } else {
             Err(ApiError::Request(format!(
-                "a worker may send {} bytes in a day, and no more today",
+                "the daily limit of {} bytes for this worker is reached",
                 self.bounds.daily
             )))
         }
@@ -48,17 +48,14 @@ impl Running {
         }
     }
 
-    /// Removes artifacts that no verdict names, once nobody has spoken of them for a while.
+    /// Removes artifacts that no verdict names and no worker has used for a while.
     pub(super) async fn remove_unnamed(&self) {
         for _ in 0..PASSES {
             match self.remove_some().await {
                 Ok(0) => return,
                 Ok(_) => {}
                 Err(error) => {
-                    let note = format!(
-                        "artifacts without a name are not removed yet: {}",
-                        with_causes(&error)
-                    );
+                    let note = format!("cannot remove unused artifacts yet: {}", with_causes(&error));
                     return Progress::new(false).note(&note);
                 }
             }

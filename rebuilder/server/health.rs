@@ -1,4 +1,4 @@
-//! Whether the server lives, whether it can work, and what it counts; for service managers, proxies and Prometheus.
+//! Liveness, readiness and counters, for service managers, proxies and Prometheus.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Counters {
     }
 }
 
-/// Jobs can be given out and taken back: the database answers, and artifacts can be kept.
+/// Whether jobs can be given out and completed: the database answers, and artifacts can be stored.
 pub(super) async fn ready(State(running): State<Arc<Running>>) -> Response {
     let database = running
         .queue
@@ -50,7 +50,7 @@ pub(super) async fn ready(State(running): State<Arc<Running>>) -> Response {
         .check()
         .await
         .err()
-        .map(|_| "artifacts cannot be kept\n");
+        .map(|_| "artifacts cannot be stored\n");
     match database.or(artifacts) {
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
         None => "ready\n".into_response(),

@@ -1,4 +1,4 @@
-//! What the end of an attempt means for its job: a verdict, another attempt, or a dead letter.
+//! The effect of an attempt's end on its job: a verdict, another attempt, or a dead letter.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::queue::{Ending, QueueError, files};
 use crate::run::failure::{FailureCode, Fault};
 use crate::run::{Record, Verdict};
 
-/// Longest message of a worker that is kept, in characters.
+/// Maximum length of a worker's message that is kept, in characters.
 const MESSAGE: usize = 2000;
 
 impl Running {
@@ -69,7 +69,7 @@ impl Running {
             (Some(Task::Rebuild { .. }), Outcome::Refused { message }) => {
                 Ok(verdict("refused", Some(short(&message))))
             }
-            _ => Err(Unfit::Said("the result is not one for this kind of job".into())),
+            _ => Err(Unfit::Said("the result does not fit this kind of job".into())),
         }
     }
 
@@ -84,14 +84,14 @@ impl Running {
         for file in &files {
             if self.artifacts.size(file.sha256).await? != Some(file.size) {
                 return Err(Unfit::Said(format!(
-                    "{} is not here, or has another size",
+                    "{} was not sent, or has another size",
                     file.path
                 )));
             }
         }
         let named = |name: &str| files.iter().find(|file| file.path == name);
         let (Some(record), Some(_)) = (named("record.json"), named("plan.json")) else {
-            return Err(said("the run lacks its record or its plan"));
+            return Err(said("the run has no record or no plan"));
         };
         let record = self.artifacts.read(record, bounded::PLAN).await?;
         let record: Record = serde_json::from_slice(&record)
@@ -130,7 +130,7 @@ impl Running {
     }
 }
 
-/// A result that cannot be taken.
+/// A result that cannot be accepted.
 enum Unfit {
     /// Because of what it says.
     Said(String),
@@ -155,7 +155,7 @@ impl From<QueueError> for Unfit {
     }
 }
 
-/// What follows from a failure: another attempt after a while, or the end. The queue knows which attempt is the last.
+/// The consequence of a failure: another attempt after a while, or the end. The queue knows which attempt is the last.
 fn after(lease: Lease, code: Option<FailureCode>, message: &str) -> Ending {
     let fault = code.map_or(Fault::Build, FailureCode::fault);
     let name = code.map_or("other", |code| code.about().name);
@@ -177,7 +177,7 @@ fn short(message: &str) -> String {
     kept.take(MESSAGE).collect()
 }
 
-/// Whether a record is about what was asked for; a version that was left open may be any.
+/// Whether a record is about the requested subject. If the request named no version, any version fits.
 fn is_about(record: &str, asked: &str) -> bool {
     let (Ok(record), Ok(asked)) = (record.parse::<Subject>(), asked.parse::<Subject>()) else {
         return false;

@@ -38,7 +38,7 @@ pub(super) struct Excerpt {
 pub(super) struct Logs {
     folder: tempfile::TempDir,
     _lock: Flock<File>,
-    /// Most bytes of a log.
+    /// Maximum size of a log, in bytes.
     most: u64,
 }
 
@@ -86,10 +86,11 @@ impl Logs {
         self.folder().join(format!("{}-{}.log", lease.job, lease.attempt))
     }
 
-    /// Adds bytes that begin at `offset`, and gives the new length. What came before is passed over, so a part may be sent
-    /// again; one after a gap is refused with the length so far, and what comes once the log is full is refused for good.
+    /// Adds bytes that begin at `offset`, and returns the new length. What came before is ignored, so a part may be
+    /// sent again; one after a gap is refused with the length so far, and what comes once the log is full is refused
+    /// for good.
     pub(super) fn append(&self, lease: Lease, offset: u64, bytes: &[u8]) -> Result<u64, ApiError> {
-        let failed = |error: std::io::Error| ApiError::Request(format!("cannot keep the log: {error}"));
+        let failed = |error: std::io::Error| ApiError::Request(format!("cannot store the log: {error}"));
         let open = File::options()
             .create(true)
             .truncate(false)
@@ -183,7 +184,7 @@ fn lock(folder: &Path) -> std::io::Result<Flock<File>> {
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error.into())
 }
 
-/// Removes the folders of servers that were killed: nobody holds their locks.
+/// Removes the folders of killed servers, whose locks are free.
 fn sweep(scratch: &Path) {
     let entries = std::fs::read_dir(scratch).into_iter().flatten().flatten();
     for path in entries

@@ -1,4 +1,4 @@
-//! The server that workers on other hosts speak to: it alone uses the database, the artifacts and the signer.
+//! The server for workers on other hosts. Only the server uses the database, the artifacts and the signer.
 //!
 //! ```text
 //!  worker ──▶ token ──▶ claim ─────▶ lease
@@ -6,10 +6,11 @@
 //!                   ──▶ log, artifacts by content ──▶ results ──▶ verdict ──▶ signer
 //! ```
 //!
-//! What ended is published as rows ([`crate::queue::published`]), which readers ask for with or without a token.
+//! Finished jobs are published as rows ([`crate::queue::published`]), which readers request with or without a token.
 //!
-//! What a worker says is bounded and never believed further than the signer would: its record is read for the verdict that
-//! the queue shows, and only the signer, which checks everything again, signs. `docs/service.md` is the operator's page.
+//! A worker's messages are bounded, and trusted no further than by the signer. The queue shows the verdict of a
+//! worker's record, but only the signer signs, after it has checked everything again. `docs/service.md` is the
+//! operator's page.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -52,26 +53,26 @@ use quota::Quota;
 use readers::Readers;
 use uploads::{Places, Sending};
 
-/// How often new jobs are looked for, and after how many looks lost ones are taken back.
+/// How often the server looks for new jobs, and after how many looks it takes lost ones back.
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: u32 = 25;
 /// After how many looks it is seen which leases ended elsewhere, and which artifacts nobody names.
 const ENDS: u32 = 100;
 const UNNAMED: u32 = 500;
-/// Artifacts that are stored side by side, once they are here.
+/// Artifacts that are stored in parallel, once they are here.
 const STORING: usize = 16;
 /// Logs that are followed at a time.
 const WATCHING: usize = 256;
 
-/// What a server works with.
+/// The settings of a server.
 pub struct Server {
     pub queue: Queue,
     pub artifacts: Artifacts,
-    /// How long a lease holds after each heartbeat.
+    /// How long a lease is valid after each heartbeat.
     pub lease: Duration,
     /// Where artifacts and logs are while they arrive.
     pub scratch: PathBuf,
-    /// Who signs, if anyone does.
+    /// The signer, if there is one.
     pub handing: Option<Handing>,
     /// Who may read what came of it.
     pub reading: Reading,
@@ -81,13 +82,13 @@ pub struct Server {
 /// What holds workers within bounds.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Most bytes of artifacts and logs that one worker may send in a day.
+    /// Maximum number of bytes of artifacts and logs that one worker may send in a day.
     pub daily: u64,
     /// How long an artifact is kept that no verdict names.
     pub unnamed: Duration,
 }
 
-/// What readers find.
+/// The settings for readers.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
     /// Whether everyone may read results and the queue; else a token with the scope `read` is needed.
@@ -100,11 +101,11 @@ pub struct Reading {
     pub keys: Vec<String>,
 }
 
-/// A server that cannot go on.
+/// An error that ends the server.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum ServerError {
     #[error("cannot serve on {address}")]
-    #[diagnostic(help("is another server running there? --listen names another address"))]
+    #[diagnostic(help("check whether another server uses it, or name another address with --listen"))]
     Listen { address: String, source: std::io::Error },
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -114,7 +115,7 @@ pub enum ServerError {
     Artifacts(#[from] ArtifactsError),
 }
 
-/// A server that runs.
+/// A running server.
 struct Running {
     queue: Queue,
     artifacts: Artifacts,
@@ -203,7 +204,7 @@ impl Server {
 }
 
 impl Running {
-    /// Takes lost jobs back, and tells waiting claims what has become ready, for ever.
+    /// Takes lost jobs back, and wakes waiting claims if a job is ready, forever.
     async fn tick(self: Arc<Self>) {
         let (mut blind, mut newest, mut tick) = (false, 0, 0_u32);
         loop {

@@ -1,6 +1,6 @@
 //! Runs are handed in to the signer, and those that wait are handed in again once others agree.
 //!
-//! What the signer said is in the database, so a server that is ended goes on where it was.
+//! The signer's answers are in the database, so a server continues where it stopped.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,11 +23,11 @@ use crate::text;
 pub struct Handing {
     /// The signer's socket.
     pub socket: PathBuf,
-    /// Where the signer reads runs.
+    /// The folder from which the signer reads runs.
     pub runs: PathBuf,
     /// What is to be signed besides the statement.
     pub extras: BTreeSet<Extra>,
-    /// Whether a run that found no build is signed as what it is.
+    /// Whether a run that found no build is signed too.
     pub negatives: bool,
 }
 
@@ -66,7 +66,7 @@ fn sweep(runs: &Path) {
 enum HandInError {
     #[error("cannot write the run to {path}")]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("cannot read what was signed from {path}")]
+    #[error("cannot read the signed statement from {path}")]
     Read { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Artifacts(#[from] ArtifactsError),
@@ -74,14 +74,14 @@ enum HandInError {
     Queue(#[from] QueueError),
     #[error("cannot ask the signer")]
     Signer(#[from] signer::SignerError),
-    #[error("cannot keep the attestation")]
+    #[error("cannot store the attestation")]
     Keep(#[from] crate::attest::AttestError),
-    #[error("cannot lay out the run: {0}")]
+    #[error("cannot arrange the run's files: {0}")]
     Unfit(String),
 }
 
 impl HandInError {
-    /// Whether trying again would not help.
+    /// Whether a retry is useless.
     fn is_lasting(&self) -> bool {
         use std::io::ErrorKind::{AlreadyExists, InvalidFilename, IsADirectory, NotADirectory};
         match self {
@@ -97,7 +97,7 @@ impl HandInError {
 }
 
 impl Running {
-    /// Hands in what is due, for ever.
+    /// Hands in runs that are due, forever.
     pub(super) async fn hand_in(self: Arc<Self>) {
         let Some(handing) = &self.handing else { return };
         sweep(&handing.runs);
@@ -107,7 +107,7 @@ impl Running {
             for run in &due {
                 if let Err(error) = self.hand_in_one(handing, run).await {
                     Progress::new(false).note(&format!(
-                        "run {} is not signed yet: {}",
+                        "cannot sign run {} yet: {}",
                         run.lease.job,
                         with_causes(&error)
                     ));

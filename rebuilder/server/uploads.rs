@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::api::ApiError;
 use crate::queue::wire::Lease;
 
-/// Artifacts that one worker may send side by side, and how long others of it wait.
+/// Artifacts that one worker may send in parallel, and how long others of it wait.
 const UPLOADS: usize = 4;
 const WAIT: Duration = Duration::from_mins(1);
-/// Questions of one worker that are answered at a time.
+/// Maximum number of requests of one worker that are answered at the same time.
 const QUESTIONS: usize = 128;
 
 /// Places that each worker has for itself.

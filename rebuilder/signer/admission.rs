@@ -1,5 +1,5 @@
-//! What a signer asks of a run beyond its own digests: was that really released, may it be signed, does the plan do
-//! nothing but build, and what of all that it says does anyone else say?
+//! The signer's questions about a run beyond its digests: was this released, may it be signed, does the plan only
+//! build, and who else confirms what it states?
 
 use jiff::Timestamp;
 
@@ -41,7 +41,7 @@ impl Admission {
     pub fn record(&self, record: &Record) -> Result<(), SignerError> {
         let refuse = |reason: String| Err(SignerError::Run(reason));
         if let Verdict::Inconclusive { .. } = record.verdict {
-            return refuse("is inconclusive; there is nothing to attest".into());
+            return refuse("is inconclusive, so there is nothing to attest".into());
         }
         if record.evidence != Evidence::Verified {
             return refuse(
@@ -69,13 +69,13 @@ impl Admission {
         let latest = now.saturating_add(SKEW).unwrap_or(now);
         if record.finished > latest || record.started > record.finished {
             return refuse(format!(
-                "says that it ended on {}, having begun on {}",
+                "says that it ended on {}, but began on {}",
                 record.finished, record.started
             ));
         }
         if now.duration_since(record.started) > OLDEST {
             return refuse(format!(
-                "says that it began on {}, and a run is handed in within a year",
+                "says that it began on {}, but a run must be handed in within a year",
                 record.started
             ));
         }
@@ -151,7 +151,7 @@ impl Admission {
             let latest = record.started.saturating_add(SKEW).unwrap_or(record.started);
             if latest < since {
                 return Err(SignerError::Run(format!(
-                    "says that it began on {}, and {what} on {since}",
+                    "says that it began on {}, but {what} on {since}",
                     record.started
                 )));
             }
@@ -169,7 +169,7 @@ fn nothing_else_left_out(plan: &Plan, record: &Record) -> Result<(), SignerError
     };
     match record.not_compared.iter().find(|name| !by_plan(name)) {
         Some(name) => Err(SignerError::Run(format!(
-            "leaves {name} out of the comparison, which its plan does not"
+            "leaves {name} out of the comparison, but its plan does not"
         ))),
         None => Ok(()),
     }

@@ -10,27 +10,27 @@ use crate::attest::log::is_plain;
 use crate::plan::Plan;
 use crate::run::{Record, Verdict};
 
-/// Most bytes of each document of a run.
+/// Maximum number of bytes of each document of a run.
 pub(super) const RECORD: u64 = 32 << 20;
 pub(super) const PLAN: u64 = 16 << 20;
 pub(super) const LOG: u64 = 300 << 20;
 pub(super) const REPORT: u64 = 64 << 20;
-/// Most documents of evidence, and most bytes of all of them.
+/// Maximum number of documents of evidence, and of bytes of all of them.
 pub(super) const DOCUMENTS: usize = 64;
 pub(super) const EVIDENCE: u64 = 64 << 20;
-/// Most entries of a folder that are looked at.
+/// Maximum number of entries of a folder that are looked at.
 pub(super) const ENTRIES: usize = 1024;
-/// Most outputs, attempts, limits and credentials.
+/// Maximum number of outputs, attempts, limits and credentials.
 const OUTPUTS: usize = 4096;
 const ATTEMPTS: usize = 64;
 const LIMITS: usize = 16;
 const CREDENTIALS: usize = 10_000;
-/// Most bytes of an output that is not known to have been released, and of all outputs together.
+/// Maximum number of bytes of an output that is not known to have been released, and of all outputs together.
 pub(super) const OTHER: u64 = 1 << 30;
 pub(super) const ALL: u64 = 32 << 30;
-/// Most bytes of an output that is said to be the release, if only the worker knows how long that is.
+/// Maximum number of bytes of an output that is said to be the release, if only the worker knows how long that is.
 pub(super) const UNKNOWN: u64 = 4 << 30;
-/// Longest name of a run, of a file, and any other text of a plan or a record that ends in a statement.
+/// Maximum length of a name of a run, of a file, and any other text of a plan or a record that ends in a statement.
 const ID: usize = 128;
 const NAME: usize = 255;
 const TEXT: usize = 16 << 10;
@@ -56,7 +56,7 @@ pub(super) fn record(record: &Record) -> Result<(), SignerError> {
         ("credentials", record.credentials.len(), CREDENTIALS),
     ] {
         if count > most {
-            return refuse(format!("has {count} {what}, and the most is {most}"));
+            return refuse(format!("has {count} {what}, but the maximum is {most}"));
         }
     }
     for (what, text, most) in [
@@ -65,14 +65,14 @@ pub(super) fn record(record: &Record) -> Result<(), SignerError> {
         ("version", &record.rebuilder, 64),
     ] {
         if text.len() > most || !is_plain(text) {
-            return refuse(format!("has a {what} that is too long or does not print"));
+            return refuse(format!("has a {what} that is too long or not printable"));
         }
     }
     let names = record.outputs.iter().map(|output| &output.name);
     for name in names.chain(&record.not_compared) {
         // Names that lead elsewhere are refused where they are opened, with what is wrong with them.
         if name.len() > NAME || !is_plain(name) {
-            return refuse("names an output that is too long or does not print".into());
+            return refuse("names an output whose name is too long or not printable".into());
         }
     }
     if let Verdict::Inconclusive { reason, .. } = &record.verdict
@@ -94,7 +94,7 @@ fn look(value: &Value, key: &str, skip: &dyn Fn(&str) -> bool) -> Result<(), Str
     let check = |text: &str| {
         if text.len() > TEXT {
             return Err(format!(
-                "has a text of {} bytes ({key}), and the most is {TEXT}",
+                "has a text of {} bytes ({key}), but the maximum is {TEXT}",
                 text.len()
             ));
         }

@@ -82,7 +82,8 @@ impl Service {
                 let listed = xattr::set(socket, "system.posix_acl_access", &access_list(&others));
                 listed.map_err(|error| {
                     std::io::Error::other(format!(
-                        "this file system keeps no access lists ({error}); name a group of the workers with --socket-group"
+                        "this file system does not support access lists ({error}); name a group of the \
+                        workers with --socket-group"
                     ))
                 })
             }

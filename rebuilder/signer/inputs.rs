@@ -68,7 +68,7 @@ impl Admission {
                 );
             } else if input.role == Role::Source {
                 return Err(SignerError::Plan(format!(
-                    "takes {} with sha256:{sha256} for its source, which is not what was released beside it",
+                    "uses {} with sha256:{sha256} as its source, which is not the source released with it",
                     input.file.name
                 )));
             }
@@ -87,7 +87,7 @@ impl Admission {
         };
         if source.repository != git.source.repository || !same(&source.commit, &git.source.commit) {
             return Err(SignerError::Plan(format!(
-                "builds {} at {}, and the verified provenance names {} at {}",
+                "builds {} at {}, but the verified provenance names {} at {}",
                 git.source.repository,
                 git.source.commit.as_deref().unwrap_or("no commit"),
                 source.repository,
@@ -96,7 +96,7 @@ impl Admission {
         }
         if git.source.reference.is_some() && git.source.reference != source.reference {
             return Err(SignerError::Plan(format!(
-                "builds the ref {}, and the verified provenance names {}",
+                "builds the ref {}, but the verified provenance names {}",
                 git.source.reference.as_deref().unwrap_or_default(),
                 source.reference.as_deref().unwrap_or("none")
             )));
@@ -112,7 +112,7 @@ impl Admission {
         let archive = self.fetcher.git_archive(checkout, git.submodules).await;
         match (archive, git.archive) {
             (Ok(archive), Some(stated)) if archive.sha256 != stated => Err(SignerError::Plan(format!(
-                "gives the files of {} as sha256:{stated}, and they are sha256:{}",
+                "gives the files of {} as sha256:{stated}, but they are sha256:{}",
                 checkout.commit, archive.sha256
             ))),
             (Ok(_), _) | (Err(_), None) => Ok(Some(named_by_provenance())),
@@ -192,7 +192,7 @@ pub(super) fn not_released_itself(plan: &Plan, ecosystem: Ecosystem) -> Result<(
             .iter()
             .map(|file| Digests::of(file.text.as_bytes()).sha256);
         if digests.into_iter().any(|digest| digest == expected.file.sha256) {
-            return Err(SignerError::Plan("carries the released file itself".into()));
+            return Err(SignerError::Plan("contains the released file itself".into()));
         }
     }
     Ok(())

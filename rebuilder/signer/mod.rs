@@ -1,4 +1,4 @@
-//! The signer as a service: a process of its own, under a user of its own, that alone can reach the key.
+//! The signer as a service: a separate process, under a separate user, that alone can reach the key.
 //!
 //! ```text
 //!  worker ──▶ socket ──▶ snapshot ──▶ admission ──▶ examine ──▶ vouch ──▶ agreement ──▶ log ──▶ key ──▶ bundle
@@ -45,7 +45,7 @@ use crate::ecosystem::PlanError;
 use crate::policy::Refusal;
 use crate::public_log::PublicLogError;
 
-/// Longest request, in bytes.
+/// Maximum length of a request, in bytes.
 const REQUEST: u64 = 16 << 10;
 
 /// What a worker asks for.
@@ -95,7 +95,7 @@ pub enum SignerError {
     Outside { run: String },
     #[error("{run} belongs to user {owner}, but user {uid} asked")]
     NotOwner { run: String, owner: u32, uid: u32 },
-    #[error("cannot take {what} of the run: {reason}")]
+    #[error("cannot accept {what} of the run: {reason}")]
     Snapshot { what: String, reason: String },
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -123,15 +123,15 @@ pub enum SignerError {
         "\"rebuilder signer --relay USER\" lets a server name the workers whose runs it hands in"
     ))]
     Relay { uid: u32, wrong: &'static str },
-    #[error("the run {id} was handed in before with another record")]
+    #[error("the run {id} was already handed in with another record")]
     Replayed { id: String },
-    #[error("cannot take another run of this worker now: it has handed in too many recently")]
+    #[error("cannot accept another run from this worker now: it handed in too many recently")]
     #[diagnostic(help("hand it in again later"))]
     Busy,
     #[error("invalid request: {0}")]
     Request(String),
     #[error("cannot use the socket {path}")]
-    #[diagnostic(help("is \"rebuilder signer\" running, and may this user reach its socket?"))]
+    #[diagnostic(help("check that \"rebuilder signer\" is running and that this user may open its socket"))]
     Socket {
         path: std::path::PathBuf,
         source: std::io::Error,

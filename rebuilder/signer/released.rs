@@ -72,7 +72,7 @@ impl Admission {
             let same = |artifact: &&Artifact| artifact.digests.sha256 == wanted.digests.sha256;
             let Some(artifact) = found.artifacts.iter().find(same) else {
                 return Err(SignerError::Plan(format!(
-                    "expects {} with sha256:{}, which is not what was released as {}",
+                    "expects {} with sha256:{}, which is not the file that was released as {}",
                     wanted.name, wanted.digests.sha256, plan.subject
                 )));
             };
@@ -88,7 +88,7 @@ impl Admission {
         }
         if subject.purl() != plan.subject || subject.version.is_none() {
             return Err(SignerError::Plan(format!(
-                "is about {}, which is not written as the registry's own name for it, version included",
+                "is about {}, which is not the registry's own name and version for it",
                 plan.subject
             )));
         }
@@ -183,7 +183,7 @@ fn named_by_documents(artifacts: &[Artifact], judgement: &GateReport) -> Result<
         });
         if purl != generic(wanted) && !named {
             return Err(SignerError::Plan(format!(
-                "calls {} {purl}, which no signed document does",
+                "calls {} {purl}, but no signed document does",
                 wanted.name
             )));
         }

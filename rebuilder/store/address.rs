@@ -16,7 +16,7 @@ use crate::text::redacted;
 
 /// An address that is not followed; the text of the address has no credentials any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the address {address} is not followed: {reason}")]
+#[error("refused to follow the address {address}: {reason}")]
 pub(super) struct Barred {
     pub address: String,
     pub reason: String,

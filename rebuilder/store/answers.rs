@@ -7,7 +7,7 @@ use super::{Store, StoreError, write_atomically};
 use crate::artifact::Sha256;
 use crate::bounded;
 
-/// Most bytes of one of these files.
+/// Maximum number of bytes of one of these files.
 const LIMIT: u64 = 1 << 20;
 
 impl Store {

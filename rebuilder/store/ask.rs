@@ -23,7 +23,7 @@ pub struct Request<'a> {
     pub accept: Option<&'a str>,
     /// A token, for the host of the address alone.
     pub token: Option<&'a str>,
-    /// Most bytes of the answer.
+    /// Maximum number of bytes of the answer.
     pub limit: u64,
 }
 

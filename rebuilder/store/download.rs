@@ -33,7 +33,7 @@ const REDIRECTS: usize = 5;
 const SLOWEST: u64 = 1 << 10;
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Longest that a download may take: a quarter of an hour, and a second for each quarter of a megabyte.
+/// Maximum duration of a download: a quarter of an hour, and a second for each quarter of a megabyte.
 pub(super) fn deadline(limit: u64) -> Duration {
     Duration::from_secs((limit >> 18).saturating_add(900))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum StoreError {
     #[error("cannot {what} {path}")]
-    #[diagnostic(help("check the permissions there, or name another folder with --store or XDG_DATA_HOME"))]
+    #[diagnostic(help("check the permissions, or name another folder with --store or XDG_DATA_HOME"))]
     Io {
         what: &'static str,
         path: PathBuf,
@@ -15,30 +15,32 @@ pub enum StoreError {
     },
     /// `needs` says how much would be enough, if that is known, after a semicolon.
     #[error("no space in {path} ({free} MB free{needs})")]
-    #[diagnostic(help("free some space there, or name another folder with --store or XDG_DATA_HOME"))]
+    #[diagnostic(help("free some space, or name another folder with --store or XDG_DATA_HOME"))]
     Full {
         path: PathBuf,
         free: u64,
         needs: &'static str,
     },
-    #[error("files in {path} get the group id {found}, not the one of this process ({group})")]
+    #[error("files in {path} get the group id {found}, not that of this process ({group})")]
     #[diagnostic(help(
-        "chmod g-s {}, mount its file system without \"grpid\", or name another folder with --store or XDG_DATA_HOME",
+        "run \"chmod g-s {}\", mount its file system without \"grpid\", or name another folder with --store \
+        or XDG_DATA_HOME",
         path.display()
     ))]
     Group { path: PathBuf, found: u32, group: u32 },
     #[error(
         "cannot use the folder {path} for data: it belongs to user id {owner}, not to this user ({user})"
     )]
-    #[diagnostic(help("name a folder of your own with --store or XDG_DATA_HOME"))]
+    #[diagnostic(help("name one of your own folders with --store or XDG_DATA_HOME"))]
     Foreign { path: PathBuf, owner: u32, user: u32 },
-    #[error("cannot use the folder {path} for data: other users may write into it")]
+    #[error("cannot use the folder {path} for data: other users can write to it")]
     #[diagnostic(help(
-        "remove that permission (chmod go-w), or name a folder of your own with --store or XDG_DATA_HOME"
+        "remove that permission with \"chmod go-w\", or name one of your own folders with --store or \
+        XDG_DATA_HOME"
     ))]
     Open { path: PathBuf },
     #[error("cannot determine the home directory for the store")]
-    #[diagnostic(help("set XDG_DATA_HOME, or give --store DIR"))]
+    #[diagnostic(help("set XDG_DATA_HOME, or name a folder with --store"))]
     NoHome,
 }
 

@@ -38,18 +38,18 @@ pub enum FetchError {
     NotFound { name: String, url: String, status: u16 },
     #[error("cannot fetch {name}: {}", Attempts(attempts))]
     #[diagnostic(help(
-        "check the network, or map the address to a mirror that answers: --mirror URL-PREFIX=URL"
+        "check the network, or map the address to a working mirror with --mirror URL-PREFIX=URL"
     ))]
     Unavailable {
         name: String,
         attempts: Vec<(String, String)>,
     },
-    #[error("{name} is not in the store and the run is offline")]
-    #[diagnostic(help("run once without --offline, so that the store has it"))]
+    #[error("{name} is not in the store, and this run is offline")]
+    #[diagnostic(help("run once without --offline to fetch it"))]
     Offline { name: String },
     #[error("{name} has the wrong {what}: expected {expected}, found {found} at {url}")]
     #[diagnostic(help(
-        "the mirror may be half-way through an update, or someone changed the file; try another mirror"
+        "the mirror may be in the middle of an update, or the file was changed; try another mirror"
     ))]
     Differs {
         name: String,
@@ -60,18 +60,19 @@ pub enum FetchError {
     },
     #[error("{name} at {url} is larger than {limit} bytes")]
     TooLarge { name: String, url: String, limit: u64 },
-    #[error("cannot fetch {name}: the address {address} is not followed: {reason}")]
+    #[error("cannot fetch {name}: refused to follow the address {address}: {reason}")]
     #[diagnostic(help(
-        "addresses in indexes, lock files, provenance and redirects may lead to public https hosts only; if you trust \
-         this one, give --allow-host HOST[:PORT], or map it to a place of yours: --mirror URL-PREFIX=URL"
+        "addresses in indexes, lock files, provenance and redirects may only point to public https hosts; \
+        if you trust this one, use --allow-host HOST[:PORT], or map it to your own mirror with --mirror \
+        URL-PREFIX=URL"
     ))]
     Barred {
         name: String,
         address: String,
         reason: String,
     },
-    #[error("cannot read {name}, as {url} gives it: {reason}")]
-    #[diagnostic(help("it was not kept; ask the registry, or try another mirror"))]
+    #[error("cannot read {name} from {url}: {reason}")]
+    #[diagnostic(help("it was not kept; try another mirror, or report it to the registry"))]
     Unreadable {
         name: String,
         url: String,

@@ -114,7 +114,7 @@ pub(super) fn proxies() -> Vec<String> {
 
 /// A name that leads to no public address.
 #[derive(Debug, thiserror::Error)]
-#[error("{host} leads to {address}, which is not a public address")]
+#[error("{host} resolves to {address}, which is not a public address")]
 pub(super) struct NotPublic {
     pub host: String,
     pub address: IpAddr,

@@ -8,11 +8,11 @@ use super::{Blob, FetchError, Fetcher, StoreError};
 use crate::artifact::{PinnedImage, Sha256};
 use crate::progress::ProgressBar;
 
-/// Most bytes of a list of referrers.
+/// Maximum number of bytes of a list of referrers.
 const INDEX_LIMIT: u64 = 4 << 20;
-/// Most referrers that are read; how many there are is said.
+/// Maximum number of referrers that are read; how many there are is said.
 const MOST_REFERRERS: usize = 64;
-/// Most files of one referrer.
+/// Maximum number of files of one referrer.
 const MOST_LAYERS: usize = 8;
 
 /// The files that refer to a manifest.

@@ -20,16 +20,16 @@ use super::{Blob, FetchError, Fetcher, StoreError};
 use crate::artifact::{PinnedImage, Sha256};
 use crate::progress::ProgressBar;
 
-/// Most bytes of a manifest.
+/// Maximum number of bytes of a manifest.
 const MANIFEST_LIMIT: u64 = 4 << 20;
-/// Most bytes of a configuration.
+/// Maximum number of bytes of a configuration.
 const CONFIG_LIMIT: u64 = 8 << 20;
-/// Most bytes of an answer that holds a token.
+/// Maximum number of bytes of an answer that holds a token.
 const TOKEN_LIMIT: u64 = 1 << 20;
-/// Most bytes that one layer, and all of them together, may have.
+/// Maximum number of bytes that one layer, and all of them together, may have.
 const LAYER_LIMIT: u64 = 32 << 30;
 const IMAGE_LIMIT: u64 = 64 << 30;
-/// Most layers; engines take 127.
+/// Maximum number of layers; engines take 127.
 const MOST_LAYERS: usize = 256;
 const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                         application/vnd.docker.distribution.manifest.v2+json, \

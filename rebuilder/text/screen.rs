@@ -58,8 +58,8 @@ impl Style {
     }
 }
 
-/// Most characters of a part of a line, and of a paragraph: what is longer pushes everything else off the screen. The
-/// rest is counted; it stands in full in reports and JSON.
+/// Maximum number of characters of a part of a line, and of a paragraph: what is longer pushes everything else off the
+/// screen. The rest is counted; it stands in full in reports and JSON.
 pub(super) const PART_LIMIT: usize = 4_000;
 const PARAGRAPH_LIMIT: usize = 16_000;
 

@@ -21,7 +21,7 @@ use crate::run::failure::{Failure, FailureCode};
 /// when its standard input does, which happens even if the worker is killed.
 pub type Rebuild = Box<dyn Fn(&Task, &Path) -> Result<std::process::Command, String> + Send + Sync>;
 
-/// Longest document that a child prints.
+/// Maximum length of a document that a child prints.
 const DOCUMENT: u64 = 64 << 20;
 /// How long a child may take to end and remove what it left.
 const ENDING: Duration = Duration::from_secs(5);
@@ -157,7 +157,7 @@ impl Child<'_> {
         End::Ordered(ended)
     }
 
-    /// Sends what the build logs, for ever; nothing more once the server says that the log is full.
+    /// Sends what the build logs, forever; nothing more once the server says that the log is full.
     async fn follow_log(&self, folder: &Path) {
         let (mut path, mut read, mut sent) = (PathBuf::new(), 0_u64, 0_u64);
         loop {

@@ -12,7 +12,7 @@ use url::{Host, Url};
 use crate::artifact::Sha256;
 use crate::queue::wire::{Beats, Claim, Claimed, Digests, Held, Lease, Refusal, Results, Taken};
 
-/// Longest answer that is read.
+/// Maximum length of an answer.
 const ANSWER: usize = 16 << 20;
 /// How long a question without a wait may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -21,10 +21,10 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum ClientError {
     #[error("cannot use {0:?} as the address of a server")]
-    #[diagnostic(help("write https://HOST, or http://HOST:PORT for one on this machine"))]
+    #[diagnostic(help("use https://HOST, or http://HOST:PORT for a server on this machine"))]
     Address(String),
-    #[error("cannot send a token to {0}: whoever is on the way could read it")]
-    #[diagnostic(help("use https://, or --plain-http on a network that you trust"))]
+    #[error("cannot send a token to {0}: others on the network could read it")]
+    #[diagnostic(help("use https://, or --plain-http on a trusted network"))]
     Plain(String),
     #[error("cannot start the HTTP client")]
     Start(#[source] reqwest::Error),
@@ -32,10 +32,10 @@ pub enum ClientError {
     Away(#[source] reqwest::Error),
     #[error("the server answered {status}: {reason}")]
     Trouble { status: u16, reason: String },
-    #[error("the server does not take the token: {reason}")]
-    #[diagnostic(help("\"rebuilder serve token add\" on the server makes a new one"))]
+    #[error("the server does not accept the token: {reason}")]
+    #[diagnostic(help("create a new one with \"rebuilder serve token add\" on the server"))]
     Token { reason: String },
-    #[error("the server does not take it: {reason}")]
+    #[error("the server does not accept it: {reason}")]
     Refused { reason: String },
     #[error("the lease is lost")]
     Lost,
@@ -46,7 +46,7 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// Whether asking again is of no use.
+    /// Whether a retry is useless.
     pub(super) fn is_final(&self) -> bool {
         matches!(self, Self::Token { .. })
     }
@@ -176,7 +176,7 @@ impl Client {
         answered(sent.await.map_err(ClientError::Away)?).await.map(|_| ())
     }
 
-    /// Sends a part of a log, and gives how much of it the server has.
+    /// Sends a part of a log, and returns how much of it the server has.
     pub(super) async fn log(&self, lease: Lease, offset: u64, bytes: Vec<u8>) -> Result<u64, ClientError> {
         #[derive(serde::Deserialize)]
         struct Length {

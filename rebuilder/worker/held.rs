@@ -14,9 +14,9 @@ pub(super) enum Order {
     GoOn,
     /// The worker ends.
     GiveBack,
-    /// The operator called it off; the server wants to hear that it ended.
+    /// The operator cancelled it; the server waits for its end.
     Cancel,
-    /// It is somebody else's now.
+    /// Another worker has it now.
     Lost,
 }
 

@@ -1,4 +1,4 @@
-//! A worker: takes jobs from a server, rebuilds each in a process of its own, and hands the runs in.
+//! A worker: takes jobs from a server, rebuilds each in a separate process, and hands the runs in.
 //!
 //! ```text
 //!  claim ──▶ child process: plan, fetch, build, compare ──▶ files by content ──▶ result ──▶ claim …
@@ -61,14 +61,14 @@ struct Running {
     results: mpsc::UnboundedSender<Ended>,
 }
 
-/// How far a worker is told to stop.
+/// How a worker is told to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
     /// Not at all.
     No,
-    /// It takes no more jobs, and those that run go on for a while.
+    /// It takes no more jobs; running ones continue for a while.
     Drain,
-    /// At once; what runs is given back.
+    /// At once; running jobs are given back.
     Now,
 }
 
@@ -218,7 +218,7 @@ impl Running {
         let _ = self.results.send(Ended { lease, outcome });
     }
 
-    /// Hands results in, for as long as it takes: until then their leases are renewed.
+    /// Hands results in, for as long as it takes. Their leases are renewed until then.
     async fn send(self: Arc<Self>, mut ended: mpsc::UnboundedReceiver<Ended>) {
         let mut results = Vec::new();
         while ended.recv_many(&mut results, wire::BATCH).await > 0 {
@@ -254,7 +254,7 @@ impl Running {
         }
     }
 
-    /// Renews what is held, for ever, and tells the jobs that are called off or lost.
+    /// Renews what is held, forever, and tells the jobs that are called off or lost.
     async fn beat(self: Arc<Self>) {
         let mut answered = Instant::now();
         loop {

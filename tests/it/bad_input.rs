@@ -57,7 +57,7 @@ fn usage_errors_are_two() {
         (
             &["rebuild", "jq"][..],
             &[
-                "names no artifact",
+                "does not name an artifact",
                 "help: did you mean deb:jq, pypi:jq, npm:jq or crate:jq?",
             ][..],
         ),
@@ -229,7 +229,7 @@ fn wrong_and_locked_keys_are_told_before_the_work() {
                 "--passphrase-file",
                 &wrong,
             ],
-            &["cannot sign: the passphrase does not open", "locked.pem"],
+            &["cannot sign: the passphrase of", "locked.pem is wrong"],
         ),
     ] {
         let output = rebuilder().args(arguments).output().unwrap();
@@ -255,7 +255,7 @@ threshold = 1
         .arg(&policy)
         .output()
         .unwrap();
-    check(&output, 3, &["cannot verify", "no quorum fits", "[[quorums]]"]);
+    check(&output, 3, &["cannot verify", "no quorum matches", "[[quorums]]"]);
     assert!(!text(&output).contains("nothing was built"), "{}", text(&output));
 }
 
@@ -306,7 +306,7 @@ fn a_source_outside_of_its_repository() {
     for (source, part) in [
         (
             format!("https://github.com/o/r@{commit}:../x"),
-            "is not a folder of a repository",
+            "is not a relative path inside a repository",
         ),
         ("https://github.com/o/r@main".to_owned(), "is not a commit"),
         ("https://github.com/o/r".to_owned(), "@COMMIT"),
@@ -341,7 +341,7 @@ fn unknown_packages_and_versions() {
             "pkg:pypi/idna@3.10?file_name=idna-3.10-py4-none-any.whl",
             &["idna-3.10-py4-none-any.whl is not in"],
         ),
-        ("pypi:pywin32==306", &["no pure wheel", "64-bit Linux"]),
+        ("pypi:pywin32==306", &["neither a pure wheel", "64-bit Linux"]),
     ] {
         let output = rebuilder_in(store.path())
             .args(["rebuild", subject])

@@ -112,7 +112,7 @@ fn a_changed_lock_is_noticed() {
     let output = build("bookworm-python");
     assert_eq!(code(&output), 3, "{}", text(&output));
     assert!(
-        text(&output).contains("differs from what the lock promises"),
+        text(&output).contains("does not match the lock"),
         "{}",
         text(&output)
     );

@@ -16,7 +16,7 @@ fn a_plan_with_one_is_refused_before_anything_is_built() {
     let refused = run_script(&plan("pypi:idna==3.10"), &script, "embedded", folder.path());
     assert_eq!(code(&refused), 3, "{}", text(&refused));
     assert!(
-        text(&refused).contains("the step \"test\" holds a credential (github-pat, line 1)"),
+        text(&refused).contains("the step \"test\" contains a credential (github-pat, line 1)"),
         "{}",
         text(&refused)
     );

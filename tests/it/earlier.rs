@@ -67,7 +67,7 @@ fn evidence_of_an_earlier_version_verifies() {
             row["outcome"] == "holds" && said("check", check) && said("finding", finding)
         })
     };
-    assert!(holds("the record is of this plan", PLAN), "{found}");
+    assert!(holds("the record is about this plan", PLAN), "{found}");
     assert!(
         holds("signed by a key that you trust", "attestation of the rebuild"),
         "{found}"

@@ -185,26 +185,26 @@ fn no_change_goes_unseen() {
         0
     );
     let changes: [(&str, fn(&Path)); 9] = [
-        ("every file is as the manifest lists it", |place| {
+        ("every file matches the manifest", |place| {
             fs::write(place.join("build.log"), "nothing").unwrap()
         }),
-        ("every file is as the manifest lists it", |place| {
+        ("every file matches the manifest", |place| {
             fs::write(place.join("extra.txt"), "more").unwrap()
         }),
-        ("every file is as the manifest lists it", |place| {
+        ("every file matches the manifest", |place| {
             fs::remove_file(place.join("cdxa.json")).unwrap()
         }),
         // From here on the list is made to fit; what it lists no longer fits together.
         ("the signed manifest is this one", |place| {
             relist(place, "build.log", b"nothing")
         }),
-        ("log and report are the run's", |place| {
+        ("log and report belong to the run", |place| {
             relist(place, "build.log", b"nothing")
         }),
-        ("rebuilt files are what the record says", |place| {
+        ("rebuilt files match the record", |place| {
             relist(place, "rebuilt/idna-3.10-py3-none-any.whl", b"evil")
         }),
-        ("the bills of materials are the plan's", |place| {
+        ("the bills of materials match the plan", |place| {
             let path = place.join("sbom/build.cdx.json");
             let mut document: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
             document["components"].as_array_mut().unwrap().pop();
@@ -216,7 +216,7 @@ fn no_change_goes_unseen() {
             record["outputs"][0]["rebuilt"] = json!("0".repeat(64));
             relist(place, "record.json", record.to_string().as_bytes());
         }),
-        ("controls point at what is there", |place| {
+        ("controls point at existing files", |place| {
             let text = fs::read_to_string(place.join("controls.json")).unwrap();
             relist(
                 place,
@@ -300,9 +300,9 @@ fn hostile_and_broken_archives_are_refused() {
     for (name, what) in [
         ("empty", "unexpected end of file"),
         ("text", "not an evidence bundle"),
-        ("climbing", "is not allowed in one"),
-        ("link", "is not allowed in one"),
-        ("twice", "is in it twice"),
+        ("climbing", "is not allowed in a bundle"),
+        ("link", "is not allowed in a bundle"),
+        ("twice", "it contains evidence/a twice"),
         ("bare", "manifest.json is missing"),
     ] {
         let output = rebuilder()

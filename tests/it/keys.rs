@@ -118,7 +118,7 @@ fn encrypted_files_open_with_their_passphrase_alone() {
     fs::write(&secret, "wrong horse").unwrap();
     let wrong = place.run(&["attest", &run, "--key", &key, "--passphrase-file", &secret]);
     assert_eq!(code(&wrong), 2, "{}", text(&wrong));
-    assert!(text(&wrong).contains("does not open"), "{}", text(&wrong));
+    assert!(text(&wrong).contains("is wrong"), "{}", text(&wrong));
     // systemd hands it over as a credential.
     fs::write(&secret, "correct horse\n").unwrap();
     let credential = place
@@ -206,7 +206,7 @@ fn commands_sign_for_key_services() {
         .unwrap();
     for (body, what) in [
         ("echo denied >&2; exit 3".to_owned(), "denied"),
-        ("echo nothing".to_owned(), "prints no PEM"),
+        ("echo nothing".to_owned(), "its output is not PEM"),
         (
             format!(
                 "case $2 in public) openssl pkey -in {other} -pubout;; *) openssl dgst -sha256 -sign {elsewhere};; esac"

@@ -119,7 +119,7 @@ fn rebuild(project: &Project, artifact: &Path, recipe: &str, backend: &str, more
     command.args(more).output().unwrap()
 }
 
-/// What was signed about a run.
+/// The signed statements about a run.
 fn statement(record: &Value) -> Value {
     let bundle = fs::read(record["attestation"].as_str().unwrap()).unwrap();
     let bundle: Value = serde_json::from_slice(&bundle).unwrap();

@@ -125,7 +125,7 @@ fn each_visit_shows_what_is_new() {
     }
     let shown = text(&place.good(&["log", "watch", &place.folder(), "--log-key", &place.key()]));
     assert!(
-        shown.contains("begins with the 900 entries of the last visit; 0 new"),
+        shown.contains("still begins with the 900 entries of the last visit; 0 new"),
         "{shown}"
     );
     // Partial tiles go when the full one is there, so that the folder stays small.
@@ -156,7 +156,7 @@ fn a_fork_and_a_shrunk_log_raise_the_alarm() {
         assert_eq!(code(&output), 5, "{before} {after}: {}", text(&output));
         assert!(text(&output).contains("ALARM: the log"), "{}", text(&output));
         assert!(
-            text(&output).contains(&format!("forked: at {before} entries")),
+            text(&output).contains(&format!("forked: its first {before} entries")),
             "{}",
             text(&output)
         );

@@ -162,7 +162,7 @@ fn a_local_file_is_checked_before_anything_is_built() {
         .unwrap();
     assert_eq!(code(&other), 3, "{}", text(&other));
     assert!(
-        text(&other).contains("is not what was released"),
+        text(&other).contains("is not the file that was released"),
         "{}",
         text(&other)
     );

@@ -1,4 +1,4 @@
-//! Keys behind a command, for cloud key services: the key never comes here, and neither do their libraries.
+//! Keys behind a command, for cloud key services: neither the key nor the service's libraries are in this program.
 //!
 //! `PROGRAM public` prints the public key in PEM. `PROGRAM sign` reads the message from stdin, to its end, and writes
 //! the signature to stdout, raw: 64 bytes for Ed25519, ASN.1 for ECDSA.
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{KeyError, Public, Signer};
 use crate::evidence::trust::PublicKey;
 
-/// How long it may take, and how much it may print.
+/// Maximum duration, and maximum output.
 const LONGEST: Duration = Duration::from_mins(1);
 const OUTPUT: u64 = 64 << 10;
 
@@ -33,7 +33,7 @@ impl CommandKey {
             program: program.to_owned(),
             reason,
         };
-        let pem = pem::parse(printed).map_err(|error| failed(format!("it prints no PEM: {error}")))?;
+        let pem = pem::parse(printed).map_err(|error| failed(format!("its output is not PEM: {error}")))?;
         PublicKey::from_spki(program, pem.contents()).map_err(|error| failed(error.to_string()))?;
         Ok(Self {
             program: program.to_owned(),
@@ -58,7 +58,7 @@ impl Signer for CommandKey {
     }
 }
 
-/// Runs the program, words apart by blanks, without a shell; for so long and with so much output as is bearable.
+/// Runs the program, without a shell: blanks separate the words. Duration and output are limited.
 fn run(program: &str, verb: &str, input: &[u8]) -> Result<Vec<u8>, KeyError> {
     run_for(program, verb, input, LONGEST)
 }
@@ -195,7 +195,7 @@ fn late(program: &str, longest: Duration) -> KeyError {
     KeyError::Command {
         program: program.to_owned(),
         reason: format!(
-            "it did not end within {} seconds, and was ended",
+            "it did not end within {} seconds and was killed",
             longest.as_secs()
         ),
     }

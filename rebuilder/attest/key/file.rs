@@ -21,7 +21,7 @@ use crate::store::write_atomically;
 /// PEM label of an encrypted key.
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
 
-/// Most bytes of a key file.
+/// Maximum number of bytes of a key file.
 const LARGEST: u64 = 64 << 10;
 
 /// A private key, ready to sign.

@@ -1,6 +1,6 @@
-//! Which keys there are: since when, until when, what took their place, and what is wrong with how they are kept.
+//! The known keys: when they were made, when they end, which key replaced them, and storage problems.
 //!
-//! One JSON file beside the keys. It holds no secret; a key that it calls revoked or retired signs nothing here.
+//! One JSON file next to the keys. It contains no secret. A key that it calls revoked or retired cannot sign here.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::attest::log::Uses;
 use crate::error::with_causes;
 use crate::store::{StoreError, write_atomically};
 
-/// Age from which on a key should be replaced, in days.
+/// Age from which a key should be replaced, in days.
 const OLD: i64 = 365;
 
 /// The keys that are known.
@@ -33,10 +33,10 @@ pub struct Entry {
     pub reference: String,
     /// When it was made, or taken in.
     pub created: Timestamp,
-    /// When it stops signing, because another took its place.
+    /// When it stops signing, because another key replaced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retires: Option<Timestamp>,
-    /// The one that took its place.
+    /// The key that replaced it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced_by: Option<Sha256>,
     /// When and why it was revoked.
@@ -56,7 +56,7 @@ struct Document {
 pub enum State {
     /// It may.
     Active,
-    /// It may, and another has taken its place already.
+    /// It may, but another key has already replaced it.
     Overlapping,
     /// No longer.
     Retired,
@@ -64,7 +64,7 @@ pub enum State {
     Revoked,
 }
 
-/// Something that is wrong with a key.
+/// A problem with a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// A word for programs.
@@ -73,7 +73,7 @@ pub struct Finding {
     pub meaning: String,
 }
 
-/// A key, its uses and what is wrong with it.
+/// A key, its uses and its problems.
 #[derive(Debug, Clone, Serialize)]
 pub struct Listed {
     /// The key.
@@ -150,7 +150,7 @@ impl Inventory {
         })
     }
 
-    /// Takes a key in; one that is known keeps its history, and its newest reference.
+    /// Adds a key. A known key keeps its history, and gets the newest reference.
     pub fn add(&mut self, fingerprint: Sha256, reference: &str, now: Timestamp) -> Result<(), KeyError> {
         match self
             .keys
@@ -170,7 +170,7 @@ impl Inventory {
         self.save()
     }
 
-    /// Lets a key go on until `until`, and names the one that takes its place.
+    /// Lets a key sign until `until`, and names the key that replaces it.
     pub fn replace(
         &mut self,
         old: (Sha256, &str),
@@ -203,7 +203,7 @@ impl Inventory {
         Ok(entry)
     }
 
-    /// Refuses a signer whose key the inventory at `path` says must not sign any more.
+    /// Refuses a signer whose key may no longer sign, according to the inventory at `path`.
     pub fn check_signer(path: &Path, signer: &dyn Signer, now: Timestamp) -> Result<(), KeyError> {
         match signer.public() {
             Some(public) => Self::read(path)?.check(public.fingerprint(), now),
@@ -254,7 +254,7 @@ fn findings(entry: &Entry, uses: &Uses, builds_here: bool, now: Timestamp) -> Ve
         found.push(Finding::new(
             "several-projects",
             format!(
-                "it signs for {} projects ({}): a thief of the key could sign for all of them",
+                "it signs for {} projects ({}): someone who steals the key could sign for all of them",
                 uses.projects.len(),
                 names.join(", ")
             ),
@@ -269,7 +269,7 @@ fn findings(entry: &Entry, uses: &Uses, builds_here: bool, now: Timestamp) -> Ve
     if alive && state != State::Overlapping && age > OLD {
         found.push(Finding::new(
             "old",
-            format!("it is {age} days old; \"rebuilder key rotate\" replaces it"),
+            format!("it is {age} days old; replace it with \"rebuilder key rotate\""),
         ));
     }
     let ended = entry.revoked.as_ref().map(|(at, _)| *at).or(entry.retires);
@@ -278,13 +278,13 @@ fn findings(entry: &Entry, uses: &Uses, builds_here: bool, now: Timestamp) -> Ve
     {
         found.push(Finding::new(
             "used-after-its-end",
-            format!("it signed on {last}, and should not have after {ended}"),
+            format!("it signed on {last}, although its use ended on {ended}"),
         ));
     }
     found
 }
 
-/// What is wrong with how the file of a key is kept.
+/// Problems with the storage of a key's file.
 fn of_file(path: &Path, builds_here: bool, alive: bool) -> Vec<Finding> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut found = Vec::new();
@@ -293,17 +293,21 @@ fn of_file(path: &Path, builds_here: bool, alive: bool) -> Vec<Finding> {
         found.push(Finding::new(
             "on-build-host",
             format!(
-                "{shown} is on a machine that runs builds; run \"rebuilder signer\" elsewhere or as another user"
+                "{shown} is on a machine that runs builds; run \"rebuilder signer\" on another machine or \
+                as another user"
             ),
         ));
     }
     let mode = std::fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
     if mode & 0o077 != 0 {
-        let meaning = format!("others than its owner may read {shown}");
+        let meaning = format!("{shown} is readable by other users");
         found.push(Finding::new("exposed", meaning));
     }
     if alive && !FileKey::is_encrypted(path) {
-        let meaning = format!("{shown} is not encrypted; \"key generate --encrypt\" makes one that is");
+        let meaning = format!(
+            "{shown} is not encrypted; create an encrypted key with \"rebuilder key \
+        generate --encrypt\""
+        );
         found.push(Finding::new("not-encrypted", meaning));
     }
     found

@@ -21,7 +21,7 @@ impl Keyless {
             Ok(token) => IdentityToken::from_jwt(&token).map_err(|error| failed(&error))?,
             Err(_) => wait(IdentityToken::detect_ambient())
                 .map_err(|error| failed(&error))?
-                .ok_or_else(|| failed(&"no identity token is there"))?,
+                .ok_or_else(|| failed(&"there is no identity token"))?,
         };
         Ok(Self { token })
     }

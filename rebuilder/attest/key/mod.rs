@@ -149,35 +149,39 @@ pub(super) fn bundle(envelope: &Envelope) -> Value {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum KeyError {
     #[error("there is no key at {path}")]
-    #[diagnostic(help("make one with \"rebuilder key generate\", or name another with --key"))]
+    #[diagnostic(help("create one with \"rebuilder key generate\", or name another with --key"))]
     Missing { path: PathBuf },
-    #[error("{path} exists already")]
+    #[error("{path} already exists")]
     #[diagnostic(help(
-        "a signing key is never overwritten; name another file with --to, or move the old one away"
+        "a signing key is never overwritten; name another file with --to, or move this one away"
     ))]
     Exists { path: PathBuf },
     #[error("{path} is readable by other users")]
-    #[diagnostic(help("chmod 600 it; if others could read it, make a new key"))]
+    #[diagnostic(help("run \"chmod 600\" on it; if others could have read it, create a new key"))]
     Exposed { path: PathBuf },
-    #[error("cannot use {path}: it belongs to the user {owner}, and this is the user {own}")]
+    #[error("cannot use {path}: it belongs to user {owner}, but this is user {own}")]
     #[diagnostic(help(
-        "a key and its folder must belong to the user who signs, or to root; chown them, or sign as their owner"
+        "a key and its folder must belong to the user who signs, or to root; change their owner, or sign as \
+        their owner"
     ))]
     Foreign { path: PathBuf, owner: u32, own: u32 },
-    #[error("cannot keep a key in {folder}: everyone may write into it")]
-    #[diagnostic(help("chmod o-w it, or keep the key in a folder of its own"))]
+    #[error("cannot keep a key in {folder}: every user can write to it")]
+    #[diagnostic(help("run \"chmod o-w\" on it, or keep the key in a separate folder"))]
     OpenFolder { folder: PathBuf },
-    #[error("cannot shut this process to debuggers and core files before a key is loaded")]
+    #[error("cannot protect this process from debuggers and core dumps before it loads a key")]
     Process(#[source] std::io::Error),
     #[error("cannot use the key file {path}")]
     Io { path: PathBuf, source: std::io::Error },
     #[error("{path} does not contain a supported PKCS#8 PEM key")]
-    #[diagnostic(help("use an Ed25519 or ECDSA P-256 key; \"rebuilder key generate\" makes one"))]
+    #[diagnostic(help("use an Ed25519 or ECDSA P-256 key; \"rebuilder key generate\" creates one"))]
     Invalid { path: PathBuf },
     #[error("{path} is encrypted, but no passphrase was given")]
-    #[diagnostic(help("name a file that holds it with --passphrase-file, or run on a terminal to be asked"))]
+    #[diagnostic(help(
+        "name a file that contains it with --passphrase-file, or run on a terminal to be \
+    asked for it"
+    ))]
     Locked { path: PathBuf },
-    #[error("the passphrase does not open {path}")]
+    #[error("the passphrase of {path} is wrong")]
     WrongPassphrase { path: PathBuf },
     #[error("the cryptographic library failed to {what}")]
     Crypto { what: &'static str },
@@ -187,7 +191,7 @@ pub enum KeyError {
     ))]
     Reference { reference: String, reason: String },
     #[error("PKCS#11 signing failed: {what}: {reason}")]
-    #[diagnostic(help("\"pkcs11-tool --module MODULE --list-objects --login\" shows what is in it"))]
+    #[diagnostic(help("\"pkcs11-tool --module MODULE --list-objects --login\" lists the keys in the token"))]
     Token { what: &'static str, reason: String },
     #[error("the signing command {program} failed: {reason}")]
     #[diagnostic(help(
@@ -196,36 +200,37 @@ pub enum KeyError {
     Command { program: String, reason: String },
     #[error("Sigstore did not sign: {reason}")]
     #[diagnostic(help(
-        "keyless signing needs an identity token (SIGSTORE_ID_TOKEN, or that of a CI job) and a network"
+        "keyless signing needs an identity token (SIGSTORE_ID_TOKEN, or the token of a CI job) and a network"
     ))]
     Keyless { reason: String },
     #[error("the returned signature does not verify with the key {name}")]
     #[diagnostic(help(
-        "nothing was signed; the token or command holds another key than the one that it shows"
+        "nothing was signed; the token or command signs with another key than the one that it reports"
     ))]
     WrongSignature { name: String },
     #[error("the key {name} was revoked on {at}: {because}")]
-    #[diagnostic(help("a revoked key signs nothing any more; \"rebuilder key rotate\" makes a new one"))]
+    #[diagnostic(help("a revoked key can no longer sign; create a new one with \"rebuilder key rotate\""))]
     Revoked {
         name: String,
         at: jiff::Timestamp,
         because: String,
     },
     #[error("the key {name} was retired on {at}")]
-    #[diagnostic(help("sign with the one that took its place; \"rebuilder key list\" shows which"))]
+    #[diagnostic(help("sign with the key that replaced it; \"rebuilder key list\" shows which"))]
     Retired { name: String, at: jiff::Timestamp },
     #[error("{path} is not an inventory of keys: {reason}")]
     Inventory { path: PathBuf, reason: String },
-    #[error("no key that begins with {name} is in the inventory")]
-    #[diagnostic(help("\"rebuilder key list\" shows all; \"rebuilder key add\" takes one in"))]
+    #[error("the inventory has no key that begins with {name}")]
+    #[diagnostic(help("\"rebuilder key list\" shows all keys; \"rebuilder key add\" adds one"))]
     Unknown { name: String },
     #[error("cannot sign an in-toto link with the key {name}: it is not an Ed25519 key")]
     #[diagnostic(help(
-        "readers of links know Ed25519 alone; make such a key with \"rebuilder key generate --algorithm ed25519\""
+        "readers of links support only Ed25519; create such a key with \"rebuilder key generate --algorithm \
+        ed25519\""
     ))]
     NotEd25519 { name: String },
-    #[error("a key without a file cannot be made here: {reference}")]
-    #[diagnostic(help("make it in the token or the service, then name it with --to"))]
+    #[error("cannot create the key {reference}: it is not a file")]
+    #[diagnostic(help("create it in the token or the service, then name it with --to"))]
     NotMade { reference: String },
 }
 

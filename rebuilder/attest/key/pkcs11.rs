@@ -110,23 +110,25 @@ impl Uri {
                 "module-path" => uri.module = words()?,
                 // Anything but a path may be the PIN itself, by mistake.
                 "pin-source" if !is_path(&words()?) => {
-                    return Err(invalid("a pin-source is file:/PATH, the absolute path of a file"));
+                    return Err(invalid(
+                        "a pin-source must be file:/PATH with the absolute path of a file",
+                    ));
                 }
                 "pin-source" => uri.pin_source = Some(words()?),
                 name if says_pin(name) => {
-                    return Err(invalid("a PIN does not belong in it; use pin-source=file:PATH"));
+                    return Err(invalid("it must not contain a PIN; use pin-source=file:PATH"));
                 }
                 "type" | "module-name" | "manufacturer" | "model" | "serial" | "slot-id" => {}
                 _ => {
                     return Err(invalid(&format!(
-                        "its attribute {} is not known",
+                        "its attribute {} is not supported",
                         shown_name(name)
                     )));
                 }
             }
         }
         if uri.module.is_empty() {
-            return Err(invalid("it names no module-path"));
+            return Err(invalid("it does not name a module-path"));
         }
         if uri.object.is_none() && uri.id.is_none() {
             return Err(invalid("it names neither an object nor an id"));
@@ -186,7 +188,7 @@ impl TokenKey {
         let slot = slots
             .into_iter()
             .find(|slot| module.get_token_info(*slot).is_ok_and(|info| is_it(info.label())));
-        let slot = slot.ok_or_else(|| none("finding the token", "no token has that name"))?;
+        let slot = slot.ok_or_else(|| none("finding the token", "no token has this name"))?;
         let session = module
             .open_ro_session(slot)
             .map_err(failed("opening a session"))?;
@@ -251,9 +253,9 @@ fn object(session: &Session, uri: &Uri, class: ObjectClass) -> Result<ObjectHand
         [only] => Ok(*only),
         [] => Err(none(
             "finding the key",
-            "the token has no object of that name (a PIN may be missing)",
+            "the token has no object with this name (a PIN may be missing)",
         )),
-        _ => Err(none("finding the key", "several have that name; give an id too")),
+        _ => Err(none("finding the key", "several have this name; add an id")),
     }
 }
 
@@ -274,7 +276,7 @@ fn read_public(session: &Session, object: ObjectHandle) -> Result<(KeyType, Publ
         return Err(none(READING, "it is not an elliptic-curve key"));
     };
     let public = public(kind, &point)
-        .ok_or_else(|| none(READING, "only Ed25519 and ECDSA over P-256 are known here"))?;
+        .ok_or_else(|| none(READING, "only Ed25519 and ECDSA over P-256 are supported"))?;
     Ok((kind, public))
 }
 
@@ -331,9 +333,9 @@ mod tests {
             ("pkcs11:token=a?module-path=/m.so", "neither an object nor an id"),
             (
                 "pkcs11:object=a?module-path=/m.so&pin-value=1234",
-                "PIN does not belong",
+                "it must not contain a PIN",
             ),
-            ("pkcs11:object=a;colour=red?module-path=/m.so", "not known"),
+            ("pkcs11:object=a;colour=red?module-path=/m.so", "not supported"),
         ] {
             let error = Uri::parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");

@@ -82,7 +82,7 @@ pub enum Event {
     Started {
         /// The key or identity.
         key: String,
-        /// Digest of the policy, where there is one.
+        /// Digest of the policy, if there is one.
         policy: Option<Sha256>,
     },
     /// The last line was not whole, after a crash; it was cut off, and this line follows the last whole one.

@@ -1,4 +1,4 @@
-//! How lines are written and read: each is bounded, plain, and has the digest of the one before.
+//! Writes and reads lines: each is bounded, plain, and has the digest of the line before.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
@@ -7,11 +7,11 @@ use std::path::Path;
 use super::{Anchor, Event, Line, LogError, TEXT, is_plain, shortened};
 use crate::artifact::Sha256;
 
-/// Longest line that is read.
+/// Maximum length of a line that is read.
 const LINE: u64 = 1 << 20;
-/// Longest line that is written: well below what is read, so that no writer can bar a reader.
+/// Maximum length of a line that is written: well below the reader's limit, so that no writer can block readers.
 const LONGEST: usize = 256 << 10;
-/// Most workers that a line names.
+/// Maximum number of workers in a line.
 const WORKERS: usize = 64;
 
 /// The only way to make a line: bounded, plain, and read back by the log's own reader before anyone writes it.
@@ -21,14 +21,14 @@ pub(super) fn encode(line: &Line) -> Result<Vec<u8>, LogError> {
         && workers.len() > WORKERS
     {
         return Err(refuse(format!(
-            "it names {} workers, and the most is {WORKERS}",
+            "it names {} workers, but the maximum is {WORKERS}",
             workers.len()
         )));
     }
     for text in line.event.texts() {
         if text.len() > TEXT {
             return Err(refuse(format!(
-                "a text has {} bytes, and the most is {TEXT}: {}",
+                "a text has {} bytes, but the maximum is {TEXT}: {}",
                 text.len(),
                 shortened(text).chars().take(40).collect::<String>()
             )));
@@ -40,7 +40,7 @@ pub(super) fn encode(line: &Line) -> Result<Vec<u8>, LogError> {
     let bytes = serde_jcs::to_vec(line).map_err(|error| refuse(error.to_string()))?;
     if bytes.len() > LONGEST {
         return Err(refuse(format!(
-            "it has {} bytes, and the most is {LONGEST}",
+            "it has {} bytes, but the maximum is {LONGEST}",
             bytes.len()
         )));
     }
@@ -147,7 +147,7 @@ pub(super) fn each(path: &Path, mut take: impl FnMut(Line, Sha256)) -> Result<()
         }
         if line.previous != previous {
             return Err(broken(format!(
-                "it follows {}, and the line before is {previous}",
+                "it follows {}, but the line before is {previous}",
                 line.previous
             )));
         }

@@ -1,5 +1,5 @@
-//! The signer's log: one JSON object a line, each with the digest of the line before, so that a changed,
-//! removed or inserted line shows in every later one.
+//! The signer's log: one JSON object per line, each with the digest of the line before, so that a changed, removed or
+//! inserted line shows in every later line.
 //!
 //! The file's owner could still write a new one, or cut its end off. So each attestation names the line
 //! before its own (`signingLog`): a published attestation pins the log as it was ([`Log::verify`] with attestations).
@@ -40,20 +40,18 @@ pub struct Anchor {
 pub enum LogError {
     #[error("cannot use the log {path}")]
     Io { path: PathBuf, source: std::io::Error },
-    #[error("cannot write a line into the log: {reason}")]
-    #[diagnostic(help(
-        "nothing was written; nothing in a run's description of itself may be too long for the log"
-    ))]
+    #[error("cannot write a line to the log: {reason}")]
+    #[diagnostic(help("nothing was written; a text in the run's description is too long for the log"))]
     Line { reason: String },
     #[error("the log {path} is not intact: line {line}: {reason}")]
-    #[diagnostic(help("the log was changed or the disk is damaged; keep it, and compare it with a copy"))]
+    #[diagnostic(help("the log was changed or its disk is damaged; keep it, and compare it with a copy"))]
     Broken {
         path: PathBuf,
         line: u64,
         reason: String,
     },
     #[error("{attestation} does not match the log {path}: {reason}")]
-    #[diagnostic(help("the log was cut or begun anew, or it is another signer's"))]
+    #[diagnostic(help("the log was truncated or replaced, or it is another signer's log"))]
     NotIn {
         path: PathBuf,
         attestation: String,
@@ -81,7 +79,7 @@ pub struct VerifiedLog {
     pub attestations: u64,
 }
 
-/// What was signed about a run.
+/// The signed statements about a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedBefore {
     /// Digest of `record.json`.
@@ -94,7 +92,7 @@ pub struct SignedBefore {
     pub also: BTreeMap<String, Sha256>,
 }
 
-/// What a key was used for.
+/// The uses of a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Uses {
     /// Signatures.
@@ -309,7 +307,7 @@ fn not_in(anchor: Option<Anchor>) -> String {
     match anchor {
         None => "the log has no line about it".into(),
         Some(anchor) => format!(
-            "line {} was changed since the attestation was signed",
+            "line {} was changed after the attestation was signed",
             anchor.sequence.saturating_add(1)
         ),
     }

@@ -1,6 +1,7 @@
 //! Texts that can be in a log or a message as they are.
 
-/// Longest text in a line, in bytes; reasons are cut to this length, anything else that is longer is refused.
+/// Maximum length of a text in a line, in bytes; reasons are cut to this length, anything else that is longer is
+/// refused.
 pub(crate) const TEXT: usize = 4 << 10;
 
 /// Whether a text can stand in a log or a message as it is: no control characters, nothing that turns the reading

@@ -18,9 +18,9 @@ pub struct Stated {
 }
 
 impl Stated {
-    /// Most bytes of all names and values that are listed.
+    /// Maximum number of bytes of all names and values that are listed.
     const LISTED: usize = 64 << 10;
-    /// Longest value that is kept as it is.
+    /// Maximum length of a value that is kept as it is.
     const VALUE: usize = 128;
 
     /// From names and values.

@@ -1,7 +1,7 @@
 //! The predicates that this tool writes, as types: what is signed and what is read of it again are one definition.
 //!
-//! `docs/attestations.md` describes them for others. Members that later versions add are passed over. Every member may
-//! be missing where it is read, because earlier versions had fewer; [`OwnPredicate::exactly`] is for readers that compare
+//! `docs/attestations.md` describes them for others. Members that later versions add are ignored. Every member may be
+//! missing where it is read, because earlier versions had fewer; [`OwnPredicate::exactly`] is for readers that compare
 //! each claim, and refuses a spelling that this tool would not write.
 
 mod negative;

@@ -29,7 +29,7 @@ pub(crate) enum TestOutcome {
     /// Other bytes came of declared inputs.
     #[default]
     Failed,
-    /// No build was found that gives the released bytes; that speaks neither for nor against them.
+    /// No build was found that produces the released bytes; that speaks neither for nor against them.
     Warned,
 }
 

@@ -111,7 +111,7 @@ pub(crate) struct TriedPlan {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OtherWorker {
     pub plan: Sha256,
-    /// Names of the values that it states otherwise; `None` where they are not known.
+    /// Names of the values that it states otherwise; `None` if they are not known.
     pub differing: Option<Vec<String>>,
 }
 

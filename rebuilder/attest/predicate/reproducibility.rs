@@ -1,4 +1,4 @@
-//! That builds of one source gave the same bytes whatever was varied; `docs/attestations.md` describes it.
+//! That builds of one source produced the same bytes whatever was varied; `docs/attestations.md` describes it.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +18,7 @@ pub(crate) struct Reproducibility {
     pub source: DigestSet,
     /// Digest of the plan of the baseline.
     pub plan: DigestSet,
-    /// What it was built in.
+    /// The environment in which it was built.
     pub container: String,
     /// The sandbox.
     pub backend: String,

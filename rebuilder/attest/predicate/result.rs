@@ -58,7 +58,7 @@ pub(crate) enum ResultOutcome {
     Equivalent,
     /// Other bytes, and nothing that was assumed can be the reason.
     Mismatch,
-    /// No build was found that gives these bytes; evidence neither for nor against them.
+    /// No build was found that produces these bytes; evidence neither for nor against them.
     NotReproduced,
     /// Nothing could be compared.
     Inconclusive,

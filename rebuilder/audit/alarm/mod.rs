@@ -109,7 +109,7 @@ pub struct Alarm {
     pub changed: Option<Changed>,
 }
 
-/// When alarms are raised, and who is told.
+/// When alarms are raised, and where they are sent.
 #[derive(Default)]
 pub struct Watch {
     /// How many of the nearest earlier versions must be good; 0 raises no alarms.

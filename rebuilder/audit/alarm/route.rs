@@ -35,7 +35,7 @@ pub enum Route {
 pub enum RouteError {
     #[error("cannot run {program}: {reason}")]
     Program { program: String, reason: String },
-    #[error("cannot tell {host}: {reason}")]
+    #[error("cannot notify {host}: {reason}")]
     Webhook { host: String, reason: String },
 }
 

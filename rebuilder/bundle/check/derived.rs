@@ -26,7 +26,7 @@ pub(super) struct Run<'a> {
 
 /// What follows from plan, record and attestation is derived again, and must be the same.
 pub(super) fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Result<(), SerialiseError> {
-    const CHECK: &str = "what follows from the run is as it follows";
+    const CHECK: &str = "derived files follow from the run";
     let Run {
         manifest,
         plan,
@@ -39,15 +39,21 @@ pub(super) fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Re
     let mut compare = |name: &str, by: &str, same: bool| {
         let (outcome, finding) = match (same, by == own) {
             (true, _) => (CheckResult::Holds, name.to_owned()),
-            (false, true) => (CheckResult::Fails, format!("{name} is not what follows")),
+            (false, true) => (
+                CheckResult::Fails,
+                format!(
+                    "{name} differs from the file that follows from \
+            the run"
+                ),
+            ),
             // Another version may have derived it differently, which this one cannot judge.
             (false, false) if by.is_empty() => (
                 CheckResult::Open,
-                format!("{name} was made by a rebuilder that does not say its version, and this is {own}"),
+                format!("{name} was made by a rebuilder of unknown version, but this is {own}"),
             ),
             (false, false) => (
                 CheckResult::Open,
-                format!("{name} was made by rebuilder {by:?}, and this is {own}"),
+                format!("{name} was made by rebuilder {by:?}, but this is {own}"),
             ),
         };
         checks.push(CHECK, outcome, finding);
@@ -164,7 +170,7 @@ pub(super) fn pointers(contents: &Contents, checks: &mut Checks) {
         .filter(|control| control["status"] == "no evidence")
         .count();
     checks.add(
-        "controls point at what is there",
+        "controls point at existing files",
         dangling.is_empty() && !controls.is_empty(),
         format!("{} controls, {without} without evidence", controls.len()),
     );

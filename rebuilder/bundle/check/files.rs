@@ -40,7 +40,7 @@ pub(super) fn whole(manifest: &Manifest, contents: &Contents, checks: &mut Check
         format!("not as listed: {wrong:?}; not listed: {extra:?}")
     };
     checks.add(
-        "every file is as the manifest lists it",
+        "every file matches the manifest",
         once && extra.is_empty() && wrong.is_empty(),
         finding,
     );
@@ -49,7 +49,7 @@ pub(super) fn whole(manifest: &Manifest, contents: &Contents, checks: &mut Check
         .get(MANIFEST)
         .map(|bytes| sums(manifest, Sha256::of(bytes)));
     checks.add(
-        "the list for sha256sum is the manifest's",
+        "the list for sha256sum matches the manifest",
         documents.get(SUMS).map(Vec::as_slice) == again.as_deref().map(str::as_bytes),
         SUMS,
     );
@@ -98,9 +98,9 @@ pub(super) fn places(contents: &Contents, plan: &Plan, record: &Record, checks: 
             };
             checks.add(
                 if folder == OUTPUTS[0] {
-                    "rebuilt files are what the record says"
+                    "rebuilt files match the record"
                 } else {
-                    "released files are what the record says"
+                    "released files match the record"
                 },
                 wanted == Some(*digest),
                 output,
@@ -121,7 +121,7 @@ pub(super) fn places(contents: &Contents, plan: &Plan, record: &Record, checks: 
         if strange.is_empty() {
             format!("{} files", contents.digests.len())
         } else {
-            format!("no file of a bundle is called {strange:?}")
+            format!("a bundle does not have a file called {strange:?}")
         },
     );
 }
@@ -154,7 +154,7 @@ pub(super) fn materials(plan: &Plan, files: &BTreeMap<String, Vec<u8>>, checks: 
         let mut found: Vec<String> = digests.collect();
         found.sort();
         checks.add(
-            "the bills of materials are the plan's",
+            "the bills of materials match the plan",
             found == wanted,
             format!("{name}: {} parts", entries.len()),
         );

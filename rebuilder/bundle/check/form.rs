@@ -16,7 +16,7 @@ pub(super) fn exactly<T: DeserializeOwned + Serialize>(name: &str, bytes: &[u8])
     let again = serde_json::to_value(&read).map_err(|error| format!("{name}: {error}"))?;
     match unread(&value, &again) {
         Some(place) => Err(format!(
-            "{name}: {place} is not read, or means something else to others"
+            "{name}: {place} is unknown, or other readers interpret it differently"
         )),
         None => Ok(read),
     }

@@ -168,18 +168,18 @@ fn of_one_run(
     checks: &mut Checks,
 ) -> Result<(), BundleError> {
     checks.add(
-        "the record is of this plan",
+        "the record is about this plan",
         record.plan == plan.digest()? && record.plan == digests.plan && record.subject == plan.subject,
         format!("sha256:{}", record.plan),
     );
     checks.add(
-        "log and report are the run's",
+        "log and report belong to the run",
         digests.log == record.log,
         format!("sha256:{}", digests.log),
     );
     if let Some(named) = record.report {
         checks.add(
-            "log and report are the run's",
+            "log and report belong to the run",
             digests.report == named,
             format!("sha256:{}", digests.report),
         );
@@ -191,7 +191,7 @@ fn of_one_run(
         concluded.to_string(),
     );
     checks.add(
-        "the manifest is of this run",
+        "the manifest is about this run",
         manifest.version == 1
             && [1, 2].contains(&record.version)
             && manifest.subject == plan.subject

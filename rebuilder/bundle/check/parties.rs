@@ -78,7 +78,7 @@ pub(super) fn dissent(
     Ok(())
 }
 
-/// The same conclusion follows from the attestations and the policy in the bundle; gives what was concluded again.
+/// The same conclusion follows from the attestations and the policy in the bundle; returns what was concluded again.
 pub(super) fn parties(
     plan: &Plan,
     manifest: &Manifest,
@@ -94,7 +94,7 @@ pub(super) fn parties(
     };
     let Some(stored) = files.get("agreement.json") else {
         if files.keys().any(|name| name.starts_with("policy/")) {
-            let finding = "the bundle has a policy, but no conclusion by it";
+            let finding = "the bundle has a policy, but no conclusion from it";
             checks.push(CHECK, CheckResult::Fails, finding);
         }
         return Ok(nothing(Policy::BuiltIn));
@@ -124,7 +124,10 @@ pub(super) fn parties(
     let mut agreements = Vec::new();
     for ((artifact, tally), stored) in artifacts.iter().zip(&tallies).zip(&stored) {
         let Some(then) = time_of(stored, manifest) else {
-            let finding = format!("{}: not between the run's end and now", artifact.name);
+            let finding = format!(
+                "{}: its time is not between the end of the run and now",
+                artifact.name
+            );
             checks.push(CHECK, CheckResult::Fails, finding);
             continue;
         };

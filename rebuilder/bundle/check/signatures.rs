@@ -101,7 +101,7 @@ pub(super) fn attestation(
         checks.push(
             "the rebuild is attested",
             CheckResult::Open,
-            "no attestation is in the bundle",
+            "the bundle has no attestation",
         );
         return None;
     };

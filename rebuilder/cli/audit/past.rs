@@ -1,4 +1,4 @@
-//! `rebuilder audit status|diff|memory`: what is remembered.
+//! `rebuilder audit status|diff|memory`: earlier results.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use crate::report::audit as report;
 pub(crate) struct StatusArgs {
     /// Name of an audit [default: all of them]
     audit: Option<String>,
-    /// Count an equivalent result as good as a reproduced one
+    /// Count an equivalent result as reproduced
     #[arg(long)]
     allow_equivalent: bool,
     #[command(flatten)]
@@ -30,10 +30,10 @@ pub(crate) struct DiffArgs {
     /// compares its last run with the one before
     #[arg(value_name = "AUDIT[@RUN]")]
     older: String,
-    /// The newer run; the last of the same audit if it is left out
+    /// The newer run [default: the last run of the same audit]
     #[arg(value_name = "AUDIT@RUN")]
     newer: Option<String>,
-    /// Count an equivalent result as good as a reproduced one
+    /// Count an equivalent result as reproduced
     #[arg(long)]
     allow_equivalent: bool,
     #[command(flatten)]
@@ -42,7 +42,7 @@ pub(crate) struct DiffArgs {
 
 #[derive(Subcommand)]
 pub(crate) enum MemoryCommand {
-    /// Take the last step of the database's schema back, for the previous version of rebuilder
+    /// Undo the last migration of the database's schema, for the previous version of rebuilder
     Back(MemoryArgs),
 }
 
@@ -92,7 +92,7 @@ pub(super) async fn memory(context: &Context, command: MemoryCommand) -> Result<
         output::print_json_pretty(&serde_json::json!({"went_back": step}))?;
     } else {
         let mut screen = output::screen();
-        screen.say(format_args!("took step {step} of the schema back"));
+        screen.say(format_args!("undid migration {step} of the schema"));
         output::print(&screen)?;
     }
     Ok(ExitCode::SUCCESS)
@@ -125,10 +125,10 @@ pub(super) async fn find(memory: &Memory, name: &str) -> Result<Audit, Failure> 
     })
 }
 
-/// The run that AUDIT@RUN names, in its normal form, and the newest results when it ended.
+/// The run that AUDIT@RUN names, in its normal form, and the newest results at its end.
 async fn results(memory: &Memory, text: &str) -> Result<(String, Vec<Outcome>), Failure> {
     let Some((name, which)) = text.rsplit_once('@') else {
-        let failure = Failure::usage(format!("{text:?} names no run"));
+        let failure = Failure::usage(format!("{text:?} does not name a run"));
         return Err(
             failure.with_help("write AUDIT@RUN, for example nightly@12, nightly@2026-11-01 or nightly@last")
         );
@@ -143,7 +143,7 @@ async fn results(memory: &Memory, text: &str) -> Result<(String, Vec<Outcome>), 
     Ok((format!("{}@{}", audit.name, run.number), outcomes))
 }
 
-/// The run of a list, the oldest first, that a user names.
+/// The run that a user names, from a list that begins with the oldest.
 fn chosen<'a>(runs: &'a [Run], which: &str) -> Option<&'a Run> {
     match which {
         "last" => return runs.last(),

@@ -1,4 +1,4 @@
-//! `rebuilder audit add|remove|tick`: audits that run by themselves.
+//! `rebuilder audit add|remove|tick`: scheduled audits.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub(crate) struct AddArgs {
     /// Cron expression in UTC
     #[arg(long, value_name = "CRON", default_value = "30 2 * * *")]
     schedule: String,
-    /// In each run, rebuild again what was rebuilt longer ago than this, for example 30d
+    /// In each run, also rebuild packages whose last rebuild is older than this, for example 30d
     #[arg(long, value_name = "AGE", value_parser = age)]
     older_than: Option<SignedDuration>,
     #[command(flatten)]
@@ -128,7 +128,7 @@ async fn subjects(
 
 #[derive(Args)]
 pub(crate) struct TickArgs {
-    /// Go on for ever, and look each minute what is due
+    /// Run forever, and check each minute what is due
     #[arg(long)]
     forever: bool,
     #[command(flatten)]
@@ -138,7 +138,7 @@ pub(crate) struct TickArgs {
 pub(super) async fn add(context: &Context, args: AddArgs) -> Result<ExitCode, Failure> {
     if args.name.contains(['/', '@']) || args.name.starts_with('.') {
         let failure = Failure::usage(format!("cannot call an audit {:?}", args.name));
-        return Err(failure.with_help("names have no / and no @, and do not begin with a full stop"));
+        return Err(failure.with_help("a name cannot contain / or @, or begin with a full stop"));
     }
     let next = next_after(&args.schedule, Timestamp::now())?;
     let source = args.source.read()?;
@@ -184,7 +184,7 @@ pub(super) async fn remove(context: &Context, args: RemoveArgs) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// How often it looks what is due.
+/// How often `--forever` checks what is due.
 const PAUSE: Duration = Duration::from_mins(1);
 
 pub(super) async fn tick(context: &Context, args: TickArgs) -> Result<ExitCode, Failure> {
@@ -205,7 +205,7 @@ pub(super) async fn tick(context: &Context, args: TickArgs) -> Result<ExitCode, 
     }
 }
 
-/// Runs what is due. Gives the summaries, and whether something regressed.
+/// Runs the audits that are due. Returns the summaries, and whether any subject regressed.
 async fn once(
     context: &Context,
     args: &WorkArgs,

@@ -1,4 +1,5 @@
-//! apt's hook before an installation: which files it hands to dpkg, on stdin (apt.conf(5), `DPkg::Pre-Install-Pkgs`).
+//! apt's hook before an installation: apt writes to stdin which files it will hand to dpkg (apt.conf(5),
+//! `DPkg::Pre-Install-Pkgs`).
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use crate::cli::Common;
 use crate::cli::failure::Failure;
 use crate::ecosystem;
 
-/// Most bytes that apt may write: its whole configuration, and a line for each package.
+/// Maximum number of bytes that apt may write: its whole configuration, and a line for each package.
 const LIMIT: u64 = 64 << 20;
 
 /// One package that apt is about to install.
@@ -27,18 +28,18 @@ pub(super) fn run(common: &Common, apply: &ApplyArgs) -> Result<ExitCode, Failur
     std::io::stdin()
         .take(LIMIT.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(|error| Failure::inconclusive(format!("cannot read what apt plans: {error}")))?;
+        .map_err(|error| Failure::inconclusive(format!("cannot read apt's plan: {error}")))?;
     // What is cut off would be installed without being checked.
     if bytes.len() as u64 > LIMIT {
         return Err(Failure::inconclusive(
-            "cannot read what apt plans: it has more than 64 MiB".into(),
+            "cannot read apt's plan: it is larger than 64 MiB".into(),
         ));
     }
     let text = String::from_utf8_lossy(&bytes);
     let planned = read(&text).map_err(|reason| {
-        Failure::usage(format!("cannot read what apt plans: {reason}")).with_help(
-            "this is a hook for DPkg::Pre-Install-Pkgs with DPkg::Tools::Options::…::Version \"3\"; docs/gates.md has \
-             the lines for apt.conf.d",
+        Failure::usage(format!("cannot read apt's plan: {reason}")).with_help(
+            "call it from DPkg::Pre-Install-Pkgs with DPkg::Tools::Options::…::Version \"3\"; docs/gates.md \
+            has the lines for apt.conf.d",
         )
     })?;
     if planned.is_empty() {
@@ -58,11 +59,11 @@ pub(super) fn read(text: &str) -> Result<Vec<Planned>, String> {
         Some("VERSION 3") => {}
         Some(other) if other.starts_with("VERSION ") => {
             return Err(format!(
-                "it has {}, and version 3 is needed",
+                "it has {}, but version 3 is required",
                 other.to_lowercase()
             ));
         }
-        _ => return Err("it does not begin with its version".to_owned()),
+        _ => return Err("it does not begin with a version".to_owned()),
     }
     // The configuration ends with an empty line; if that is missing, apt was cut off.
     if !lines.by_ref().any(str::is_empty) {
@@ -72,7 +73,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Planned>, String> {
     for line in lines.filter(|line| !line.is_empty()) {
         let mut fields = line.splitn(9, ' ');
         let mut next = || fields.next().filter(|field| !field.is_empty());
-        let line_is_short = || format!("the line {line:?} has not nine fields");
+        let line_is_short = || format!("the line {line:?} does not have nine fields");
         let name = next().ok_or_else(line_is_short)?;
         // Old version, architecture and multi-arch flag, and the direction.
         for _ in 0..4 {
@@ -95,23 +96,24 @@ pub(super) fn read(text: &str) -> Result<Vec<Planned>, String> {
     Ok(planned)
 }
 
-/// The file, if it is the package that apt takes it for.
+/// The file, if it is the package that apt expects.
 fn candidate(planned: &Planned) -> Result<Candidate, Failure> {
     let candidate = Candidate::file(&planned.file)?;
     let wrong = |what: &str| {
         Failure::refused(
             format!(
-                "cannot install {}: apt takes it for {} {} ({}), but {what}",
+                "cannot install {}: apt expects {} {} ({}), but {what}",
                 planned.file.display(),
                 planned.name,
                 planned.version,
                 planned.architecture
             ),
-            "the archive's index and the file disagree: report it to the archive, and do not install the file".to_owned(),
+            "do not install the file: the archive's index and the file disagree; report this to the \
+            archive"
+                .to_owned(),
         )
     };
-    let own =
-        ecosystem::read_off(&planned.file).ok_or_else(|| wrong("its own control file cannot be read"))?;
+    let own = ecosystem::read_off(&planned.file).ok_or_else(|| wrong("its control file cannot be read"))?;
     let version = own.version.as_deref().unwrap_or_default();
     // A package for all architectures is read as one that is built on the usual architecture.
     let architecture = own.qualifier("arch").unwrap_or("all");
@@ -122,7 +124,7 @@ fn candidate(planned: &Planned) -> Result<Candidate, Failure> {
         return Ok(candidate);
     }
     Err(wrong(&format!(
-        "its own control file says {} {version} ({architecture})",
+        "its control file says {} {version} ({architecture})",
         own.name
     )))
 }
@@ -151,12 +153,12 @@ mod tests {
         let none = "jq - - none < 1.6-2.1 amd64 none **CONFIGURE**\nold 1.0 all none > - - none **REMOVE**\n";
         assert_eq!(read(&format!("{head}{none}")).unwrap(), []);
         for (text, reason) in [
-            ("", "does not begin with its version"),
+            ("", "does not begin with a version"),
             (
                 "/var/cache/apt/archives/jq.deb\n",
-                "does not begin with its version",
+                "does not begin with a version",
             ),
-            ("VERSION 2\n\njq - < 1.6 /a.deb\n", "version 3 is needed"),
+            ("VERSION 2\n\njq - < 1.6 /a.deb\n", "version 3 is required"),
             ("VERSION 3\nAPT::Architecture=amd64\n", "ends within"),
             ("VERSION 3\n\njq - < 1.6 /a.deb\n", "nine fields"),
             (

@@ -1,5 +1,5 @@
-//! cargo with a gate: `cargo fetch` brings the crates and runs nothing of them, each is checked by the digest in the lock
-//! file, and the command runs offline.
+//! cargo with a gate: `cargo fetch` gets the crates without running any of their code, each is checked by the digest in
+//! the lock file, and the command then runs offline.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -13,7 +13,7 @@ use crate::bounded;
 use crate::cli::Common;
 use crate::cli::failure::Failure;
 
-/// Commands of cargo that compile what the lock file names, and nothing else.
+/// Commands of cargo that compile only what the lock file names.
 const COMMANDS: [&str; 13] = [
     "build", "b", "check", "c", "test", "t", "run", "r", "bench", "doc", "d", "clippy", "rustc",
 ];
@@ -44,7 +44,7 @@ pub(super) fn run(common: &Common, args: &CargoArgs) -> Result<ExitCode, Failure
     };
     if !COMMANDS.contains(&command.as_str()) {
         return Err(Failure::usage(format!(
-            "cannot run cargo {command} with the gate: it may bring other crates"
+            "cannot run cargo {command} with the gate: it may fetch other crates"
         ))
         .with_help(
             "use build, check, test, run, bench, doc, clippy or rustc in a workspace with a Cargo.lock",
@@ -85,7 +85,7 @@ fn manifest(rest: &[String]) -> Vec<String> {
     }
 }
 
-/// Everything in the lock file that does not lie in the workspace.
+/// Every package in the lock file that is not in the workspace.
 pub(super) fn candidates(root: &Path) -> Result<Vec<Candidate>, Failure> {
     let path = root.join("Cargo.lock");
     let unusable = |reason: String| Failure::usage(format!("cannot use {}: {reason}", path.display()));
@@ -119,7 +119,7 @@ fn candidate(locked: &Locked, caches: &[PathBuf]) -> Candidate {
     }
     let checksum = locked.checksum.clone();
     let Some(checksum) = checksum.and_then(|digits| Sha256::try_from(digits).ok()) else {
-        return unknown("the lock file has no SHA-256 of it");
+        return unknown("the lock file has no SHA-256 for it");
     };
     let file = format!("{}-{}.crate", locked.name, locked.version);
     let kept = caches.iter().map(|cache| cache.join(&file));
@@ -134,6 +134,6 @@ fn candidate(locked: &Locked, caches: &[PathBuf]) -> Candidate {
         Some(first) if digests.iter().all(|one| one.sha256 == checksum) => {
             Candidate::named(&package, file, first.clone())
         }
-        Some(_) => unknown("cargo's cache has other bytes than the lock file names"),
+        Some(_) => unknown("the file in cargo's cache does not have the digest in the lock file"),
     }
 }

@@ -1,4 +1,4 @@
-//! What is said of each package: places that several packages share are read once for all of them.
+//! The attestations of each package. A place that several packages share is read once for all of them.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,18 +11,18 @@ use crate::evidence::assess::Artifact;
 use crate::evidence::trust::Trust;
 use crate::store::Store;
 
-/// What was read about one artifact.
+/// The documents that were read about one artifact.
 #[derive(Default)]
 pub(super) struct Gathered {
     pub tally: Tally,
     pub cost: Cost,
-    /// Files of the store, and the addresses that they came from.
+    /// Files in the store, and the addresses that they came from.
     pub files: Vec<(PathBuf, String)>,
 }
 
-/// Reads what the sources have about each artifact, and what the user named for all.
+/// Reads the sources' documents about each artifact, and those that the user named for all.
 ///
-/// An upgrade of a whole system has hundreds of packages, and a folder may have a statement for each.
+/// The upgrade of a whole system has hundreds of packages, and a folder may contain a statement for each.
 pub(super) fn gather(
     apply: &ApplyArgs,
     artifacts: &[Artifact],

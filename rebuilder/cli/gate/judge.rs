@@ -1,4 +1,4 @@
-//! Packages against the policy's quorum, with what its sources say of each.
+//! Judges packages by the policy's quorum and the attestations of its sources.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,11 +24,11 @@ use crate::store::{Fetcher, Store, StoreError};
 pub(super) struct Candidate {
     /// What the installer calls it.
     pub label: String,
-    /// The file, or what is known of it; else why nothing can speak for it.
+    /// The file, or what is known of it; otherwise, why no party can vouch for it.
     pub what: Result<Artifact, String>,
 }
 
-/// What became of one candidate.
+/// The result for one candidate.
 pub(super) struct Judged {
     pub label: String,
     pub outcome: Outcome,
@@ -41,15 +41,15 @@ pub(super) struct Judged {
 pub(super) enum Outcome {
     /// Enough parties agree.
     Agreed,
-    /// Enough agree if equivalence counts, and the user lets it count.
+    /// Enough parties agree if equivalence counts, and the user lets it count.
     Equivalent,
-    /// Too few speak for it, and the user lets that pass.
+    /// Too few parties vouch for it, and the user lets such packages pass.
     LetPass(String),
-    /// A trusted party speaks against it, or it is not known to be the same bit for bit.
+    /// A trusted party speaks against it, or it is not known to be reproduced bit for bit.
     Against(String),
-    /// No quorum of the policy is about it.
+    /// No quorum of the policy covers it.
     NoQuorum(String),
-    /// Too few speak for it.
+    /// Too few parties vouch for it.
     TooFew(String),
 }
 
@@ -68,7 +68,7 @@ impl Outcome {
     }
 }
 
-/// What became of all candidates.
+/// The results for all candidates.
 pub(super) struct Judgement {
     pub packages: Vec<Judged>,
     /// The policy's name, for advice.
@@ -80,7 +80,7 @@ impl Judgement {
         self.packages.iter().all(|one| one.outcome.passes())
     }
 
-    /// A party that speaks against a package matters more than too few that speak for one.
+    /// Advice about a party that speaks against a package comes before advice about too few parties.
     pub fn code(&self) -> ExitCode {
         let codes = self.packages.iter().map(|one| one.outcome.code());
         let codes: Vec<u8> = codes.collect();
@@ -93,7 +93,7 @@ impl Judgement {
 }
 
 impl Candidate {
-    /// A file of this machine. Its package is what its own metadata say: that is what the installer takes it for.
+    /// A file on this machine. Its metadata say which package it is, because the installer goes by them.
     pub fn file(path: &Path) -> Result<Self, Failure> {
         if !path.is_file() {
             return Err(suggest::missing_file(path));
@@ -129,7 +129,7 @@ impl Candidate {
         }
     }
 
-    /// Something that nothing can speak for.
+    /// Something that no party can vouch for.
     pub fn unknown(label: String, why: impl Into<String>) -> Self {
         Self {
             label,
@@ -138,8 +138,8 @@ impl Candidate {
     }
 }
 
-/// The name under which an archive has a Debian package that apt keeps with its epoch: `tool_1%3a2.0-1_amd64.deb` is
-/// `tool_2.0-1_amd64.deb` there, and a statement against it names that file.
+/// The name that an archive gives to a Debian package which apt keeps with its epoch: `tool_1%3a2.0-1_amd64.deb` is
+/// `tool_2.0-1_amd64.deb` there. A statement against the package names that file.
 fn released_name(kept: &str) -> Option<String> {
     let (package, rest) = kept.strip_suffix(".deb")?.split_once('_')?;
     let (version, architecture) = rest.rsplit_once('_')?;
@@ -148,7 +148,7 @@ fn released_name(kept: &str) -> Option<String> {
     is_epoch.then(|| format!("{package}_{upstream}_{architecture}.deb"))
 }
 
-/// Asks about all candidates, and judges each.
+/// Asks the sources about all candidates, and judges each.
 pub(super) fn judge(
     common: &Common,
     apply: &ApplyArgs,
@@ -160,8 +160,9 @@ pub(super) fn judge(
     let sources = policy.file().map_or(&[][..], |file| file.sources());
     if sources.is_empty() && apply.attestation.is_empty() {
         return Err(
-            Failure::usage("cannot check packages: nothing names a source of attestations".into()).with_help(
-                "give --policy FILE with [[discover]] (docs/discover.md), or a folder with --attestation",
+            Failure::usage("cannot check packages: no source of attestations is named".into()).with_help(
+                "name a policy that has [[discover]] with --policy (docs/discover.md), or a folder with \
+                --attestation",
             ),
         );
     }
@@ -196,7 +197,7 @@ pub(super) fn judge(
     Ok(Judgement { packages, policy })
 }
 
-/// The answers of the sources. Only if one has to be asked, a runtime is made for it.
+/// The answers of the sources. A runtime is created only if a source has to be asked.
 fn answers(common: &Common, store: &Store, prepared: Vec<Prepared<'_>>) -> Result<Vec<Vec<Asked>>, Failure> {
     if common.offline || prepared.iter().all(Prepared::is_complete) {
         return Ok(prepared.into_iter().map(Prepared::offline).collect());

@@ -1,5 +1,5 @@
-//! npm with a gate: the lock file says which tarballs there will be, npm fetches them into its cache without running
-//! anything, each is checked, and `npm ci --offline` installs from a cache that has nothing but these.
+//! npm with a gate: the lock file names the tarballs, npm fetches them into its cache without running anything, each is
+//! checked, and `npm ci --offline` installs from a cache that contains only these.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -25,13 +25,13 @@ use lock::Tarball;
 use options::Request;
 use platform::Platform;
 
-/// Tarballs that npm is asked for at once.
+/// Number of tarballs that npm is asked for at once.
 const AT_ONCE: usize = 50;
 /// The files that say what is installed.
 const FILES: [&str; 4] = ["package.json", "package-lock.json", SHRINKWRAP, "yarn.lock"];
 const SHRINKWRAP: &str = "npm-shrinkwrap.json";
 
-/// The files that resolving changes, as they were.
+/// The files that resolving changes, as they were before.
 #[derive(PartialEq, Eq)]
 struct Before(Vec<(PathBuf, Option<Vec<u8>>)>);
 
@@ -64,7 +64,7 @@ impl Before {
     }
 }
 
-/// npm, told everything that its settings could otherwise change about what it installs, and where.
+/// npm, with everything spelled out that its settings could change about what it installs, and where.
 struct Npm<'a> {
     args: &'a NpmArgs,
     fixed: Vec<String>,
@@ -95,7 +95,7 @@ impl<'a> Npm<'a> {
         npm
     }
 
-    /// npm takes the nearest folder above that looks like a project, or a workspace's project.
+    /// npm uses the nearest folder above that looks like a project, or the project of a workspace.
     fn is_at_home(&self) -> Result<(), Failure> {
         let answer = step(&mut self.command(&["prefix"]), "find npm's folder")?;
         let answer = String::from_utf8_lossy(&answer);
@@ -126,13 +126,13 @@ pub(super) fn run(common: &Common, args: &NpmArgs) -> Result<ExitCode, Failure> 
     outcome.map(|(_, code)| code)
 }
 
-/// npm reads this file rather than `package-lock.json`.
+/// npm reads this file instead of `package-lock.json`.
 fn no_shrinkwrap() -> Result<(), Failure> {
     if Path::new(SHRINKWRAP).symlink_metadata().is_err() {
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "cannot check this project: npm would install what {SHRINKWRAP} names, not package-lock.json"
+        "cannot check this project: npm would install from {SHRINKWRAP}, not from package-lock.json"
     ))
     .with_help(format!("rename {SHRINKWRAP} to package-lock.json")))
 }
@@ -170,7 +170,7 @@ fn attempt(common: &Common, npm: &Npm<'_>, request: &Request) -> Result<(bool, E
         return Err(Failure::inconclusive(
             "cannot install: the project's files changed while they were checked".to_owned(),
         )
-        .with_help("run it again, and let nothing else change the project meanwhile"));
+        .with_help("run it again, and do not change the project until it ends"));
     }
     let option = |name: &str, path: &Path| {
         let mut option = std::ffi::OsString::from(name);
@@ -187,8 +187,8 @@ fn attempt(common: &Common, npm: &Npm<'_>, request: &Request) -> Result<(bool, E
     Ok((true, client(common, &mut install)?))
 }
 
-/// Has npm fetch the tarballs into its cache, with its own settings, and copies them to a cache that has nothing else.
-/// Gives the folder for npm's logs.
+/// Has npm fetch the tarballs into its cache, with the user's settings, and copies them to a cache that contains
+/// nothing else. Returns the folder for npm's logs.
 fn fetch(npm: &Npm<'_>, tarballs: &[Tarball], cache: &Path) -> Result<PathBuf, Failure> {
     let answer = step(&mut npm.command(&["config", "get", "cache"]), "find npm's cache")?;
     let usual = PathBuf::from(String::from_utf8_lossy(&answer).trim_end_matches('\n'));
@@ -225,7 +225,7 @@ fn fetch(npm: &Npm<'_>, tarballs: &[Tarball], cache: &Path) -> Result<PathBuf, F
     Ok(usual.join("_logs"))
 }
 
-/// Where a cache of npm has the tarball: its files are found by their digest.
+/// The path of the tarball in a cache of npm, which keeps files by their digest.
 fn kept(tarball: &Tarball, cache: &Path) -> Option<PathBuf> {
     let hex = &tarball.digest;
     let (first, rest) = (hex.get(..2)?, hex.get(2..4)?);
@@ -243,10 +243,10 @@ fn candidate(tarball: &Tarball, cache: &Path) -> Candidate {
         .and_then(|path| std::fs::File::open(path).ok())
         .and_then(|file| Digests::of_reader(file).ok());
     let Some(digests) = digests else {
-        return unknown("the registry gave other bytes than the lock file names");
+        return unknown("the registry's file does not have the digest in the lock file");
     };
     if !npm::fits_integrity(&tarball.integrity, &digests) {
-        return unknown("npm's cache has other bytes than the lock file names");
+        return unknown("the file in npm's cache does not have the digest in the lock file");
     }
     let own = tarball.name.rsplit('/').next().unwrap_or_default();
     let usual = format!("{own}-{}.tgz", tarball.version);

@@ -1,5 +1,5 @@
-//! pip with a gate: pip resolves without building anything, each wheel is checked by its digest, and pip installs exactly
-//! these, offline.
+//! pip with a gate: pip resolves without building anything, each wheel is checked by its digest, and pip installs
+//! exactly these wheels offline.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -69,7 +69,7 @@ pub(super) fn run(common: &Common, args: &PipArgs) -> Result<ExitCode, Failure> 
     let wheels = resolve(args, &given, folder.path())?;
     if wheels.is_empty() {
         if !common.quiet {
-            crate::cli::output::note("gate pip: everything is installed already");
+            crate::cli::output::note("gate pip: everything is already installed");
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -81,7 +81,7 @@ pub(super) fn run(common: &Common, args: &PipArgs) -> Result<ExitCode, Failure> 
     install(common, args, &given, &wheels, folder.path())
 }
 
-/// What pip would install. It takes wheels only: to resolve a source distribution, pip runs its code.
+/// What pip would install. Only wheels are allowed: to resolve a source distribution, pip runs its code.
 fn resolve(args: &PipArgs, given: &Arguments, folder: &Path) -> Result<Vec<Wheel>, Failure> {
     let report = &folder.join("report.json");
     let mut pip = command(args, "install");
@@ -100,7 +100,8 @@ fn resolve(args: &PipArgs, given: &Arguments, folder: &Path) -> Result<Vec<Wheel
     }
     step(
         &mut pip,
-        "resolve the requirements with wheels alone (source distributions run code before they can be checked)",
+        "resolve the requirements with wheels only (source distributions run code before they can be \
+        checked)",
     )?;
     let text =
         crate::bounded::read_text(report, crate::bounded::PLAN).map_err(StoreError::io("read", report))?;
@@ -150,16 +151,14 @@ fn wheel(planned: Planned) -> Result<Wheel, Failure> {
                 .all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
     };
     if !usual(&name) || !usual(&version) {
-        return Err(refused(
-            "its name and version are not as Python's packages have them",
-        ));
+        return Err(refused("its name and version are not valid for a Python package"));
     }
     let archive = planned.download_info.archive_info;
     let digest = archive.and_then(|archive| archive.hashes.get("sha256").cloned());
     let digest = digest.ok_or_else(|| refused("it is not an archive with a SHA-256"))?;
     let sha256 = digest
         .try_into()
-        .map_err(|_| refused("pip's report has a SHA-256 that is none"))?;
+        .map_err(|_| refused("the SHA-256 in pip's report is invalid"))?;
     let path = url.split(['?', '#']).next().unwrap_or_default();
     let file = path.rsplit('/').next().unwrap_or_default();
     let file = percent_encoding::percent_decode_str(file)

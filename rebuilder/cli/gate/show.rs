@@ -9,7 +9,7 @@ use crate::discover::Answer;
 use crate::report;
 use crate::text::{Screen, Style, plain, plural};
 
-/// Prints what became of each package. For people, those that simply pass are only counted.
+/// Prints the result for each package. For people, packages that simply pass are only counted.
 pub(super) fn result(
     common: &Common,
     gate: &str,
@@ -60,16 +60,16 @@ fn package(one: &Judged, screen: &mut Screen) {
         Outcome::Equivalent => (Style::Open.of("-"), "passes, but only as equivalent".to_owned()),
         Outcome::LetPass(why) => (
             Style::Open.of("-"),
-            format!("let pass, by --allow-unknown: {why}"),
+            format!("passes because of --allow-unknown: {why}"),
         ),
         Outcome::Against(why) => (
             Style::Bad.of("!"),
-            format!("refused, a party speaks against it: {why}"),
+            format!("refused because a party speaks against it: {why}"),
         ),
         Outcome::NoQuorum(why) => (Style::Bad.of("!"), format!("refused: {why}")),
         Outcome::TooFew(why) => (
             Style::Bad.of("!"),
-            format!("refused, too few parties speak for it: {why}"),
+            format!("refused because too few parties vouch for it: {why}"),
         ),
     };
     let digest = one.agreement.as_ref().map_or_else(String::new, |agreement| {
@@ -81,21 +81,21 @@ fn package(one: &Judged, screen: &mut Screen) {
     }
 }
 
-/// What can be done about the refusals, one sentence for each kind of them.
+/// Advice about the refusals, one sentence for each kind.
 fn advice(judgement: &Judgement, allow_unknown: bool) -> Vec<String> {
     let has = |fits: fn(&Outcome) -> bool| judgement.packages.iter().any(|one| fits(&one.outcome));
     let policy = &judgement.policy;
     let mut all = Vec::new();
     if has(|outcome| matches!(outcome, Outcome::Against(_))) {
         all.push(
-            "do not install a package that a trusted party speaks against before you know why: \"rebuilder verify FILE \
-             --discover\" shows who says what"
+            "do not install a package that a trusted party speaks against until you know why: \"rebuilder \
+            verify FILE --discover\" shows what each party says"
                 .to_owned(),
         );
     }
     if has(|outcome| matches!(outcome, Outcome::NoQuorum(_))) {
         all.push(format!(
-            "add one of the [[quorums]] to {policy} whose subject fits"
+            "add to {policy} a [[quorums]] entry whose subject matches"
         ));
     }
     if has(|outcome| matches!(outcome, Outcome::TooFew(_))) {
@@ -104,7 +104,7 @@ fn advice(judgement: &Judgement, allow_unknown: bool) -> Vec<String> {
             .flat_map(|one| &one.asked)
             .any(|asked| asked.answer == Answer::NoAnswer);
         if silent {
-            all.push("a source did not answer: try again, or see why above".to_owned());
+            all.push("a source did not answer: see the reason above, or try again".to_owned());
         }
         let pass = if allow_unknown {
             ""

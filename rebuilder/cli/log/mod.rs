@@ -1,4 +1,4 @@
-//! `rebuilder log …`: the log of a signer, and the public one that is made of it.
+//! `rebuilder log …`: the log of a signer, and the public log made from it.
 
 mod publish;
 mod read;
@@ -23,17 +23,17 @@ use crate::run::RunFolder;
 pub(crate) enum Command {
     /// Check that no entry was changed, removed or inserted
     Verify(VerifyArgs),
-    /// Append what was signed to a public log, a folder that any web server can serve
+    /// Append signed statements to a public log, a folder that any web server can serve
     Publish(publish::PublishArgs),
     /// Print the key that verifies a public log
     Key(publish::KeyOfArgs),
-    /// Write a proof that a public log has an entry about a run, to be checked without the log
+    /// Write a proof that a public log has an entry about a run; it can be checked without the log
     Prove(read::ProveArgs),
-    /// Check that a public log still has all that it showed before, and print what is new
+    /// Check that a public log still has every entry that it showed before, and print the new ones
     Watch(read::WatchArgs),
     /// Write the last entries of a public log as an Atom feed
     Feed(read::FeedArgs),
-    /// Withdraw a verdict: a further entry says so, and the verdict stays in the log
+    /// Withdraw a verdict with a further entry; the verdict stays in the log
     Withdraw(publish::WithdrawArgs),
 }
 
@@ -42,14 +42,14 @@ pub(crate) struct VerifyArgs {
     /// Log to check: a file of a signer, the folder or URL of a public log, or a proof [default:
     /// $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
     log: Option<String>,
-    /// Attestation that must be in the log, at the entry that it names; may be repeated
+    /// Attestation that must match the log entry that it names; may be repeated
     #[arg(long, value_name = "FILE")]
     attestation: Vec<PathBuf>,
     #[command(flatten)]
     trust: LogTrustArgs,
 }
 
-/// Whose logs are believed.
+/// The keys whose logs are trusted.
 #[derive(Args)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct LogTrustArgs {
@@ -67,7 +67,7 @@ pub(crate) struct LogTrustArgs {
 }
 
 impl LogTrustArgs {
-    /// What a checkpoint must have.
+    /// The signatures that a checkpoint must have.
     pub(crate) fn policy(&self) -> Result<LogPolicy, Failure> {
         let mut policy = match &self.log_policy {
             Some(path) => Some(LogPolicy::read(path)?),
@@ -88,8 +88,9 @@ impl LogTrustArgs {
             });
         }
         policy.ok_or_else(|| {
-            Failure::usage("cannot check a public log: no key of it is known".into()).with_help(
-                "give its key with --log-key, or a policy with --log-policy; its owner has the key",
+            Failure::usage("cannot check a public log: its key is not known".into()).with_help(
+                "name its key with --log-key, or a policy with --log-policy; the log's operator publishes \
+                the key",
             )
         })
     }
@@ -133,7 +134,7 @@ fn is_url(text: &str) -> bool {
     text.starts_with("https://") || text.starts_with("http://")
 }
 
-/// Where a log is. The store is opened only for one that is fetched.
+/// The place of a log. The store is opened only for a log that is fetched.
 fn place(common: Common, text: String) -> Result<Place, Failure> {
     if !is_url(&text) {
         return Ok(Place::Folder(text.into()));
@@ -168,7 +169,7 @@ fn statements(text: &str) -> Result<Vec<Sha256>, Failure> {
     }
     if found.is_empty() {
         return Err(
-            Failure::usage(format!("{text} has no statement that was signed")).with_help(
+            Failure::usage(format!("{text} does not contain a signed statement")).with_help(
                 "name the folder of a signed run, its attestation, or sha256:DIGEST of the statement",
             ),
         );
@@ -176,7 +177,7 @@ fn statements(text: &str) -> Result<Vec<Sha256>, Failure> {
     Ok(found)
 }
 
-/// The logs that were named, or those of this user that exist.
+/// The logs that the user named, or the user's own logs that exist.
 fn logs(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     if !named.is_empty() {
         if let Some(missing) = named.iter().find(|log| !log.is_file()) {
@@ -190,7 +191,7 @@ fn logs(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let own = [own_log()?, signer_log()?];
     let logs: Vec<_> = own.into_iter().filter(|log| log.exists()).collect();
     if logs.is_empty() {
-        return Err(Failure::usage("there is no log of signatures yet".into())
+        return Err(Failure::usage("no log of signatures exists yet".into())
             .with_help("sign a run first (\"rebuilder attest RUN\"), or name a log with --log"));
     }
     Ok(logs)

@@ -18,7 +18,7 @@ use crate::text::plural;
 
 #[derive(Args)]
 pub(crate) struct PublishArgs {
-    /// Folder of the public log; a new one is begun
+    /// Folder of the public log; created if it does not exist
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
     #[command(flatten)]
@@ -26,10 +26,10 @@ pub(crate) struct PublishArgs {
     /// Log of signatures to publish; may be repeated [default: the user's own logs]
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
-    /// Witnesses to ask for a signature, and how many must sign before the log is shown (c2sp.org/tlog-policy)
+    /// Witnesses to ask for a signature, and how many must sign before the log is published (c2sp.org/tlog-policy)
     #[arg(long, value_name = "FILE")]
     witnesses: Option<PathBuf>,
-    /// Take over a log whose size and root are known no more, as its checkpoint shows it
+    /// Continue a log as its checkpoint shows it, if the record of its size and root was lost
     #[arg(long)]
     adopt: bool,
     #[command(flatten)]
@@ -44,7 +44,7 @@ pub(crate) struct KeyOfArgs {
     key: KeyArgs,
 }
 
-/// What a log is called.
+/// The name of a log.
 #[derive(Args)]
 pub(crate) struct NameArgs {
     /// Name of the public log: its address without the scheme, such as example.com/verdicts
@@ -61,10 +61,10 @@ pub(crate) struct NameArgs {
 pub(crate) struct WithdrawArgs {
     /// Folder of the run, its attestation, or sha256:DIGEST of the statement
     what: String,
-    /// Reason, which everyone can read
+    /// Reason; it is public
     #[arg(long, value_name = "TEXT")]
     because: String,
-    /// Log of signatures that has it; may be repeated [default: the user's own logs]
+    /// Log of signatures that has its entry; may be repeated [default: the user's own logs]
     #[arg(long, value_name = "FILE")]
     log: Vec<PathBuf>,
 }
@@ -169,10 +169,10 @@ pub(crate) fn withdraw(common: &Common, args: &WithdrawArgs) -> Result<ExitCode,
         return told(common.json, &subject, statement, already);
     }
     Err(Failure::usage(format!(
-        "cannot withdraw {}: no log has a line about it",
+        "cannot withdraw {}: no log has an entry about it",
         args.what
     ))
-    .with_help("only what was signed can be withdrawn; name the log that has it with --log"))
+    .with_help("only a signed verdict can be withdrawn; name the log that has its entry with --log"))
 }
 
 fn told(json: bool, subject: &str, statement: Sha256, already: bool) -> Result<ExitCode, Failure> {
@@ -191,7 +191,7 @@ fn told(json: bool, subject: &str, statement: Sha256, already: bool) -> Result<E
             "{word}: the verdict about {subject}, statement sha256:{statement}"
         ));
         if !already {
-            screen.say("\"rebuilder log publish\" shows it to everyone");
+            screen.say("run \"rebuilder log publish\" to make it public");
         }
         output::print(&screen)?;
     }

@@ -123,7 +123,7 @@ pub(super) async fn verify_log(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Checks a proof; the log is not asked.
+/// Checks a proof, without the log.
 pub(super) fn verify_proof(
     path: &Path,
     trust: &LogTrustArgs,
@@ -168,7 +168,7 @@ pub(super) fn verify_proof(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The statements that must be in a log, with names for people.
+/// The statements that must be in a log, with their names for people.
 fn wanted(attestations: &[PathBuf]) -> Result<Vec<(Sha256, String)>, Failure> {
     let mut wanted = Vec::new();
     for file in attestations {
@@ -235,7 +235,10 @@ pub(super) async fn watch(common: Common, args: WatchArgs) -> Result<ExitCode, F
     let mut screen = output::screen();
     let since = match visit.before {
         None => "first visit".to_owned(),
-        Some(before) => format!("begins with the {} of the last visit", plural(before, "entry")),
+        Some(before) => format!(
+            "still begins with the {} of the last visit",
+            plural(before, "entry")
+        ),
     };
     screen.say(format_args!(
         "{}: {}, {since}; {} new",

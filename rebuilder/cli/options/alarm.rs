@@ -1,4 +1,4 @@
-//! When alarms are raised, and who is told.
+//! When alarms are raised, and where they are sent.
 
 use std::path::PathBuf;
 
@@ -13,8 +13,8 @@ use crate::cli::failure::Failure;
 #[derive(Args)]
 #[command(next_help_heading = "Alarms")]
 pub(crate) struct AlarmArgs {
-    /// Raise an alarm for a package that is not reproduced although its nearest COUNT earlier versions, or the same
-    /// version before, were; 0 raises none. It is rebuilt once more, and a good version as a control
+    /// Raise an alarm if a package is not reproduced, but its COUNT previous versions were, or the same version was
+    /// before; 0 raises none. First the package is rebuilt once more, with a good version as a control
     #[arg(
         id = "alarm_after",
         long = "alarm-after",
@@ -22,10 +22,10 @@ pub(crate) struct AlarmArgs {
         default_value_t = 3
     )]
     after: usize,
-    /// Run PROGRAM for each alarm, which it reads from its standard input as JSON; may be repeated
+    /// Run PROGRAM for each alarm, with the alarm as JSON on its standard input; may be repeated
     #[arg(id = "alarm_command", long = "alarm-command", value_name = "PROGRAM")]
     command: Vec<PathBuf>,
-    /// Send each alarm to URL by POST, as JSON; may be repeated
+    /// Send each alarm as JSON to URL by POST; may be repeated
     #[arg(
         id = "alarm_webhook",
         long = "alarm-webhook",

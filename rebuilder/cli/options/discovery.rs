@@ -1,4 +1,4 @@
-//! Statements that the policy's sources have, for the commands that judge them.
+//! Statements from the policy's sources, for the commands that judge them.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ pub(crate) struct Discovery {
     context: Context,
 }
 
-/// A conclusion, with what was asked for it.
+/// A conclusion, with the questions asked for it.
 #[derive(Serialize)]
 pub(crate) struct Told<'a> {
     #[serde(flatten)]
@@ -35,7 +35,7 @@ pub(crate) struct Told<'a> {
     asked: Option<&'a [Asked]>,
 }
 
-/// The artifact as sources know it; its own metadata say what it is called, if nothing else does.
+/// The artifact as sources know it. If nothing else gives its name, its metadata does.
 pub(crate) fn subject(artifact: &Artifact) -> Subject {
     let own = || Some(ecosystem::read_off(artifact.path.as_deref()?)?.purl());
     let guess = if artifact.purl.is_none() { own() } else { None };
@@ -48,8 +48,10 @@ impl Discovery {
         let sources = policy.file().map_or(&[][..], |file| file.sources());
         if sources.is_empty() {
             return Err(
-                Failure::usage("cannot discover attestations: the policy names no source".into())
-                    .with_help("name a policy with [[discover]] by --policy; docs/discover.md describes it"),
+                Failure::usage("cannot discover attestations: the policy names no source".into()).with_help(
+                    "name a policy that has [[discover]] with --policy; docs/discover.md \
+                    describes it",
+                ),
             );
         }
         let context = Context::open(common)?;
@@ -115,12 +117,12 @@ impl Discovery {
         self.files.iter().map(|(path, _)| path.clone())
     }
 
-    /// Says of attestations where they were found, not where they are kept.
+    /// Makes attestations name the place where they were found, not their file in the store.
     pub fn name_origins(&self, agreement: &mut Agreement) {
         name_origins(&self.files, agreement);
     }
 
-    /// Shows what was asked about the artifact with this number.
+    /// Shows the questions asked about the artifact with this number.
     pub fn show(&self, number: usize, screen: &mut Screen) {
         if let Some(asked) = self.asked.get(number) {
             report::discovery::terminal(asked, screen);
@@ -128,7 +130,7 @@ impl Discovery {
     }
 }
 
-/// Puts addresses for the names of files in the store.
+/// Replaces the names of files in the store by their addresses.
 pub(crate) fn name_origins(files: &[(PathBuf, String)], agreement: &mut Agreement) {
     for (path, address) in files {
         let path = path.display().to_string();

@@ -42,13 +42,13 @@ pub(crate) struct EvidenceArgs {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct TrustArgs {
-    /// Public key whose signatures count (PEM, OpenPGP, minisign, OpenSSH, Nix); may be repeated
+    /// Public key of a trusted signer (PEM, OpenPGP, minisign, OpenSSH, Nix); may be repeated
     #[arg(long, value_name = "FILE")]
     trusted_key: Vec<PathBuf>,
     /// Number of different trusted keys that must have signed an envelope
     #[arg(long, value_name = "N", default_value_t = 1)]
     threshold: usize,
-    /// Sigstore trusted_root.json to use instead of that of the public-good instance
+    /// Sigstore trusted_root.json to use instead of the public-good instance's
     #[arg(long, value_name = "FILE")]
     trusted_root: Option<PathBuf>,
     /// Expected identity of a keyless signature: an e-mail address or a workflow URI; * matches any text
@@ -93,7 +93,7 @@ impl TrustArgs {
 }
 
 impl TrustArgs {
-    /// The same, with every key that the policy names.
+    /// The same options, with every key that the policy names.
     pub fn open_with_keys(&self) -> Result<(Trust, Policy), Failure> {
         let (trust, policy) = self.open()?;
         Ok(match &policy {
@@ -104,8 +104,8 @@ impl TrustArgs {
 }
 
 impl EvidenceArgs {
-    /// Brings evidence that is named by its address, such as GitHub's answer for a digest, into the store, and names it by
-    /// its file there.
+    /// Fetches evidence that is named by its address, such as GitHub's answer for a digest, into the store, and names
+    /// its file there instead.
     pub async fn fetch(&mut self, fetcher: &Fetcher) -> Result<(), Failure> {
         for path in self.provenance.iter_mut().chain(&mut self.signature) {
             let Some(url) = path
@@ -186,13 +186,13 @@ impl EvidenceArgs {
         Ok(())
     }
 
-    /// Whether any file of evidence was named.
+    /// Whether the user named any file of evidence.
     pub fn is_empty(&self) -> bool {
         self.provenance.is_empty() && self.signature.is_empty()
     }
 }
 
-/// Reads a public key; the private one must not be handed around as if it were.
+/// Reads a public key. A private key is refused, so that it is not handed around as if it were public.
 fn trusted_key(path: &Path) -> Result<TrustedKey, Failure> {
     if pem_label(path).is_some_and(|label| label.ends_with("PRIVATE KEY")) {
         let path = path.display();
@@ -205,7 +205,7 @@ fn trusted_key(path: &Path) -> Result<TrustedKey, Failure> {
     Ok(TrustedKey::read(path)?)
 }
 
-/// Endings of evidence files that are usually next to a release.
+/// Extensions of the evidence files that are usually next to a release.
 const SIBLINGS: [&str; 12] = [
     "sigstore.json",
     "sigstore",
@@ -231,8 +231,9 @@ pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// A released file on this machine.
 ///
-/// Without a package URL it takes the one that a statement names, if the statement's signature verifies and the file has a
-/// name of that package. The rules of a policy are found by it, so an unsigned statement must not choose it.
+/// Without a package URL, it takes the one that a statement names, if the statement's signature verifies and the file
+/// has a name of that package. The policy's rules are chosen by the package URL, so an unsigned statement must not
+/// choose it.
 pub(crate) fn local(
     path: &Path,
     purl: Option<&str>,
@@ -262,7 +263,7 @@ pub(crate) fn local(
     })
 }
 
-/// The statement inside a document, without regard to its signature.
+/// The statement inside a document, whether or not its signature verifies.
 pub(crate) fn statement(document: &Document) -> Option<Statement> {
     match assess::payload(document).unverified() {
         Stated::Statement(statement) => Some((**statement).clone()),

@@ -17,7 +17,7 @@ use crate::evidence::document;
 use crate::public_log::{Entry, LogProof};
 use crate::text::plural;
 
-/// Proofs of public logs, and whose logs are believed.
+/// Proofs of public logs, and the keys whose logs are trusted.
 #[derive(Args)]
 pub(crate) struct LoggedArgs {
     /// Count only attestations that a proof in this file or folder shows to be in a public log; may be repeated
@@ -28,7 +28,7 @@ pub(crate) struct LoggedArgs {
 }
 
 impl LoggedArgs {
-    /// The files at these places whose statements are all proven to be in a log; all of them if no proof is asked for.
+    /// The files at these places whose statements are all proven to be in a log. If no proof is required, all files.
     pub(crate) fn only_logged(&self, places: Vec<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
         if self.log_proof.is_empty() {
             return Ok(places);
@@ -49,7 +49,7 @@ impl LoggedArgs {
         }
         if others > 0 {
             output::note(&format!(
-                "{} not counted: no proof shows that everything in it is in a public log",
+                "{} not counted: there is no proof that all their statements are in a public log",
                 plural(others, "file")
             ));
         }

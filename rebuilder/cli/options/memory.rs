@@ -1,4 +1,4 @@
-//! Which database remembers audits and jobs.
+//! Which database stores audits and jobs.
 
 use clap::Args;
 
@@ -23,7 +23,7 @@ pub(crate) struct MemoryArgs {
 }
 
 impl MemoryArgs {
-    /// As users name it, if they do.
+    /// The database as the user named it, if so.
     pub(crate) fn url(&self) -> Option<&str> {
         self.memory.as_deref()
     }

@@ -1,4 +1,4 @@
-//! Released files on this machine: what they are, and whether the registry released them.
+//! Files on this machine: which package they are, and whether the registry released them.
 
 use std::path::Path;
 
@@ -8,21 +8,21 @@ use crate::cli::failure::Failure;
 use crate::ecosystem::{self, PlanError, Release};
 use crate::evidence::assess::Artifact;
 
-/// What a registry says of a file on this machine.
+/// What a registry says about a file on this machine.
 pub(crate) struct Listed {
-    /// What it is.
+    /// The package and version.
     pub subject: Subject,
-    /// What the registry released under that name and version.
+    /// The files that the registry released under that name and version.
     pub release: Release,
-    /// Whether it is a source, which builds begin with, rather than something that a build makes.
+    /// Whether it is a source, from which builds start, rather than the product of a build.
     pub source: bool,
 }
 
-/// Asks the registry about a file that says what it is; `None` if it does not say that.
+/// Asks the registry about a file whose metadata say what it is; `None` if they do not.
 ///
 /// # Errors
 ///
-/// If the registry cannot be asked, or released other bytes under this name and version: then nothing is built.
+/// If the registry cannot be asked, or if it released other bytes under this name and version. Then nothing is built.
 pub(crate) async fn listed(
     context: &Context,
     artifact: &Artifact,
@@ -66,7 +66,7 @@ pub(crate) async fn listed(
 pub(crate) fn not_released(path: &Path, digest: &str, subject: &Subject, listed: &[String]) -> Failure {
     Failure::refused(
         format!(
-            "{} ({digest}) is not what was released as {}",
+            "{} ({digest}) is not the file that was released as {}",
             path.display(),
             subject.purl()
         ),

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-/// How many plans are tried for one subject.
+/// The number of plans to try for one subject.
 #[derive(Args)]
 #[command(next_help_heading = "Search")]
 pub(crate) struct AttemptArgs {

@@ -61,7 +61,7 @@ impl PassphraseArgs {
             .or(credential.filter(|path| path.is_file()))
     }
 
-    /// The passphrase from its file, or else asked for on a terminal.
+    /// Reads the passphrase from its file, or asks for it on a terminal.
     pub(crate) fn read(&self, question: &str) -> Option<String> {
         if let Some(path) = self.file() {
             let text = crate::bounded::read_text(&path, crate::bounded::SHORT).ok()?;
@@ -75,7 +75,7 @@ impl PassphraseArgs {
 }
 
 impl KeyArgs {
-    /// What names the key.
+    /// The reference to the key.
     pub(crate) fn reference(&self) -> Result<String, Failure> {
         match &self.key {
             Some(reference) => Ok(reference.clone()),
@@ -83,7 +83,7 @@ impl KeyArgs {
         }
     }
 
-    /// Opens the key, unless the inventory says that it must not sign any more.
+    /// Opens the key, unless the inventory says that it may no longer sign.
     pub(crate) fn open(&self) -> Result<Box<dyn Signer>, Failure> {
         let signer = self.open_any()?;
         Inventory::check_signer(&inventory()?, signer.as_ref(), Timestamp::now())?;
@@ -98,12 +98,12 @@ impl KeyArgs {
         Ok(reference.open(&|| self.passphrase.read("Passphrase: "))?)
     }
 
-    /// The builder.id that the user chose.
+    /// The `builder.id` that the user chose.
     pub(crate) fn named_builder(&self) -> Option<String> {
         self.builder_id.clone()
     }
 
-    /// The builder.id for attestations.
+    /// The `builder.id` for attestations.
     pub(crate) fn builder_id(&self, signer: &dyn Signer) -> String {
         let own = || format!("urn:rebuilder:{}", signer.name());
         self.builder_id.clone().unwrap_or_else(own)
@@ -115,7 +115,7 @@ impl KeyArgs {
 enum FormName {
     /// A Sigstore bundle
     Bundle,
-    /// A DSSE envelope alone
+    /// Only a DSSE envelope
     Dsse,
     /// A bundle, and its envelope beside it
     Both,
@@ -123,30 +123,30 @@ enum FormName {
     Link,
 }
 
-/// A predicate in which a run can be stated, besides our own.
+/// A predicate in which a run can be stated, in addition to our own.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PredicateName {
-    /// The result of a rebuild, whatever it is (docs/rebuild-predicate.md)
+    /// The result of a rebuild, positive or not (docs/rebuild-predicate.md)
     #[value(name = "rebuild/v0.1")]
     Rebuild,
     /// OSS Rebuild's Rebuild@v0.1 and ArtifactEquivalence@v0.1
     OssRebuild,
 }
 
-/// The forms of what is signed.
+/// The forms of the signed documents.
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Signing")]
 pub(crate) struct FormArgs {
-    /// Form to write; several with commas [default: bundle]
+    /// Form to write; separate several with commas [default: bundle]
     #[arg(long, value_name = "FORM", value_delimiter = ',')]
     format: Vec<FormName>,
-    /// Sign the same in another predicate too; several with commas
+    /// Also sign the result in another predicate; separate several with commas
     #[arg(long, value_name = "PREDICATE", value_delimiter = ',')]
     predicate: Vec<PredicateName>,
 }
 
 impl FormArgs {
-    /// What the statement is written in.
+    /// The forms in which the statement is written.
     pub(crate) fn format(&self) -> Format {
         let has = |name: FormName| self.format.contains(&name);
         match (has(FormName::Bundle), has(FormName::Dsse)) {
@@ -157,7 +157,7 @@ impl FormArgs {
         }
     }
 
-    /// What is signed besides the statement.
+    /// The predicates that are signed in addition.
     pub(crate) fn extras(&self) -> BTreeSet<Extra> {
         let link = self.format.contains(&FormName::Link).then_some(Extra::Link);
         let predicates = self.predicate.iter().map(|name| match name {
@@ -183,10 +183,10 @@ impl FormArgs {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct SummaryArgs {
-    /// Write the summary as a Sigstore bundle, as a DSSE envelope alone, or as both
+    /// Write the summary as a Sigstore bundle, as a DSSE envelope, or as both
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Format::Bundle, requires = "summary")]
     pub(crate) format: Format,
-    /// Version of SLSA whose levels the summary names; slsa-verifier does not read the words that are new in 1.2
+    /// Version of SLSA whose levels the summary names; slsa-verifier does not support the terms that are new in 1.2
     #[arg(long, value_name = "VERSION", value_enum, default_value_t = SlsaVersion::V1_2, requires = "summary")]
     pub(crate) slsa_version: SlsaVersion,
 }
@@ -199,7 +199,7 @@ pub(crate) struct SigningArgs {
     /// exists]
     #[arg(long, value_name = "KEY", env = "REBUILDER_KEY", hide_env_values = true)]
     key: Option<String>,
-    /// Let the service that listens on SOCKET check and sign the run
+    /// Have the service that listens on SOCKET check and sign the run
     #[arg(
         long,
         value_name = "SOCKET",
@@ -219,7 +219,8 @@ pub(crate) struct SigningArgs {
         hide_env_values = true
     )]
     builder_id: Option<String>,
-    /// Sign a run that found no build giving the released bytes too, as what it is: evidence neither for nor against them
+    /// Also sign a run that did not find a build that produces the released bytes; this is evidence neither for nor
+    /// against them
     #[arg(long)]
     attest_negative: bool,
     #[command(flatten)]
@@ -229,7 +230,7 @@ pub(crate) struct SigningArgs {
 }
 
 impl SigningArgs {
-    /// Checks that what is named exists and can sign, before the build rather than after an hour of it.
+    /// Checks that the named signer exists and can sign, before the build rather than after an hour of it.
     pub(crate) fn choose(self) -> Result<SigningChoice, Failure> {
         let by = match self.signer {
             _ if self.unsigned => None,
@@ -249,18 +250,18 @@ impl SigningArgs {
     }
 }
 
-/// What signs finished runs, if anything does.
+/// The signer of finished runs, if there is one.
 pub(crate) struct SigningChoice {
-    /// The options that name it to `rebuilder attest`.
+    /// The options that name the signer to `rebuilder attest`.
     pub by: Option<Vec<OsString>>,
     /// The options for the forms to sign in.
     pub forms: Vec<OsString>,
     pub builder_id: Option<String>,
-    /// Whether a run that found no build is signed as what it is.
+    /// Whether a run that found no build is signed too.
     pub negatives: bool,
 }
 
-/// Options for the key to sign with: the named one, or the default one if it exists.
+/// Options for the signing key: the named one, or the default one if it exists.
 fn signing_key(named: Option<String>, passphrase: &PassphraseArgs) -> Result<Option<Vec<OsString>>, Failure> {
     let key = match named {
         None => {
@@ -283,7 +284,7 @@ fn signing_key(named: Option<String>, passphrase: &PassphraseArgs) -> Result<Opt
             try_to_open(&options)?;
         } else if pem_label(&path).as_deref() == Some("ENCRYPTED PRIVATE KEY") {
             // The signing process has no terminal to ask on, and the build may take hours until then.
-            let message = "it is encrypted, and a rebuild does not ask for the passphrase";
+            let message = "it is encrypted, but a rebuild does not ask for the passphrase";
             return Err(
                 Failure::usage(format!("cannot sign with {}: {message}", path.display()))
                     .with_help("name a file that holds the passphrase with --passphrase-file"),
@@ -293,7 +294,7 @@ fn signing_key(named: Option<String>, passphrase: &PassphraseArgs) -> Result<Opt
     Ok(Some(options))
 }
 
-/// Has another process open the key, so that a wrong passphrase is found before the build.
+/// Has a child process open the key, so that a wrong passphrase is found before the build.
 fn try_to_open(options: &[OsString]) -> Result<(), Failure> {
     #[derive(serde::Deserialize)]
     struct Reply {
@@ -321,7 +322,7 @@ fn try_to_open(options: &[OsString]) -> Result<(), Failure> {
     }
 }
 
-/// Refuses a file that is certainly not a private key, before its permissions are complained of.
+/// Refuses a file that is certainly not a private key, before its permissions are checked.
 fn check_private(path: &Path) -> Result<(), Failure> {
     // The key itself says what else is wrong with it.
     let label = pem_label(path);
@@ -333,15 +334,15 @@ fn check_private(path: &Path) -> Result<(), Failure> {
         Failure::usage(format!(
             "cannot sign with {shown}: it is a public key, not a private key"
         ))
-        .with_help("name the private key, whose file has no .pub at its end")
+        .with_help("name the private key, whose file name does not end in .pub")
     } else {
         Failure::usage(format!("cannot sign with {shown}: it is not a private key"))
             .with_help("create a key with \"rebuilder key generate\", or name another file with --key")
     })
 }
 
-/// The label of the first PEM block of a file, such as `PRIVATE KEY`. Not a byte of the block itself is read, as this may
-/// be a process that must never hold the key.
+/// The label of the first PEM block of a file, such as `PRIVATE KEY`. No byte of the block itself is read, because this
+/// process may have to stay without the key.
 #[expect(clippy::unbuffered_bytes, reason = "a buffer would be filled with the key")]
 pub(crate) fn pem_label(path: &Path) -> Option<String> {
     const MOST: u64 = 4096;

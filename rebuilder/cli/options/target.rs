@@ -31,16 +31,16 @@ pub(crate) struct Target {
     /// Recipe to use instead of the built-in one: a file, or c-make, go, npm-scripts, python-wheel or rust-cargo
     #[arg(long, value_name = "FILE|NAME", help_heading = "Plan")]
     recipe: Option<PathBuf>,
-    /// Version of a build tool (npm packages: node, npm; crates: cargo; wheels: projects of PyPI, such as
-    /// setuptools=58.0 or "setuptools=<58"; Debian: packages of the archive), if you know better than the evidence; may be
-    /// repeated
+    /// Version of a build tool, instead of the version that the evidence suggests (npm packages: node, npm; crates:
+    /// cargo; wheels: PyPI projects, such as setuptools=58.0 or "setuptools=<58"; Debian: packages in the archive); may
+    /// be repeated
     #[arg(long, value_name = "NAME=VERSION", value_parser = tool, help_heading = "Plan")]
     tool: Vec<(String, String)>,
-    /// Build from this commit instead of the released source archive [default: the commit that the
-    /// package's own evidence names]
+    /// Build from this commit instead of the released source archive [default: the commit that the package's evidence
+    /// names]
     #[arg(long, value_name = "URL@COMMIT[:FOLDER]", value_parser = source, help_heading = "Plan")]
     source: Option<SourceHint>,
-    /// Take source and versions from a build definition of OSS Rebuild (build.yaml)
+    /// Take the source and the tool versions from a build definition of OSS Rebuild (build.yaml)
     #[arg(long, value_name = "FILE", help_heading = "Plan")]
     oss_rebuild: Option<PathBuf>,
     #[command(flatten)]
@@ -54,7 +54,12 @@ fn source(text: &str) -> Result<SourceHint, String> {
     let (commit, folder) = match rest.split_once(':') {
         Some((commit, folder)) => {
             let inside = git_source::folder(folder);
-            let inside = inside.ok_or_else(|| format!("{folder:?} is not a folder of a repository"))?;
+            let inside = inside.ok_or_else(|| {
+                format!(
+                    "{folder:?} is not a relative path inside a \
+            repository"
+                )
+            })?;
             (commit, Some(inside.to_owned()))
         }
         None => (rest, None),
@@ -77,9 +82,9 @@ fn tool(text: &str) -> Result<(String, String), String> {
 }
 
 impl Target {
-    /// The package that the registry lists: the one that is named, or the one that a released file says it is. In the
-    /// second case the registry has confirmed the file. `None` if evidence of the user says what the file is, or nothing
-    /// does.
+    /// The package that the registry lists: the named one, or the one that a released file's metadata name. In the
+    /// second case, the registry has confirmed the file. `None` if the user's evidence says what the file is, or if
+    /// nothing does.
     pub async fn listed(
         &self,
         context: &Context,
@@ -101,15 +106,18 @@ impl Target {
         };
         if source {
             let what = format!(
-                "{text} is the source of {}, which builds begin with; nothing builds it",
+                "cannot rebuild {text}: it is the source of {}, from which builds start",
                 subject.purl()
             );
-            return Err(Failure::usage(what).with_help("name what is built from it, such as the wheel"));
+            return Err(Failure::usage(what).with_help(
+                "name a file that is built from it, such as the \
+            wheel",
+            ));
         }
         Ok(Some(subject))
     }
 
-    /// Whether a released file is what is asked for, rather than everything that is built from its source.
+    /// Whether to rebuild only the released file, rather than everything built from its source.
     fn is_file(&self) -> bool {
         let subject = self.subject.as_deref();
         subject.is_some_and(|text| Path::new(text).is_file())

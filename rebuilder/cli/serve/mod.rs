@@ -35,7 +35,7 @@ pub(crate) struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// Whether it is the server itself that is asked for.
+    /// Whether the user asks for the server itself.
     pub(crate) fn serves(&self) -> bool {
         self.command.is_none()
     }
@@ -43,19 +43,19 @@ impl ServeArgs {
 
 #[derive(Args)]
 struct ServerArgs {
-    /// Address to listen on; other machines reach it through a proxy that speaks TLS
+    /// Address to listen on; other machines must connect through a TLS proxy
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8030")]
     listen: SocketAddr,
-    /// Where artifacts are kept: a folder, or s3://BUCKET/PREFIX [default: a folder in the store]
+    /// Place for artifacts: a folder, or s3://BUCKET/PREFIX [default: a folder in the store]
     #[arg(long, value_name = "PLACE")]
     artifacts: Option<String>,
-    /// How long a worker may be silent before its jobs are given to others, in seconds
+    /// Time for which a worker may be silent before its jobs are given to others, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 60.0, value_parser = seconds)]
     lease: f64,
-    /// How much one worker may send in a day, in mebibytes: artifacts, logs, and what is sent again
+    /// Maximum amount of data that one worker may send in a day, in MiB; this includes logs and repeated uploads
     #[arg(long, value_name = "MIB", default_value_t = 102_400, value_parser = clap::value_parser!(u64).range(1..=1 << 40))]
     daily: u64,
-    /// How long an artifact is kept that no verdict names, in seconds
+    /// Time for which an artifact is kept if no verdict names it, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 86_400.0, value_parser = seconds)]
     unnamed: f64,
     /// Run a worker and a signer beside the server, which is all that one machine needs
@@ -82,7 +82,7 @@ struct ServerArgs {
     /// Sign an in-toto link for each released file as well, as rebuilderd does
     #[arg(long, help_heading = "Signing")]
     links: bool,
-    /// Let everyone read results, logs and the queue; else that takes a token with the scope read
+    /// Let everyone read results, logs and the queue; without this, readers need a token with the scope read
     #[arg(long, help_heading = "Reading")]
     public: bool,
     /// Let these readers also follow the logs of running builds. Credentials are removed as lines arrive; one that only the
@@ -97,7 +97,7 @@ struct ServerArgs {
     public_key: Vec<PathBuf>,
 }
 
-/// The keys in these files, in the form that clients of rebuilderd read.
+/// The keys in these files, in the form that rebuilderd's clients read.
 fn keys(files: &[PathBuf]) -> Result<Vec<String>, Failure> {
     let key = |path: &PathBuf| {
         let text = crate::bounded::read_text(path, crate::bounded::SHORT);
@@ -120,13 +120,13 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
     if (0.2..=86_400.0).contains(&value) {
         Ok(value)
     } else {
-        Err("between 0.2 and 86400 seconds".into())
+        Err("must be between 0.2 and 86400 seconds".into())
     }
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make, list and revoke the tokens of workers
+    /// Create, list and revoke the tokens of workers
     #[command(subcommand)]
     Token(TokenCommand),
     /// Show who changed tokens, jobs and limits, newest first
@@ -142,22 +142,22 @@ enum Command {
 
 #[derive(Subcommand)]
 enum TokenCommand {
-    /// Make a token and print it; nobody can show it again
+    /// Create a token and print it; it cannot be shown again
     Add {
-        /// The worker's name
+        /// Name of the worker
         name: String,
-        /// What it may do: worker, metrics or read; several with commas
+        /// Scope of the token: worker, metrics or read; separate several with commas
         #[arg(long, value_name = "SCOPE", default_value = "worker", value_delimiter = ',')]
         scope: Vec<Scope>,
-        /// Days until it expires [default: never]
+        /// Number of days until it expires [default: never]
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=36500))]
         days: Option<u32>,
     },
     /// List tokens, without their secrets
     List,
-    /// End a token; a running server knows within two seconds
+    /// Revoke a token; a running server notices within two seconds
     Revoke {
-        /// The worker's name
+        /// Name of the worker
         name: String,
     },
 }
@@ -374,7 +374,7 @@ fn line(token: &Holder) -> String {
         (None, None) => "valid".to_owned(),
     };
     format!(
-        "{}  {}  made {}  {end}",
+        "{}  {}  created {}  {end}",
         token.name,
         scopes.join(","),
         day(token.created)

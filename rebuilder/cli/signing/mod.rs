@@ -30,7 +30,7 @@ pub(crate) struct AttestArgs {
     run: PathBuf,
     #[command(flatten)]
     key: KeyArgs,
-    /// Let the service that listens on SOCKET check and sign the run
+    /// Have the service that listens on SOCKET check and sign the run
     #[arg(
         long,
         help_heading = "Signing",
@@ -40,15 +40,16 @@ pub(crate) struct AttestArgs {
         conflicts_with = "key"
     )]
     signer: Option<PathBuf>,
-    /// Sign a run that found no build giving the released bytes too, as what it is: evidence neither for nor against them
+    /// Also sign a run that did not find a build that produces the released bytes; this is evidence neither for nor
+    /// against them
     #[arg(long, help_heading = "Signing")]
     attest_negative: bool,
     #[command(flatten)]
     form: FormArgs,
-    /// Sign another statement about a run about which this key signed one before
+    /// Sign again if this key already signed a statement about the run
     #[arg(long, help_heading = "Signing", conflicts_with = "signer")]
     again: bool,
-    /// Leave out a form that cannot say how the run ended, rather than sign nothing
+    /// Leave out forms that cannot express the result, rather than sign nothing
     #[arg(long, hide = true)]
     only_fitting: bool,
     /// Log of signatures to append to [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
@@ -92,7 +93,7 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
     }
 }
 
-/// Hands a run over to the key or to the service that holds it.
+/// Hands a run to the key, or to the service that holds it.
 async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
     let run = RunFolder::new(&args.run);
     let signed = if let Some(socket) = &args.signer {
@@ -147,7 +148,7 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
     })
 }
 
-/// The failure that a reply without a signature is for the user.
+/// The failure for the user if the reply has no signature.
 fn not_signed(reply: &Handover) -> Option<Failure> {
     match reply {
         Handover::Signed { .. } => None,

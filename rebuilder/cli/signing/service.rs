@@ -1,4 +1,4 @@
-//! `rebuilder signer`: the service that signs, and who may ask it.
+//! `rebuilder signer`: the service that signs, and the users who may ask it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -27,14 +27,14 @@ pub(crate) struct SignerArgs {
     /// Socket to listen on
     #[arg(long, value_name = "SOCKET", default_value = "/run/rebuilder-signer/socket")]
     socket: PathBuf,
-    /// Group that may open the socket, by name or number [default: only the workers, by an access list]
+    /// Group that may open the socket, by name or number [default: only the workers, through an access control list]
     #[arg(long, value_name = "GROUP")]
     socket_group: Option<String>,
     /// User whose runs are signed, by name or number; may be repeated [default: the current user]
     #[arg(long, value_name = "USER")]
     worker: Vec<String>,
-    /// User of "rebuilder serve" who hands in the runs of its workers and tells them apart by their tokens, by name or number;
-    /// may be repeated
+    /// User that runs "rebuilder serve" and hands in the runs of its workers, which it tells apart by their tokens, by
+    /// name or number; may be repeated
     #[arg(long, value_name = "USER")]
     relay: Vec<String>,
     /// Folder that contains runs; may be repeated
@@ -43,7 +43,7 @@ pub(crate) struct SignerArgs {
     /// Number of distinct workers (users) that must report the same outcome
     #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16))]
     agree: u8,
-    /// Recipe whose steps a plan may have, besides the built-in recipes; may be repeated
+    /// Recipe whose steps a plan may have, in addition to the built-in recipes; may be repeated
     #[arg(long, value_name = "FILE")]
     recipe: Vec<PathBuf>,
     /// Image that a plan may use even if no provenance names it, as NAME@sha256:DIGEST; may be repeated
@@ -61,7 +61,7 @@ pub(crate) struct SignerArgs {
     /// Log of all requests and replies [default: $XDG_CONFIG_HOME/rebuilder/signer.jsonl]
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
-    /// Show everything that is signed in a public log in this folder
+    /// Publish all signed statements to a public log in this folder
     #[arg(long, value_name = "DIR", requires = "public_log_origin")]
     public_log: Option<PathBuf>,
     /// Name of the public log: its address without the scheme, such as example.com/verdicts
@@ -80,7 +80,7 @@ pub(crate) struct SignerArgs {
 }
 
 impl SignerArgs {
-    /// Where what is signed is shown, and how.
+    /// The public log for signed statements.
     fn publication(&self, log: &Path, fetcher: &Fetcher) -> Result<Option<Publication>, Failure> {
         let (Some(folder), Some(origin)) = (&self.public_log, &self.public_log_origin) else {
             return Ok(None);
@@ -191,7 +191,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-/// The users whose runs are signed; enough of them to agree.
+/// The users whose runs are signed. There must be enough of them to agree.
 fn workers(args: &SignerArgs, relays: &BTreeSet<u32>) -> Result<BTreeSet<u32>, Failure> {
     let own = nix::unistd::getuid().as_raw();
     let mut workers: BTreeSet<u32> = if args.worker.is_empty() && relays.is_empty() {

@@ -30,11 +30,11 @@ struct Archive<'a> {
     format: &'static dyn FormatReader,
 }
 
-/// Most members that get a node of their own for fields alone; beyond, they are counted.
+/// Maximum number of members that get a node of their own for fields alone; beyond, they are counted.
 const MOST_NODES: u64 = 100_000;
 /// Of an archive with too many nodes, so many are kept.
 const KEPT_NODES: usize = 1000;
-/// Most times that are remembered.
+/// Maximum number of times that are remembered.
 const MOST_TIMES: usize = 10_000;
 
 impl Comparer<'_> {

@@ -63,7 +63,7 @@ fn fits(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
     pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
-/// Longest text that is looked at.
+/// Maximum length of a text that is looked at.
 const LONGEST: usize = 1 << 16;
 
 /// The reasons that together explain the difference; none if something stays unexplained, or may be something else.

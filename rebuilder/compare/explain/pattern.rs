@@ -59,7 +59,7 @@ pub(super) struct Pattern {
     compiled: OnceLock<Option<Regex>>,
 }
 
-/// Most values of one form that are looked at in one text.
+/// Maximum number of values of one form that are looked at in one text.
 const MOST_FOUND: usize = 500;
 
 impl Pattern {
@@ -123,7 +123,7 @@ macro_rules! patterns {
     };
 }
 
-/// What a text has that the patterns of a class cannot do without: most texts are passed over by this alone.
+/// What a text has that the patterns of a class cannot do without: most texts are ignored by this alone.
 pub(super) struct Signs {
     digit: bool,
     slash: bool,

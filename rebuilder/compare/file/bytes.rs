@@ -10,12 +10,12 @@ use crate::compare::explain::Context;
 use crate::compare::finding::{ByteRange, Excerpt, Finding};
 use crate::text::plural;
 
-/// Most ranges kept to be shown, and bytes of each.
+/// Maximum number of ranges kept to be shown, and bytes of each.
 const MOST_SHOWN: usize = 64;
 const LONGEST_SHOWN: usize = 48;
 /// Ranges closer than this are one.
 const GAP: usize = 8;
-/// Most ranges that are explained one by one.
+/// Maximum number of ranges that are explained one by one.
 const MOST_EXPLAINED: usize = 20_000;
 
 pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Leaf {
@@ -190,7 +190,7 @@ pub(super) fn shown(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> (S
     (value(released), value(rebuilt))
 }
 
-/// Adds the reasons for one range, and gives the end of what they explain.
+/// Adds the reasons for one range, and returns the end of what they explain.
 fn explain_range(
     leaf: &mut Leaf,
     place: &str,
@@ -268,7 +268,7 @@ pub(super) fn excerpt(base: u64, released: &[u8], rebuilt: &[u8], ranges: &[Rang
     }
 }
 
-/// Two streams side by side, in pieces: for what is too large to read whole. Gives the lengths too.
+/// Two streams in parallel, in pieces: for what is too large to read whole. Returns the lengths too.
 pub(in super::super) fn stream(
     mut released: impl Read,
     mut rebuilt: impl Read,
@@ -313,7 +313,7 @@ pub(in super::super) fn stream(
     }
 }
 
-/// Reads until the buffer is full or the stream ends; gives what was read.
+/// Reads until the buffer is full or the stream ends; returns what was read.
 pub(in super::super) fn fill<'a>(
     reader: &mut (impl Read + ?Sized),
     buffer: &'a mut [u8],

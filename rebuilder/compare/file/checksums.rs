@@ -13,7 +13,7 @@ use crate::compare::claims::{Claim, Claims};
 use crate::compare::finding::Finding;
 use crate::compare::package::Checksums;
 
-/// Most lines that are held against their files; the rest is content.
+/// Maximum number of lines that are held against their files; the rest is content.
 const MOST_LINES: usize = 100_000;
 
 /// The lines of one file in both lists.

@@ -25,9 +25,9 @@ pub(super) struct Embedded<'a> {
     budget: Cell<usize>,
 }
 
-/// Longest value that is searched for.
+/// Maximum length of a value that is searched for.
 const LONGEST: usize = 4096;
-/// Most bytes that are searched for values of one pair of data.
+/// Maximum number of bytes that are searched for values of one pair of data.
 const BUDGET: usize = 1 << 30;
 
 impl<'a> Embedded<'a> {

@@ -26,7 +26,7 @@ pub(super) struct Regions<'a> {
     pub parts: Vec<Region<'a>>,
 }
 
-/// Most regions of one file.
+/// Maximum number of regions of one file.
 const MOST: usize = 100_000;
 
 impl<'a> Regions<'a> {

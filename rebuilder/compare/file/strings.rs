@@ -45,7 +45,7 @@ struct Kept {
 
 /// Most data that is split.
 const LARGEST: usize = 32 << 20;
-/// Most differing pieces that are kept to be shown.
+/// Maximum number of differing pieces that are kept to be shown.
 const MOST_SHOWN: usize = 100;
 
 /// Where a string begins, and its bytes.

@@ -65,7 +65,7 @@ pub(super) trait FormatReader: Sync {
     }
     /// Whether it reads from a stream; others need bytes that can be read in any order.
     fn streams(&self) -> bool;
-    /// Walks the members, and gives the fields of the archive itself.
+    /// Walks the members, and returns the fields of the archive itself.
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields>;
     /// Looks at both archives again, where only that can tell what a difference follows from.
     fn prove(&self, _sides: Both<&Source>, _meter: &Meter, _node: &mut Node) {}

@@ -19,7 +19,7 @@ use crate::compare::source::Source;
 use crate::compare::stale;
 use crate::compare::tree::clean;
 
-/// Longest list of checksums that is read.
+/// Maximum length of a list of checksums that is read.
 const LONGEST: u64 = 24 << 20;
 
 pub(super) static DEB: Package = Package {

@@ -12,10 +12,11 @@ pub(in crate::compare) struct Archive {
     pub names: Vec<String>,
 }
 
-/// Most names that are looked at; zip archives list theirs, all others must be read for them.
+/// Maximum number of names that are looked at; zip archives list theirs, all others must be read for them.
 const MOST_LISTED: usize = 100_000;
 const MOST_READ: usize = 4096;
-/// Most bytes of members that are read over for the next name: cheap in a file, but not in what must be decompressed.
+/// Maximum number of bytes of members that are read over for the next name: cheap in a file, but not in what must be
+/// decompressed.
 const MOST_SKIPPED: u64 = 64 << 20;
 const MOST_DECODED: u64 = 128 << 10;
 

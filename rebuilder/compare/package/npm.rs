@@ -6,7 +6,7 @@ pub(super) static NPM: Package = Package {
     recognises: |archive| archive.format == "tar" && archive.has("package/package.json"),
     document: is_manifest,
     ignores_owners: true,
-    // npm lets all read and write but for the umask, and keeps all other bits.
+    // npm lets everyone read and write except for the umask, and keeps all other bits.
     ignored_modes: READ_AND_WRITE,
     meaning,
     ..Package::new("npm")

@@ -22,7 +22,7 @@ pub(in crate::compare) struct Settling<'a> {
 /// Members with their bytes, by path.
 pub(super) type Members = BTreeMap<String, Vec<u8>>;
 
-/// Most bytes of all members of one side that are read together.
+/// Maximum number of bytes of all members of one side that are read together.
 const MOST_READ: u64 = 64 << 20;
 
 impl Settling<'_> {
@@ -134,7 +134,7 @@ pub(in crate::compare) fn settle(released: Option<&'static Package>, settling: &
     }
 }
 
-/// Puts `findings` in the place of what was found in the bytes of a member; its fields in the archive are kept.
+/// Puts `findings` in place of what was found in the bytes of a member; its fields in the archive are kept.
 pub(super) fn replace(node: &mut Node, format: &str, findings: Vec<Finding>) {
     node.findings.retain(|finding| finding.place.field().is_some());
     node.findings.extend(findings);

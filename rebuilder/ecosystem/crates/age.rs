@@ -42,7 +42,7 @@ struct Sign {
     shows: fn(&Traces<'_>) -> bool,
 }
 
-/// The signs, the surest first: one that contradicts those before it is passed over.
+/// The signs, the surest first: one that contradicts those before it is ignored.
 const SIGNS: [Sign; 18] = [
     Sign {
         what: "the times of files are real",

@@ -34,7 +34,7 @@ pub(super) async fn choose(
         return Err(PlanError::NotRebuildable {
             subject: purl.to_owned(),
             reason: format!("{value:?} is not a known compressor"),
-            help: "the only one beside cargo's own is zlib-ng".into(),
+            help: "besides cargo's own, only zlib-ng is supported".into(),
         });
     };
     let (file, url) = registry::download(CRATE.0, CRATE.1);

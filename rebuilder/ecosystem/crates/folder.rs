@@ -8,7 +8,7 @@ use super::package::Package;
 use crate::plan::{Assumption, Origin, assume};
 use crate::store::{Checkout, GitError};
 
-/// Most manifests that are read; the largest workspaces have a few hundred.
+/// Maximum number of manifests that are read; the largest workspaces have a few hundred.
 pub(super) const MOST_MANIFESTS: usize = 2000;
 
 #[derive(Deserialize)]

@@ -66,7 +66,7 @@ impl LockForm {
                 None => Err(PlanError::NotRebuildable {
                     subject: purl.to_owned(),
                     reason: format!("{:?} is not a form of Cargo.lock", hint.value),
-                    help: "the forms are 1, 2, 3, 4, and none for what cargo does by itself".into(),
+                    help: "use 1, 2, 3 or 4, or \"none\" for cargo's own choice".into(),
                 }),
             };
         }

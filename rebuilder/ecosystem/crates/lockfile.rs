@@ -11,9 +11,9 @@ use crate::artifact::Sha256;
 use crate::ecosystem::PlanError;
 use crate::store::{Blob, Fetcher};
 
-/// Most crates of one plan; the largest workspaces have some two thousand.
+/// Maximum number of crates of one plan; the largest workspaces have some two thousand.
 const MOST: usize = 4000;
-/// Most bytes of one file.
+/// Maximum number of bytes of one file.
 const FILE_LIMIT: u64 = 256 << 20;
 
 #[derive(Deserialize)]
@@ -148,7 +148,7 @@ fn unusable(title: &str, reason: String) -> PlanError {
     PlanError::NotRebuildable {
         subject: title.to_owned(),
         reason,
-        help: "only crates of crates.io with a checksum can be pinned".into(),
+        help: "only crates from crates.io with a checksum can be pinned".into(),
     }
 }
 
@@ -203,7 +203,7 @@ pub(in crate::ecosystem) async fn crates(
         let is_public = package.source.as_deref() == Some(PUBLIC);
         let Some(checksum) = package.checksum.filter(|_| is_public) else {
             return Err(unusable(format!(
-                "Cargo.lock takes {} from elsewhere",
+                "Cargo.lock takes {} from another source",
                 package.name
             )));
         };
@@ -237,7 +237,7 @@ pub(super) async fn pin(
             Err(PlanError::Contradiction {
                 subject: name.clone(),
                 reason: format!(
-                    "{says} says sha256:{sha256}, and {url} gives sha256:{}",
+                    "{says} says sha256:{sha256}, but {url} serves sha256:{}",
                     blob.sha256
                 ),
             })
@@ -278,9 +278,9 @@ mod tests {
             ),
             (
                 entry("a", "1.0.0", "registry+file:///srv/index"),
-                "from elsewhere",
+                "from another source",
             ),
-            (entry("a", "1.0.0", "git+https://h/r#0"), "from elsewhere"),
+            (entry("a", "1.0.0", "git+https://h/r#0"), "from another source"),
             (entry("../a", "1.0.0", public), "cannot be a crate"),
             (entry("a\\nb", "1.0.0", public), "cannot be a crate"),
             (entry("a", "1.0.0 -x", public), "cannot be a crate"),

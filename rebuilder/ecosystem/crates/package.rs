@@ -94,8 +94,12 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
         package.commit = info.git.sha1;
         package.dirty = info.git.dirty;
         if let Some(path) = info.path_in_vcs {
-            let folder = git_source::folder(&path)
-                .ok_or_else(|| format!(".cargo_vcs_info.json: {path:?} is not a folder of a repository"))?;
+            let folder = git_source::folder(&path).ok_or_else(|| {
+                format!(
+                    ".cargo_vcs_info.json: {path:?} is not a relative path inside a \
+                repository"
+                )
+            })?;
             package.folder = Some(folder.to_owned());
         }
     }

@@ -237,7 +237,7 @@ async fn choose_source(
         code: FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason,
-        help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),
+        help: "name the repository and the commit with --source https://HOST/PATH@COMMIT".into(),
     };
     if let Some(named) = planner.hints.commit() {
         return Ok(named);

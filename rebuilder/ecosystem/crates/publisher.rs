@@ -5,7 +5,7 @@ use crate::evidence::trusted_publisher::{self, API};
 use crate::evidence::{Claim, Question, Standing};
 use crate::store::{Blob, FetchError, Fetcher, StoreError};
 
-/// Most bytes of the answer about one version.
+/// Maximum number of bytes of the answer about one version.
 const LIMIT: u64 = 1 << 20;
 
 /// What the registry says of the workflow that published a version; also if it says nothing, or cannot be asked.

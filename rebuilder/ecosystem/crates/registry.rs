@@ -160,7 +160,7 @@ async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, RegistryError> {
     let bad = |line: usize, reason: String| RegistryError::Answer {
         document: format!("line {line} of the index page of {name}"),
         reason,
-        help: "the index or the mirror in front of it is not in the form of crates.io",
+        help: "the index, or the mirror in front of it, must have the format of crates.io's index",
     };
     let read_page = |blob: &Blob| {
         let text = std::fs::read_to_string(&blob.path).map_err(|error| bad(0, error.to_string()))?;

@@ -1,4 +1,4 @@
-//! That no crate is built with an empty file in the place of one that the source lacks: what the recipe does about it.
+//! That no crate is built with an empty file in place of one that the source lacks: what the recipe does about it.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::plan::Recipe;
 
-/// The part of the recipe that looks at a packed crate, with this folder in the place of the sandbox's.
+/// The part of the recipe that looks at a packed crate, with this folder in place of the sandbox's.
 fn check_of_the_recipe(folder: &Path) -> String {
     let recipe = Recipe::built_in("crate").unwrap();
     let pack = recipe.build.steps.iter().find(|step| step.name == "pack");

@@ -1,7 +1,7 @@
 //! What crates.io knows of a release through trusted publishing: the repository, the commit and the run that published it.
 //!
-//! The registry verified a token of the CI service for it, and gives it in the field `trustpub_data` of its API, whose form
-//! is not stable. Nothing about it is signed.
+//! The registry verified a token of the CI service for it, and returns it in the field `trustpub_data` of its API,
+//! whose form is not stable. Nothing about it is signed.
 
 use serde::Deserialize;
 use serde_json::Value;

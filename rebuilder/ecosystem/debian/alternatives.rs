@@ -1,5 +1,6 @@
-//! After a Debian build that failed, or that gave other bytes: some packages need an ordinary user, a terminal, or their
-//! tests; and where no `.buildinfo` says which versions were installed, another state of the archive may have been there.
+//! After a Debian build that failed, or that produced other bytes: some packages need an ordinary user, a terminal, or
+//! their tests; and where no `.buildinfo` says which versions were installed, another state of the archive may have
+//! been there.
 
 use super::dependencies::{DEPENDENCIES, GONE, TODAYS, UPDATES, VERSION};
 use super::plan::OPTIONS;
@@ -53,9 +54,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     all
 }
 
-/// Other states of the archive, if today's gave other bytes: the point release without updates, if the build took some;
-/// the newest versions, if the released package led to older ones; and the day of the release. If the archive lacks a
-/// version that the release names, only that day has it.
+/// Other states of the archive, if today's produced other bytes: the point release without updates, if the build took
+/// some; the newest versions, if the released package led to older ones; and the day of the release. If the archive
+/// lacks a version that the release names, only that day has it.
 fn other_states(plan: &Plan, because: &str, hints: &Hints) -> Vec<Alternative> {
     let dependencies = plan.assumptions.iter().find(|it| it.what == DEPENDENCIES);
     if dependencies.is_none_or(Assumption::is_declared) {

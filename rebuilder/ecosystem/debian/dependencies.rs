@@ -1,8 +1,8 @@
 //! Which build dependencies a plan takes if no `.buildinfo` lists them: what apt chooses, led by the released packages.
 //!
-//! apt is asked about today's archive. If a released package names the version of something that took part in its build,
-//! and the archive still has that version beside a newer one, that version is taken. After a run that gave other bytes,
-//! another state of the archive may be tried ([`ArchiveState`]).
+//! apt is asked about today's archive. If a released package names the version of something that took part in its
+//! build, and the archive still has that version beside a newer one, that version is taken. After a run that produced
+//! other bytes, another state of the archive may be tried ([`ArchiveState`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -81,10 +81,10 @@ pub(super) async fn choose(
             let day = day.and_then(|day| day.checked_add(jiff::SignedDuration::from_hours(24)).ok());
             let gone = |reason: &str| PlanError::NotRebuildable {
                 subject: subject.purl(),
-                reason: format!("no state of the archive is known for the day of its build: {reason}"),
-                help:
-                    "the dated snapshot service has them all; name its address in the container's definition"
-                        .into(),
+                reason: format!("the state of the archive on the day of its build is unknown: {reason}"),
+                help: "the dated snapshot service has all of them; name its address in the container's \
+                    definition"
+                    .into(),
             };
             let day = day.ok_or_else(|| gone("the released package has no time"))?;
             let indexes = exact::of_the_day(planner, container, day).await?;
@@ -229,7 +229,9 @@ impl Asking<'_> {
                 return Err(PlanError::NotRebuildable {
                     subject: format!("{} {}", self.found.source.package, self.found.source.version),
                     reason: format!("no index has {name} {}", hint.value),
-                    help: "name a version that \"apt-cache policy\" lists; --provenance FILE.buildinfo takes older ones from the dated snapshot".into(),
+                    help: "name a version that \"apt-cache policy\" lists, or use --provenance \
+                    FILE.buildinfo for older versions from the dated snapshot"
+                        .into(),
                 });
             };
             lead.wanted.retain(|other| other.source != binary.source);

@@ -55,9 +55,8 @@ pub(super) async fn find(
     let unsuitable = |reason: String| PlanError::NotRebuildable {
         subject: subject.purl(),
         reason,
-        help:
-            "give a definition for that release with --containers, and a recipe that names it with --recipe"
-                .into(),
+        help: "add a definition for that release with --containers, and a recipe that names it with --recipe"
+            .into(),
     };
     let definition = catalog.definition(container)?.debian;
     let suites = definition

@@ -50,7 +50,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const ELF: &[u8; 4] = b"\x7fELF";
 /// Fields that name the exact sources of what is in a package; the third is that of Rust packages.
 const BUILT_USING: [&str; 3] = ["Built-Using", "Static-Built-Using", "X-Cargo-Built-Using"];
-/// Most traces of one package: the bytes are the publisher's.
+/// Maximum number of traces of one package: the bytes are the publisher's.
 const MOST: usize = 1000;
 
 /// The traces in some released packages.

@@ -81,7 +81,7 @@ impl Draft<'_> {
                 .all(|c| c.is_ascii_alphanumeric() || "-_:.".contains(c))
         };
         if let Some(odd) = scripts.iter().find(|name| !plain(name)) {
-            return Err(self.cannot(format!("a script is called {odd:?}"), "nothing was built"));
+            return Err(self.cannot(format!("a script has the name {odd:?}"), "nothing was built"));
         }
         let publish = self.publish(&package, &directory)?;
         let wants_install = !self.scripts || scripts.iter().any(|name| package.is_install(name));
@@ -162,7 +162,7 @@ impl Draft<'_> {
         }
         Err(self.cannot(
             format!("{path} at the commit is {found}, not {wanted}"),
-            "the workflow may set the version; a recipe given with --recipe can do the same",
+            "the workflow may set the version; a recipe (--recipe) can do the same",
         ))
     }
 
@@ -276,7 +276,7 @@ impl Draft<'_> {
     }
 }
 
-/// Most folders of a source that are looked into for a package.
+/// Maximum number of folders of a source that are looked into for a package.
 const MOST_FOLDERS: usize = 300;
 
 /// A path below a folder of the source; the top is an empty text.

@@ -14,9 +14,9 @@ use crate::inspect;
 use crate::store::{Blob, FetchError, Fetcher, StoreError};
 use crate::text::redacted;
 
-/// Most bytes of the registry's answer about one version, and about all of them.
+/// Maximum number of bytes of the registry's answer about one version, and about all of them.
 pub(super) const METADATA_LIMIT: u64 = 64 << 20;
-/// Most bytes of a tarball.
+/// Maximum number of bytes of a tarball.
 const TARBALL_LIMIT: u64 = 1 << 30;
 
 /// What is claimed of a version, without planning anything.
@@ -116,7 +116,9 @@ async fn tarball_of(
         (Err(PlanError::Fetch(FetchError::NotFound { .. })), None) => Err(PlanError::Unknown {
             subject: format!("{}@{wanted}", subject.name),
             place: REGISTRY.into(),
-            help: "check name and version; for a local tarball, name the file and give --provenance".into(),
+            help: "check the name and the version; for a local tarball, name the file and its \
+            --provenance"
+                .into(),
         }),
         (Err(error), None) => Err(error),
     }
@@ -250,7 +252,7 @@ async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Pinn
                 header
                     .header()
                     .map(|_| ())
-                    .ok_or_else(|| contradiction("the registry serves something that is not a tarball"))
+                    .ok_or_else(|| contradiction("the registry serves a file that is not a tarball"))
             }
         }
     };

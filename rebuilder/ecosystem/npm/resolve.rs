@@ -23,7 +23,7 @@ use crate::evidence::npm::REGISTRY;
 use crate::run::failure::FailureCode;
 use crate::store::Blob;
 
-/// Most packages of one solution.
+/// Maximum number of packages of one solution.
 const MOST: usize = 4000;
 /// Packages that are asked for at the same time.
 pub(super) const AT_ONCE: usize = 8;
@@ -139,7 +139,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Asks for all packages that are wanted and not known yet; gives the errors by name.
+    /// Asks for all packages that are wanted and not known yet; returns the errors by name.
     async fn ask(&mut self) -> Result<BTreeMap<String, PlanError>, PlanError> {
         let draft = self.draft;
         let names: BTreeSet<String> = self.open.iter().map(|it| it.name.clone()).collect();
@@ -298,7 +298,7 @@ fn gone(draft: &Draft<'_>, reason: String) -> PlanError {
         code: FailureCode::DependencyGone,
         subject: draft.purl.to_owned(),
         reason,
-        help: "the version may have been removed; a mirror given with --mirror may have it".into(),
+        help: "the version may have been removed; name a mirror that still has it with --mirror".into(),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn infer(
     match &settings.scripts {
         Some((NpmScripts::None, origin)) => Ok((Vec::new(), origin.clone())),
         Some((NpmScripts::Build, origin)) => {
-            let name = building.ok_or("it has no script that is called build, dist, compile or bundle")?;
+            let name = building.ok_or("it has no script named build, dist, compile or bundle")?;
             Ok((owned(vec![name]), origin.clone()))
         }
         None => {

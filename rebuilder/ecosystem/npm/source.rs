@@ -72,7 +72,8 @@ async fn unattested(
     purl: &str,
     version: Option<&Version>,
 ) -> Result<(GitSource, Origin), PlanError> {
-    let help = "give the registry's attestations with --provenance, or name the commit with --source https://HOST/PATH@COMMIT";
+    let help = "name the registry's attestations with --provenance, or the commit with --source \
+    https://HOST/PATH@COMMIT";
     if let Some(named) = planner.hints.commit() {
         return Ok(named);
     }
@@ -80,7 +81,7 @@ async fn unattested(
     let Some((version, repository)) = named else {
         return Err(cannot(
             purl,
-            "neither provenance nor the registry names the repository that it was packed from",
+            "neither provenance nor the registry names the repository from which it was packed",
             help,
         ));
     };
@@ -126,7 +127,8 @@ async fn in_history(
     version: &Version,
     repository: &str,
 ) -> Result<(GitSource, Origin), PlanError> {
-    let help = "give the registry's attestations with --provenance, or name the commit with --source https://HOST/PATH@COMMIT";
+    let help = "name the registry's attestations with --provenance, or the commit with --source \
+    https://HOST/PATH@COMMIT";
     let fetcher = planner.workshop.fetcher;
     let name = version.name.rsplit('/').next().unwrap_or_default();
     let about = (name, version.version.as_str());

@@ -14,7 +14,7 @@ impl Job<'_> {
     ) -> Result<How, PlanError> {
         if let Some(misfit) = recipe.misfit(self.provenance) {
             return Err(self.cannot(
-                format!("the recipe ({}) is not for it: {misfit}", recipe.description),
+                format!("the recipe ({}) does not fit it: {misfit}", recipe.description),
                 "name another recipe with --recipe",
             ));
         }
@@ -76,7 +76,7 @@ impl Job<'_> {
         let names: Vec<_> = names.collect();
         if let Some(odd) = names.iter().find(|name| name.contains(char::is_whitespace)) {
             return Err(self.cannot(
-                format!("recipes cannot tell outputs with spaces in their names apart ({odd:?})"),
+                format!("recipes do not support outputs with spaces in their names ({odd:?})"),
                 "nothing was built",
             ));
         }

@@ -26,8 +26,8 @@ pub(in crate::ecosystem) async fn plan(planner: &Planner<'_>) -> Result<Plan, Pl
     else {
         return Err(PlanError::NotRebuildable {
             subject: title,
-            reason: "no valid provenance says what it was built from".into(),
-            help: "name the file of the provenance with --provenance".into(),
+            reason: "no valid provenance names its source".into(),
+            help: "name the provenance with --provenance".into(),
         });
     };
     let source = source_of(&provenance, &title)?;
@@ -71,7 +71,7 @@ fn source_of(provenance: &Provenance, title: &str) -> Result<GitSource, PlanErro
         .ok_or_else(|| PlanError::NotRebuildable {
             subject: title.to_owned(),
             reason: "its provenance names no source in git".into(),
-            help: "only builds of a commit can be repeated".into(),
+            help: "only builds from a commit can be repeated".into(),
         })?;
     if source.commit.is_none() {
         let repository = source.repository;
@@ -138,15 +138,15 @@ fn expected(
         let (Some(sha256), Some(name)) = (sha256, named) else {
             return Err(PlanError::NotRebuildable {
                 subject: subject.label().to_owned(),
-                reason: "the provenance gives it no SHA-256 or no file name".into(),
-                help: "give the file itself, or compare it alone with --only".into(),
+                reason: "the provenance has no SHA-256 or no file name for it".into(),
+                help: "name the file itself, or compare only it with --only".into(),
             });
         };
         if expected.iter().any(|other| other.file.name == name) {
             return Err(PlanError::NotRebuildable {
                 subject: subject.label().to_owned(),
-                reason: format!("the provenance names two outputs that are called {name}"),
-                help: "give the file itself, and compare it alone with --only".into(),
+                reason: format!("the provenance names two outputs with the name {name}"),
+                help: "name the file itself, and compare only it with --only".into(),
             });
         }
         if let Some(artifact) = at_hand {

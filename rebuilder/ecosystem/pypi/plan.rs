@@ -89,9 +89,9 @@ fn named_python(planner: &Planner<'_>, purl: &str, native: bool) -> Result<Optio
         help,
     };
     if native || planner.recipe.is_some() {
-        let help = "leave out --tool python, or write a recipe with another container".to_owned();
+        let help = "omit --tool python, or write a recipe with another container".to_owned();
         let reason = if native {
-            "wheels with compiled code are built by that of bookworm-python-native"
+            "wheels with compiled code are built with the Python of bookworm-python-native"
         } else {
             "the recipe says which container builds"
         };

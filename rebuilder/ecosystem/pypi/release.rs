@@ -60,8 +60,8 @@ pub(super) fn wheel<'a>(project: &'a Project, subject: &Subject) -> Result<&'a R
     best.map(|(_, file)| file)
         .ok_or_else(|| PlanError::NotRebuildable {
             subject: format!("{} {newest}", subject.name),
-            reason: "it has no pure wheel, nor one for CPython 3.11 on 64-bit Linux".into(),
-            help: "wheels for other systems cannot be rebuilt on this one".into(),
+            reason: "it has neither a pure wheel nor one for CPython 3.11 on 64-bit Linux".into(),
+            help: "wheels for other systems cannot be rebuilt on this system".into(),
         })
 }
 

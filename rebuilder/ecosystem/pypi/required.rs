@@ -70,7 +70,7 @@ impl Draft<'_> {
                 "the backend {} did not name its requirements: {reason}",
                 self.source.system.build_backend
             ),
-            help: "its version may not fit the source; --tool NAME=VERSION names another one".into(),
+            help: "its version may not fit the source; name another one with --tool NAME=VERSION".into(),
         };
         let found = executor.output_of(asking, "requires.json", &self.root).await;
         let text = found.map_err(|error| unable(error.to_string()))?;

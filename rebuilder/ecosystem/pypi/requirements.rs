@@ -130,7 +130,7 @@ impl Index<'_> {
                 Answer::Unsolved(reason) => return Ok(Err(reason)),
             }
         }
-        Ok(Err("it keeps asking for other files".into()))
+        Ok(Err("it requests other files again and again".into()))
     }
 
     /// The only possible choice: each project's newest fitting wheel, if all of these agree with everything that any of
@@ -275,7 +275,7 @@ impl Index<'_> {
         }
     }
 
-    /// Fetches a file; gives the requirements that its metadata names.
+    /// Fetches a file; returns the requirements that its metadata names.
     async fn add(&mut self, file: &ReleasedFile) -> Result<Vec<String>, PlanError> {
         let blob = self.planner.workshop.fetcher.get(&file.file).await?;
         let name = &file.file.name;

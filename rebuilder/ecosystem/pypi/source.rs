@@ -160,6 +160,6 @@ fn cannot(purl: &str, reason: &str) -> PlanError {
         code: FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason: reason.to_owned(),
-        help: "name repository and commit with --source https://HOST/PATH@COMMIT".into(),
+        help: "name the repository and the commit with --source https://HOST/PATH@COMMIT".into(),
     }
 }

@@ -47,13 +47,13 @@ pub enum HashListError {
     Line(usize),
     #[error("line {line} ({text:?}) cannot be interpreted by a program")]
     Remark { line: usize, text: String },
-    #[error("its text contains the word {0:?}, and a program cannot tell what that says about the files")]
+    #[error("its text contains the word {0:?}, but a program cannot tell what that means for the files")]
     Warning(String),
-    #[error("it has a character that only some readers take for the end of a line")]
+    #[error("it has a character that only some readers treat as the end of a line")]
     Control,
     #[error("its field {field:?} is missing, or its value is not valid in {form}")]
     Form { form: &'static str, field: &'static str },
-    #[error("line {line} gives {name:?} another digest than an earlier line")]
+    #[error("line {line} gives another digest for {name:?} than an earlier line")]
     Contradiction { line: usize, name: String },
     #[error("the field {0:?} is not allowed in such a file")]
     Unknown(String),

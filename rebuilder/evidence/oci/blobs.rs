@@ -28,7 +28,7 @@ impl Blobs {
     pub fn get(&self, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
         let digest = descriptor.sha256()?;
         if descriptor.size > BLOB_LIMIT {
-            return Err(format!("it has more than {} MiB", BLOB_LIMIT >> 20));
+            return Err(format!("it is larger than {} MiB", BLOB_LIMIT >> 20));
         }
         let bytes = match self {
             Self::Held(held) => held.get(&digest).cloned().ok_or("it is not there")?,

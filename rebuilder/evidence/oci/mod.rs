@@ -32,7 +32,8 @@ pub enum OciError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("cannot use {origin} as an OCI layout: {reason}")]
     #[diagnostic(help(
-        "an OCI layout is a folder, or a tar archive of one, with the files oci-layout and index.json; \"skopeo copy docker://IMAGE oci:FOLDER\" makes one"
+        "an OCI layout is a folder, or a tar archive of one, with the files oci-layout and index.json; \
+        create one with \"skopeo copy docker://IMAGE oci:FOLDER\""
     ))]
     Unusable { origin: String, reason: String },
 }

@@ -26,15 +26,15 @@ pub struct Keyring {
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum OpenPgpError {
     #[error("cannot read the keyring {path}")]
-    #[diagnostic(help("give a file with OpenPGP certificates, binary or armored"))]
+    #[diagnostic(help("name a file with OpenPGP certificates, binary or armored"))]
     Keyring { path: PathBuf, source: anyhow::Error },
     #[error("{document} is not an OpenPGP signature")]
     Malformed { document: String, source: anyhow::Error },
     #[error(
-        "{document} is signed as text (by {}), so its line endings may differ, and not as these exact bytes",
+        "{document} is signed as text (by {}), so the signature does not cover its exact line endings",
         signers.join(", ")
     )]
-    #[diagnostic(help("ask for a signature in binary mode, as gpg makes it without --textmode"))]
+    #[diagnostic(help("ask the signer for a signature in binary mode, which gpg makes without --textmode"))]
     OverText { document: String, signers: Vec<String> },
     #[error("no signature of {document} verifies with {keyring}: {}", reasons.join("; "))]
     #[diagnostic(help("check who should have signed the file, and whether the keyring is up to date"))]

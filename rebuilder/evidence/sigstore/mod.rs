@@ -74,7 +74,7 @@ pub enum SigstoreError {
     Refused(#[from] sigstore_verify::Error),
     #[error("cannot use the signed content: {0}")]
     Content(String),
-    #[error("invalid signature: it is not that of the key in the certificate over this content")]
+    #[error("invalid signature: the key in the certificate did not sign this content")]
     BadSignature,
     /// Nothing was found to be wrong: there is nothing to check it with, or no way here to do so.
     #[error("{0}")]

@@ -1,5 +1,5 @@
-//! Who asked for what was varied: programs such as `uname`, `date` or `nproc`, whose answers may reach an output through
-//! values that no file shows.
+//! Finds the processes that read a varied value: programs such as `uname`, `date` or `nproc`, whose answers can reach
+//! an output without passing through a file.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,28 +10,28 @@ use crate::prove::Knob;
 use crate::prove::fix::Kind;
 use crate::trace::{Command, Writers};
 
-/// A process that asked.
+/// A process that read a varied value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asker {
     /// Its command line.
     pub command: String,
-    /// Where the project has it run.
+    /// The line of the project that runs it.
     pub line: Line,
 }
 
 impl Asker {
     /// A sentence for reports.
     pub fn sentence(&self) -> String {
-        format!("`{}` called from {} asked for it", self.command, self.line)
+        format!("`{}`, called from {}, read it", self.command, self.line)
     }
 }
 
-/// Most that are told.
+/// Maximum number of reported processes.
 const MOST: usize = 8;
-/// Most files of a project that are searched for a program that was started by another one than a script.
+/// Maximum number of a project's files to search for a program that was not started by a script.
 const FILES: usize = 2000;
 
-/// Programs that tell what a knob varies.
+/// Programs that print what a knob varies.
 fn programs(knob: Knob) -> &'static [&'static str] {
     match knob {
         Knob::Clock | Knob::Timezone => &["date"],
@@ -52,10 +52,10 @@ fn programs(knob: Knob) -> &'static [&'static str] {
     }
 }
 
-/// Programs that give random values.
+/// Programs that print random values.
 const RANDOM: &[&str] = &["uuidgen", "mktemp", "shuf", "openssl"];
 
-/// Whether this is what the program was asked; `uname -m` tells nothing of hosts.
+/// Whether the program was asked for this; `uname -m`, for example, does not print the host name.
 fn asks(knob: Option<Knob>, command: &Command) -> bool {
     let told = match knob {
         Some(Knob::Hostname) => ['n', 'a'],
@@ -71,7 +71,7 @@ fn asks(knob: Option<Knob>, command: &Command) -> bool {
         .any(|word| word.contains(told) || word.contains('a'))
 }
 
-/// The processes that asked, each line of the project once.
+/// The processes that read the value, each line of the project once.
 pub fn askers(knobs: &[Knob], writers: &Writers, sources: Sources<'_>, files: &[String]) -> Vec<Asker> {
     let mut found: Vec<Asker> = Vec::new();
     let mut look = |knob: Option<Knob>, programs: &[&str]| {
@@ -101,7 +101,8 @@ pub fn askers(knobs: &[Knob], writers: &Writers, sources: Sources<'_>, files: &[
     found
 }
 
-/// The line of the project that has the words of a command, if only one has: a compiled program has no script.
+/// The line of the project with the words of a command, if there is exactly one. This finds calls from compiled
+/// programs, which have no script.
 fn only_line(command: &Command, sources: Sources<'_>, files: &[String]) -> Option<Line> {
     let mut found = None;
     for file in files.iter().take(FILES) {

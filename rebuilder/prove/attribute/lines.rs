@@ -1,7 +1,7 @@
-//! Where in the project a command stands: the recipe's line of a makefile, the line of a script.
+//! Finds a command in the project: the line of a makefile's recipe, or the line of a script.
 //!
-//! The traced words are what is looked for, so a line is only named where its own text gives the command: each
-//! variable of a makefile may stand for anything, all other text must be there.
+//! It searches for the traced words, so a line is only named if its text produces the command: a variable of a makefile
+//! can expand to anything, but all other text must match.
 
 use std::path::Path;
 
@@ -26,22 +26,22 @@ impl std::fmt::Display for Line {
     }
 }
 
-/// The project's files, as the build saw them and as they are here.
+/// The project's files, in the build and on this machine.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources<'a> {
     /// The folder of the source in the build, such as `/build/NAME`.
     pub seen: &'a str,
-    /// The same folder here.
+    /// The same folder on this machine.
     pub folder: &'a Path,
-    /// The script that the build runs, and the file of the project that has its text, if one has.
+    /// The script that the build runs, and the file of the project that contains its text, if any.
     pub script: Option<(&'static str, &'static str)>,
 }
 
-/// Longest script that is searched.
+/// Maximum size of a script that is searched.
 const LONGEST: u64 = 4 << 20;
 
 impl Sources<'_> {
-    /// A path of the build relative to the project, if it is in there.
+    /// A path of the build relative to the project, if it is inside.
     pub fn relative<'p>(&self, path: &'p str) -> Option<&'p str> {
         if let Some((_, file)) = self.script.filter(|(script, _)| *script == path) {
             return Some(file);
@@ -49,7 +49,7 @@ impl Sources<'_> {
         path.strip_prefix(self.seen)?.strip_prefix('/')
     }
 
-    /// The text of a file of the project, by its path in the project. No link is followed out of the project.
+    /// The text of a file of the project, by its path in the project. Links out of the project are not followed.
     pub fn text(&self, relative: &str) -> Option<String> {
         let top = self.folder.canonicalize().ok()?;
         let path = top.join(relative).canonicalize().ok()?;
@@ -60,7 +60,7 @@ impl Sources<'_> {
     }
 }
 
-/// A line with those that it goes on in.
+/// A line with its continuation lines.
 struct Logical<'a> {
     number: usize,
     lines: Vec<&'a str>,
@@ -91,7 +91,7 @@ impl<'a> Logical<'a> {
         parts.collect::<Vec<_>>().join(" ")
     }
 
-    /// The physical line that has the word, or the first one.
+    /// The physical line that contains the word, or the first one.
     fn line_with(&self, word: &str) -> (usize, &'a str) {
         let mut numbered = (self.number..).zip(self.lines.iter().copied());
         let first = (self.number, self.lines.first().copied().unwrap_or(""));
@@ -128,7 +128,7 @@ pub(super) fn in_makefile(text: &str, command: &str, leaf: &str) -> Option<(usiz
     best.map(|(_, number, line)| (number, line))
 }
 
-/// How many characters of a recipe are literally in a command, if the recipe can give it.
+/// The number of characters of a recipe that are literally in a command, if the recipe can produce the command.
 fn matches(recipe: &str, command: &str) -> Option<usize> {
     let (mut pattern, mut literal) = (String::from("^"), 0);
     let mut chars = recipe.chars().peekable();
@@ -180,7 +180,7 @@ fn spaced(text: &str) -> String {
         .join(" ")
 }
 
-/// The line of a script that has most of the words of a command, its program among them.
+/// The line of a script that has the most words of a command, including its program.
 pub(super) fn in_script(text: &str, argv: &[String]) -> Option<(usize, String)> {
     let program = argv.first()?.rsplit('/').next()?;
     let mut best: Option<(usize, usize, String)> = None;
@@ -203,7 +203,7 @@ pub(super) fn in_script(text: &str, argv: &[String]) -> Option<(usize, String)> 
     best.map(|(_, number, line)| (number, line))
 }
 
-/// The line of a script that names a file, by the most of its path.
+/// The line of a script that names a file, with the longest part of its path.
 pub(super) fn naming(text: &str, path: &str) -> Option<(usize, String)> {
     let mut end = path;
     loop {
@@ -223,7 +223,7 @@ pub(super) fn naming(text: &str, path: &str) -> Option<(usize, String)> {
     }
 }
 
-/// Without a comment that takes the whole line, in the languages of scripts.
+/// The line, or nothing if it is only a comment in a scripting language.
 fn without_comment(line: &str) -> &str {
     let code = line.trim_start();
     if code.starts_with('#') || code.starts_with("//") {
@@ -233,7 +233,7 @@ fn without_comment(line: &str) -> &str {
     }
 }
 
-/// Whether a word stands in a line by itself, or at the end of a path.
+/// Whether a line contains the word by itself, or at the end of a path.
 pub(super) fn has_word(line: &str, word: &str) -> bool {
     if word.is_empty() {
         return false;

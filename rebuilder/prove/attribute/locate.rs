@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use super::lines::{self, Line, Sources};
 use crate::trace::{Command, Hand, Writers};
 
-/// The line of the project that has a process run: the nearest in its chain that can be found. A script that writes the
-/// file itself is searched for the name of the file; `path` is empty if it is not about a file.
+/// The line of the project that starts a process: the nearest in its chain that can be found. A script that writes the
+/// file itself is searched for the name of the file. `path` is empty if there is no file.
 pub(super) fn locate(
     writers: &Writers,
     sources: Sources<'_>,
@@ -61,7 +61,7 @@ pub(super) fn locate(
     None
 }
 
-/// The program to look for: of a shell with a text none, as any may be meant.
+/// The program to look for. A shell that runs a text has none, because any program may be meant.
 fn command_word(command: &Command) -> &str {
     if shell_text(command).is_some() {
         ""
@@ -84,7 +84,7 @@ fn shell_text(command: &Command) -> Option<&str> {
     words.next().map(String::as_str)
 }
 
-/// The makefiles of the project that a process read, by their names in the project.
+/// The makefiles that a process read, by their names in the project.
 pub(super) fn makefiles(writers: &Writers, sources: Sources<'_>, make: u32) -> Vec<String> {
     let is_makefile = |name: &str| {
         let base = name.rsplit('/').next().unwrap_or(name);
@@ -101,7 +101,7 @@ pub(super) fn makefiles(writers: &Writers, sources: Sources<'_>, make: u32) -> V
     read
 }
 
-/// The scripts of the project that a process ran: the one that it was given, then what it read as source.
+/// The scripts of the project that a process ran: the one it was given, then those it sourced.
 pub(super) fn scripts(
     writers: &Writers,
     sources: Sources<'_>,

@@ -1,7 +1,7 @@
-//! Which process and which line of the project a difference comes from, by a trace of the build that has it.
+//! Finds the process and the line of the project that a difference comes from, in a trace of the build.
 //!
-//! A difference has a place in an output. The way of the output is followed backwards, into archives as far as their
-//! members were files, to the process that wrote the place itself; its parents lead to the makefile or script.
+//! A difference has a place in an output. The output is followed backwards, into archives as long as their members were
+//! files, to the process that wrote the place. Its parents lead to the makefile or script.
 
 mod askers;
 mod lines;
@@ -20,26 +20,26 @@ use crate::prove::vary::SOURCE;
 use crate::trace::{Command, How, Step, Writers};
 use locate::{locate, makefiles, scripts};
 
-/// Who wrote what differs.
+/// The process that wrote a difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attribution {
     /// The output.
     pub output: String,
-    /// The member in it, through all archives; empty for the output itself.
+    /// The member in it, through nested archives; empty for the output itself.
     pub member: String,
-    /// Where in that.
+    /// The place in the member.
     pub place: String,
-    /// Why it differs.
+    /// The cause of the difference.
     pub cause: Cause,
     /// The file in the build that the process wrote.
     pub path: String,
     /// Command line of the process.
     pub command: String,
-    /// Command lines of those above it, its own parent first, up to the first process.
+    /// Command lines of its ancestors, from its parent to the first process.
     pub parents: Vec<String>,
-    /// Where the project says so.
+    /// The line of the project.
     pub line: Option<Line>,
-    /// How many places have the same cause and process.
+    /// The number of places with the same cause and process.
     pub places: u64,
 }
 
@@ -55,7 +55,7 @@ impl Attribution {
             Cause::Permissions => "permissions",
             Cause::Order => "the order of entries",
             Cause::Randomness => "a random value",
-            Cause::Locale => "what depends on the locale",
+            Cause::Locale => "locale-dependent text",
             _ => "what differs",
         };
         let called = match &self.line {
@@ -74,8 +74,8 @@ impl Attribution {
     }
 }
 
-/// Files of the project that had a part in these outputs, those nearest to them first: the scripts and makefiles of each
-/// process that did, and what they read.
+/// Files of the project that contributed to these outputs, the nearest first: the scripts and makefiles of each
+/// process, and the files they read.
 pub fn suspects<'a>(
     outputs: impl IntoIterator<Item = &'a str>,
     writers: &Writers,
@@ -103,11 +103,11 @@ pub fn suspects<'a>(
     all
 }
 
-/// Longest command line that is told.
+/// Maximum length of a reported command line.
 const TOLD: usize = 240;
 
-/// The causes in `files`, each with the process that wrote the first of its places. `outputs` are the names of the
-/// compared files below `/out`.
+/// The causes in `files`, each with the process that wrote its first place. `outputs` are the names of the compared
+/// files below `/out`.
 pub fn attribute<'a>(
     files: impl IntoIterator<Item = (&'a str, &'a Comparison)>,
     writers: &Writers,
@@ -139,10 +139,10 @@ pub fn attribute<'a>(
     all.into_iter().map(|(_, one)| one).collect()
 }
 
-/// Cause, process, output and key of what is attributed.
+/// Cause, process, output and key of an attribution.
 type Key = (String, u32, String, String);
 
-/// Which processes had a part in which output.
+/// Which processes contributed to which output.
 struct Upstream {
     parts: BTreeMap<String, HashSet<u32>>,
     wrote: Vec<(String, u32)>,
@@ -169,7 +169,8 @@ impl Upstream {
             .is_some_and(|processes| processes.contains(&process))
     }
 
-    /// How many of the attributed processes had a part in the output, while the one of `key` had none in theirs.
+    /// How many of the attributed processes contributed to the output, while the one of `key` did not contribute to
+    /// theirs.
     fn count(&self, (_, process, output, _): &Key) -> usize {
         let above = self.wrote.iter().filter(|(other, writer)| {
             other != output && self.had_part(*writer, output) && !self.had_part(*process, other)
@@ -178,7 +179,7 @@ impl Upstream {
     }
 }
 
-/// Whether a program is a part of a compiler, which nobody calls.
+/// Whether a program is a part of a compiler that is not called directly.
 fn is_inner(program: &str) -> bool {
     const INNER: [&str; 14] = [
         "as",
@@ -214,7 +215,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// `file` is the file in the build that the node was, and `outer` the one that it is a member of.
+    /// `file` is the node's file in the build, and `outer` the file of which it is a member.
     fn node(&mut self, node: &Node, member: &str, file: &str, outer: &str) {
         for finding in node.findings.iter().filter(|finding| !finding.follows) {
             if is_of_the_outer(finding, node) {
@@ -237,7 +238,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The file that a member was, asked of each file that the archive was on its way.
+    /// The file that became a member, searched from each file that the archive was copied from.
     fn member_of(&self, archive: &str, name: &str) -> Option<String> {
         let ways = [archive.to_owned()]
             .into_iter()
@@ -246,8 +247,8 @@ impl Walk<'_> {
         found.find(|found| found != archive)
     }
 
-    /// Names the process of the first of these files that has a line in the project, or else of the first; each with
-    /// whether it is the archive that stores what differs.
+    /// Names the process of the first of these files with a line in the project, or else of the first file. Each file
+    /// says whether it is the archive that stores the difference.
     fn add(&mut self, finding: &Finding, member: &str, paths: &[(&str, bool)]) {
         let mut chosen: Option<(Step, Option<Line>)> = None;
         for (path, stores) in paths {
@@ -299,7 +300,8 @@ impl Walk<'_> {
         self.found.insert(key, attribution);
     }
 
-    /// The step that made what differs: the first copy's source, but for what a copier itself sets.
+    /// The step that made the difference: the source of the first copy, except for what the copying program itself
+    /// sets.
     fn at_fault<'s>(&self, steps: &'s [Step], finding: &Finding, stores: bool) -> Option<&'s Step> {
         // What several processes wrote is no copy of anything, and the source that was unpacked is the same in all builds.
         let several = steps.iter().position(|step| !step.before.is_empty());
@@ -332,7 +334,7 @@ impl Walk<'_> {
     }
 }
 
-/// Whether a finding is about what an archive says of a member, not about the member's own bytes.
+/// Whether a finding is about an archive's metadata of a member, not about the member's bytes.
 fn is_of_the_outer(finding: &Finding, node: &Node) -> bool {
     finding.place.is_stored()
         && !finding.key.starts_with(&format!("{}:", node.format))

@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// By name, and for files without an ending by the interpreter that they name.
+    /// The language of a file, by its name, or without an extension by its interpreter.
     pub fn of(path: &str, text: &str) -> Option<Self> {
         let base = path.rsplit('/').next().unwrap_or(path);
         let lower = base.to_ascii_lowercase();
@@ -76,7 +76,7 @@ impl Kind {
         by_name.or_else(by_end).or_else(by_interpreter)
     }
 
-    /// What introduces a comment of one line.
+    /// The start of a one-line comment.
     fn comment(self) -> &'static str {
         match self {
             Self::JavaScript | Self::Rust | Self::Go | Self::C => "//",
@@ -85,7 +85,7 @@ impl Kind {
     }
 }
 
-/// One replacement, made in each line where it fits.
+/// One replacement, made in each matching line.
 #[derive(Debug, Clone, Copy)]
 pub struct Rule {
     /// The languages.
@@ -93,10 +93,10 @@ pub struct Rule {
     /// What is replaced: a regular expression, in which `ARGS` stands for a capture of balanced arguments, `CMD` for
     /// where a command of a shell may begin, and `END` for where its name ends.
     pub find: &'static str,
-    /// What comes there: a template, in which `§` stands for the shell's dollar, and `EPOCH` for the language's way to
-    /// say SOURCE_DATE_EPOCH in seconds.
+    /// The replacement: a template, in which `§` stands for the shell's dollar, and `EPOCH` for the language's
+    /// expression for SOURCE_DATE_EPOCH in seconds.
     pub put: &'static str,
-    /// Lines that are left alone, as a regular expression; empty for none.
+    /// Lines that are not changed, as a regular expression; empty for none.
     pub unless: &'static str,
     /// Modules that the replacement needs.
     pub imports: &'static [&'static str],
@@ -114,13 +114,13 @@ impl Rule {
         }
     }
 
-    /// The same, but for lines like this.
+    /// The same rule, except for lines like this.
     #[must_use]
     pub const fn unless(self, unless: &'static str) -> Self {
         Self { unless, ..self }
     }
 
-    /// The same, with modules that it needs.
+    /// The same rule, with the modules that it needs.
     #[must_use]
     pub const fn importing(self, imports: &'static [&'static str]) -> Self {
         Self { imports, ..self }
@@ -320,12 +320,12 @@ impl Patch {
         changed.map(|(name, (_, new))| (name.as_str(), new.as_str()))
     }
 
-    /// As a unified diff that `patch -p1` and `git apply` take.
+    /// A unified diff that `patch -p1` and `git apply` accept.
     pub fn diff(&self) -> String {
         self.diff_from(&Self::default())
     }
 
-    /// The same for a project that has another patch already.
+    /// The same, for a project that already has another patch.
     pub fn diff_from(&self, base: &Self) -> String {
         let mut all = String::new();
         let texts = self

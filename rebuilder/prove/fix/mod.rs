@@ -1,8 +1,8 @@
-//! Patches for known causes: proposed by rules, tried by building, and shown only with what came of it.
+//! Patches for known causes: proposed by rules, tried by building, and shown only with the result.
 //!
-//! A remedy is first put to the lines that wrote the difference, then to the files that had a part in it, and then to
-//! the whole project. One is kept if fewer places differ with it than without, so that several causes can be cured one
-//! after the other. Nothing is written into the project.
+//! A remedy is first applied to the lines that wrote the difference, then to the files that contributed to it, and then
+//! to the whole project. It is kept if it leaves fewer differing places, so that several causes can be fixed one after
+//! the other. Nothing is written to the project.
 
 mod edit;
 mod remedies;
@@ -19,7 +19,7 @@ use super::Knob;
 use super::attribute::{Line, Sources};
 use crate::compare::Cause;
 
-/// A culprit with what is known of it.
+/// A culprit with its explanation.
 #[derive(Debug)]
 pub struct Case<'a> {
     /// Its knobs; none for plain randomness.
@@ -28,7 +28,7 @@ pub struct Case<'a> {
     pub causes: &'a [Cause],
     /// Lines of the project that it comes from.
     pub lines: &'a [Line],
-    /// Files of the project that had a part in it, the nearest first.
+    /// Files of the project that contributed to it, the nearest first.
     pub suspects: &'a [String],
     /// All files of the project.
     pub files: &'a [String],
@@ -36,30 +36,30 @@ pub struct Case<'a> {
     pub sources: Sources<'a>,
 }
 
-/// How far into the project a remedy goes.
+/// The part of the project that a remedy changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Scope {
-    /// The lines that wrote what differs.
+    /// The lines that wrote the difference.
     Lines,
-    /// Files that had a part in it.
+    /// The files that contributed to it.
     Suspects,
     /// All files.
     Everything,
 }
 
-/// A remedy and where it is put.
+/// A remedy, and where it is applied.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     remedy: &'static Remedy,
     scope: Scope,
 }
 
-/// Most files of a project that are looked at.
+/// Maximum number of a project's files that are searched.
 const FILES: usize = 4000;
 
 impl Case<'_> {
-    /// What changes anything beyond `base`, in the order in which it is tried: each remedy in the narrowest scope in which
-    /// it does.
+    /// The candidates that change anything beyond `base`, in the order in which they are tried: each remedy in the
+    /// narrowest scope in which it changes something.
     fn candidates(&self, base: &Patch) -> Vec<Candidate> {
         let scopes = [Scope::Lines, Scope::Suspects, Scope::Everything];
         let mut found: Vec<_> = ALL
@@ -88,7 +88,7 @@ impl Case<'_> {
         remedy.knobs.iter().any(|knob| self.knobs.contains(knob))
     }
 
-    /// The patch with a candidate as well; `None` if that changes nothing.
+    /// The patch with a candidate added; `None` if that changes nothing.
     fn patched(&self, candidate: Candidate, patch: &Patch) -> Option<Patch> {
         let mut lines: BTreeMap<&str, Vec<(usize, &str)>> = BTreeMap::new();
         for line in self.lines {
@@ -123,7 +123,7 @@ impl Case<'_> {
     }
 }
 
-/// Where lines of the original are in a text that may have been changed.
+/// The numbers of original lines in a text that may have been changed.
 fn places(lines: &[(usize, &str)], original: &str, text: &str) -> Vec<usize> {
     let moved = original.lines().count() != text.lines().count();
     let mut places = Vec::new();

@@ -4,12 +4,12 @@ use futures_util::future::BoxFuture;
 
 use super::{Candidate, Case, Patch, Remedy, Scope};
 
-/// What came of the builds with a patch.
+/// The result of the builds with a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
     /// Outputs.
     pub files: usize,
-    /// Those that still differ, or that one of the two builds lacks.
+    /// Outputs that still differ, or that one of the two builds lacks.
     pub differing: usize,
     /// Places that differ in them.
     pub places: u64,
@@ -18,7 +18,7 @@ pub struct Built {
 }
 
 impl Built {
-    /// Builds that did not end well.
+    /// The result of failed builds.
     pub fn failed(reason: String) -> Self {
         Self {
             files: 0,
@@ -40,7 +40,7 @@ impl Built {
     }
 }
 
-/// Builds the project with a patch, as the baseline and as the culprit has it, and compares.
+/// Builds the project with a patch, once as the baseline and once with the culprit, and compares the two.
 pub trait Trial: Send {
     /// What ends the search.
     type Error: Send;
@@ -52,7 +52,7 @@ pub trait Trial: Send {
 /// A patch with the result of its builds.
 #[derive(Debug, Clone)]
 pub struct Fix {
-    /// What is in it.
+    /// The remedies in it.
     pub remedies: Vec<&'static Remedy>,
     /// The change.
     pub patch: Patch,
@@ -87,16 +87,17 @@ impl Fix {
     }
 }
 
-/// What was tried, and what helped.
+/// The patches that were tried, and those that helped.
 #[derive(Debug, Clone)]
 pub struct Search {
     /// The best that was found.
     pub fix: Option<Fix>,
-    /// Every attempt: names of its remedies, and what came of it.
+    /// Every attempt: the names of its remedies, and its result.
     pub tried: Vec<(Vec<&'static str>, Built)>,
 }
 
-/// Tries at most `most` patches on top of `base`, which helped against other culprits; `before` is what differs without any.
+/// Tries at most `most` patches on top of `base`, which helped against other culprits; `before` is the difference
+/// without any.
 pub async fn find<T: Trial>(
     case: &Case<'_>,
     base: &Patch,

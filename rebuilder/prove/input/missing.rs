@@ -1,4 +1,4 @@
-//! What a build asked for and its container lacks, read from its log, and the packages that bring it.
+//! Finds what a build needs and its container lacks, in the build's log, and the packages that contain it.
 //!
 //! A first run asks for nothing: a makefile that calls `zip` or `python3` says by that what it needs. A log is a
 //! stranger's text, so what is taken from it is only ever a name of a package, which apt resolves and the plan pins.
@@ -22,7 +22,7 @@ struct Table {
 #[expect(clippy::unwrap_used, reason = "a constant, which the tests read")]
 static TABLE: LazyLock<Table> = LazyLock::new(|| toml::from_str(include_str!("programs.toml")).unwrap());
 
-/// How shells, make, interpreters and compilers say that something is not there; the first group is its name.
+/// How shells, make, interpreters and compilers report that something is missing; the first group is its name.
 const PATTERNS: [(&str, What); 10] = [
     (
         r"(?m)^\S+: (?:line )?\d+: ([^\s:]+): (?:command )?not found\s*$",
@@ -69,7 +69,8 @@ static FOUND: LazyLock<Vec<(Regex, What)>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Packages that bring what the end of a log says is missing; `tree` is the source, whose scripts name interpreters.
+/// Packages that contain what is missing according to the end of a log; `tree` is the source, whose scripts name
+/// interpreters.
 pub(in crate::prove) fn packages(log: &str, tree: &Path) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (pattern, what) in FOUND.iter() {

@@ -1,4 +1,4 @@
-//! What kind of project a folder holds, and how it is built: found by looking, or said in its `rebuilder.toml`.
+//! Which kind of project a folder contains, and how to build it: detected, or set in its `rebuilder.toml`.
 //!
 //! `KINDS` is the table: a file that marks the kind, the built-in recipe whose container, dependencies and setup it
 //! takes, how it is built, and what comes out. Whatever `rebuilder.toml` says comes before the table.
@@ -25,15 +25,15 @@ pub(super) struct Kind {
     pub name: &'static str,
     /// Files of which one must be at the top of the folder.
     marks: &'static [&'static str],
-    /// The built-in recipe that gives container, dependencies, setup and environment.
+    /// The built-in recipe with the container, dependencies, setup and environment.
     recipe: &'static str,
     /// How it is built, as shell text for `sh -eu` in the source folder.
     build: &'static str,
-    /// What it leaves: patterns below the source folder. If there are none, what `make install` installs.
+    /// Its outputs: patterns below the source folder. If there are none, what `make install` installs.
     outputs: &'static [&'static str],
-    /// Folders of the root that the build writes into.
+    /// Folders of the root that the build writes to.
     owns: &'static [&'static str],
-    /// Packages of the container's archive that it takes.
+    /// Packages of the container's archive that it needs.
     packages: &'static [&'static str],
 }
 
@@ -149,11 +149,11 @@ pub struct Project {
     pub outputs: Vec<String>,
     /// Whether the project itself named these patterns.
     pub names_outputs: bool,
-    /// Folders of the root that the build writes into.
+    /// Folders of the root that the build writes to.
     pub owns: Vec<String>,
-    /// Packages of the container's archive that it needs besides.
+    /// Additional packages of the container's archive that it needs.
     pub packages: Vec<String>,
-    /// Those of them that nobody named: the build asked for what is in them.
+    /// Those of them that were added because the build needs files in them.
     pub provided: Vec<String>,
     /// Variables that its settings name.
     pub env: BTreeMap<String, String>,
@@ -350,7 +350,7 @@ const TAKE_FITTING: &str = r#"
   done
   set -f
   if [ -z "$fits" ]; then
-    echo "nothing fits the output $pattern"
+    echo "no file matches the output $pattern"
     exit 1
   fi
 done

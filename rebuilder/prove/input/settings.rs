@@ -1,4 +1,4 @@
-//! `rebuilder.toml`: what a project says of its own build, where looking is not enough.
+//! `rebuilder.toml`: a project's description of its build, for what cannot be detected.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::reader::{Reader, as_folder};
 /// Name of the file, at the top of a project.
 pub const SETTINGS: &str = "rebuilder.toml";
 
-/// What the file may say; everything may be left out.
+/// The content of the file; every field is optional.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -26,12 +26,12 @@ pub struct Settings {
     pub image: Option<String>,
     /// Where the source names its build dependencies.
     pub dependencies: Option<Dependencies>,
-    /// Packages of the container's archive that the build needs besides.
+    /// Additional packages of the container's archive that the build needs.
     #[serde(default)]
     pub packages: Vec<String>,
     /// How it is built.
     pub build: Option<String>,
-    /// Patterns of what comes out.
+    /// Patterns of the outputs.
     pub outputs: Option<Vec<String>>,
     /// Variables of the script that builds, and of nothing else.
     #[serde(default)]
@@ -91,7 +91,7 @@ const OF_SHELLS: [&str; 6] = ["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHEL
 pub fn template(kind: &str) -> String {
     format!(
         "\
-# How \"rebuilder prove\" builds this project. Everything may be left out; docs/prove.md describes it.
+# How \"rebuilder prove\" builds this project. Every setting is optional; docs/prove.md describes them.
 
 # One of {known}.
 kind = \"{kind}\"
@@ -100,7 +100,7 @@ kind = \"{kind}\"
 # container = \"bookworm-build\"
 # image = \"docker.io/library/debian@sha256:…\"
 
-# Packages of the container's archive that the build needs besides.
+# Additional packages of the container's archive that the build needs.
 # packages = [\"zlib1g-dev\"]
 
 # Where the source names its build dependencies: \"none\", \"cargo\" or \"python\".
@@ -112,7 +112,7 @@ kind = \"{kind}\"
 # make install DESTDIR=\"$INSTALLED\"
 # '''
 
-# What comes out: patterns below the source folder. Without them, what was installed, or else every new file.
+# The outputs: patterns below the source folder. Without patterns, the installed files, or else every new file.
 # outputs = [\"dist/*\"]
 
 # Variables of the build, but for those that are varied.

@@ -1,4 +1,4 @@
-//! A comparison as a page that needs no script.
+//! A comparison as an HTML page without scripts.
 
 use askama::Template;
 
@@ -7,7 +7,7 @@ use crate::compare::{Applied, Cause, Comparison, Excerpt, Finding, RootCause};
 use crate::report::ReportError;
 use crate::text::plural;
 
-/// Most members of a page.
+/// Maximum number of members on a page.
 const MEMBERS_SHOWN: usize = 5000;
 
 #[derive(Template)]
@@ -25,13 +25,13 @@ pub(in crate::report) struct Part<'a> {
     hidden: usize,
 }
 
-/// The tree as a sequence, as templates do not recur.
+/// The tree as a sequence, because templates cannot recurse.
 enum Step {
     Open {
         name: String,
         about: String,
         worry: bool,
-        /// Whether it is unfolded at first.
+        /// Whether it is initially unfolded.
         open: bool,
         findings: Vec<Row>,
         diffs: Vec<Diff>,
@@ -54,7 +54,7 @@ struct Diff {
     more: u64,
 }
 
-/// The comparison as one self-contained page; it needs no script.
+/// The comparison as one self-contained page without scripts.
 pub fn html(comparison: &Comparison) -> Result<String, ReportError> {
     let page = Page {
         comparison,
@@ -92,7 +92,7 @@ impl Part<'_> {
         causes.map(|cause| (cause, summary(cause))).collect()
     }
 
-    /// What was set aside, how often, and why that is safe.
+    /// The differences that were set aside, how often, and why that is safe.
     fn normalisations(&self) -> Vec<(&Applied, String, &'static str, &'static str)> {
         let applied = self.comparison.normalisations.iter();
         applied
@@ -109,7 +109,7 @@ impl Part<'_> {
     }
 }
 
-/// A member; the way to the place of the first cause is unfolded.
+/// A member; the path to the place of the first cause is unfolded.
 fn step(member: &Member, first: Option<&str>) -> Step {
     let path = member.path.as_str();
     let leads = |first: &str| path.is_empty() || first == path || first.starts_with(&format!("{path}/"));
@@ -134,7 +134,7 @@ fn row(finding: &Finding) -> Row {
         String::new()
     };
     let follows = if finding.follows {
-        ", follows from others"
+        ", a consequence of others"
     } else {
         ""
     };

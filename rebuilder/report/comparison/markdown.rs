@@ -1,4 +1,4 @@
-//! A comparison in markdown, short enough to paste into an issue.
+//! A comparison in Markdown, short enough to paste into an issue.
 
 use std::fmt::Write as _;
 
@@ -6,11 +6,11 @@ use super::{FINDINGS_SHOWN, Line, Member, about, counts, digest, excerpt_lines, 
 use crate::compare::{Comparison, Excerpt, RootCause};
 use crate::text::{code, code_block, code_cell};
 
-/// Most members that are listed, and lines of the excerpt.
+/// Maximum numbers of listed members and of lines of the excerpt.
 const MEMBERS_SHOWN: usize = 40;
 const EXCERPT_LINES: usize = 40;
 
-/// The comparison in markdown. Everything from the two files is written as code.
+/// The comparison in Markdown. Everything from the two files is written as code.
 pub fn markdown(comparison: &Comparison) -> String {
     let mut out = String::new();
     let mut members = Vec::new();
@@ -34,7 +34,12 @@ pub fn markdown(comparison: &Comparison) -> String {
             // An issue is about the first causes; the other reports have them all.
             Line::MoreCauses(_) => {}
             Line::Limit(hit) => {
-                let _ = writeln!(out, "\nLimit {} was hit: {}.", hit.limit.name(), code(&hit.what));
+                let _ = writeln!(
+                    out,
+                    "\nThe limit {} was reached: {}.",
+                    hit.limit.name(),
+                    code(&hit.what)
+                );
             }
             Line::SetAside(applied) => {
                 let names = set_aside(applied);

@@ -1,7 +1,7 @@
-//! A comparison for people and for other programs: terminal, HTML, markdown and SARIF.
+//! A comparison for people and for other programs: terminal, HTML, Markdown and SARIF.
 //!
-//! [`lines`] puts the value into the one order that every report has; a format decides how a line looks there, and how
-//! many of them it shows.
+//! [`lines`] puts the parts into the order that all reports share. Each format decides how a line looks and how many it
+//! shows.
 
 mod html;
 mod markdown;
@@ -21,21 +21,21 @@ pub(super) use sarif::uri;
 pub use terminal::terminal;
 pub(super) use terminal::values_and_fix;
 
-/// Most findings of one member that a terminal or an issue shows, and root causes.
+/// Maximum numbers of findings of one member, and of root causes, that a terminal or an issue shows.
 const FINDINGS_SHOWN: usize = 3;
 const CAUSES_SHOWN: usize = 12;
 
 /// One line of a report.
 enum Line<'a> {
     Verdict(Outcome),
-    /// One of the two files, after what it is.
+    /// One of the two files, after its role.
     Side(&'static str, &'a Side),
     /// A root cause, after its number.
     Cause(usize, &'a RootCause),
     /// Root causes beyond [`CAUSES_SHOWN`].
     MoreCauses(usize),
     Limit(&'a LimitHit),
-    /// All normalisations that set something aside.
+    /// All normalisations that were applied.
     SetAside(&'a [Applied]),
     Member(Member<'a>),
     /// The differing lines or bytes to look at first, after the path of their member.
@@ -63,7 +63,7 @@ fn lines(comparison: &Comparison) -> impl Iterator<Item = Line<'_>> {
 
 /// A member that differs.
 struct Member<'a> {
-    /// How many members it is inside of.
+    /// The number of members around it.
     depth: usize,
     /// Path from the two files; empty for themselves.
     path: String,
@@ -139,7 +139,7 @@ pub(super) fn summary(cause: &RootCause) -> String {
     key + &counts(cause)
 }
 
-/// How often it was found, how sure it is, and how many differences follow from it.
+/// How often it was found, the confidence, and how many differences follow from it.
 fn counts(cause: &RootCause) -> String {
     let follow = match cause.follow {
         0 => String::new(),
@@ -237,7 +237,7 @@ fn excerpt_lines(excerpt: &Excerpt) -> Vec<String> {
     lines
 }
 
-/// Hexadecimal in pairs, and the bytes that can be printed.
+/// The bytes as hexadecimal pairs, and the printable ones as text.
 fn hexdump(digits: &str) -> String {
     let bytes = hex::decode(digits).unwrap_or_default();
     let pairs: Vec<_> = bytes.chunks(2).map(hex::encode).collect();

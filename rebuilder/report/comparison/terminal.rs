@@ -6,7 +6,7 @@ use super::{
 use crate::compare::{Cause, Comparison, Excerpt, Outcome, RootCause};
 use crate::text::{Screen, Style, plain, plural};
 
-/// Most members that a terminal shows, and lines of the excerpt.
+/// Maximum numbers of members and of lines of the excerpt on a terminal.
 const MEMBERS_SHOWN: usize = 24;
 const EXCERPT_LINES: usize = 12;
 
@@ -106,11 +106,11 @@ fn one_member(member: &Member, out: &mut Screen) {
     }
 }
 
-/// Tells once how many members are not shown.
+/// Says once how many members are not shown.
 fn more_members(hidden: &mut usize, out: &mut Screen) {
     if *hidden > 0 {
         out.say(format_args!(
-            "  and {hidden} more; --json and --write report.html have them all"
+            "  and {hidden} more; --json and --write report.html show all of them"
         ));
     }
     *hidden = 0;

@@ -6,7 +6,7 @@ use crate::prove::attribute::Line;
 use crate::prove::{Proof, ProvenFix};
 use crate::text::{Screen, visible};
 
-/// The lines; `workflow` for those that GitHub's runner reads as commands.
+/// The lines. If `workflow` is set, they are commands for GitHub's runner.
 pub fn annotations(proof: &Proof, workflow: bool) -> Screen {
     let mut out = Screen::new(false);
     let mut error = |what: &str, text: &str, line: Option<&Line>| {
@@ -47,7 +47,7 @@ pub fn annotations(proof: &Proof, workflow: bool) -> Screen {
     for against in proof.against.iter().filter(|against| !against.is_same()) {
         error(
             "against",
-            &format!("{} is not what the build gives", against.file),
+            &format!("the build does not produce {}", against.file),
             None,
         );
     }
@@ -60,12 +60,12 @@ fn hint(by: Option<&Origin<'_>>, fix: Option<&ProvenFix>) -> String {
     let by = by.map_or_else(String::new, |by| format!("; {}", by.sentence));
     let fix = fix.filter(|fix| fix.whole && !fix.does.is_empty());
     let fix = fix.map_or_else(String::new, |fix| {
-        format!("; a patch makes it the same: {}", fix.does.join(", "))
+        format!("; a patch makes the outputs the same: {}", fix.does.join(", "))
     });
     by + &fix
 }
 
-/// Text that cannot end a command of the runner, or begin another one.
+/// Escapes text, so that it cannot end a command of the runner or begin another one.
 fn message(text: &str) -> String {
     visible(text).replace('%', "%25")
 }

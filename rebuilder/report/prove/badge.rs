@@ -1,4 +1,4 @@
-//! A proof as a badge, and as what a badge service asks for (shields.io's endpoint).
+//! A proof as a badge, and in the endpoint format of a badge service (shields.io).
 
 use serde_json::{Value, json};
 
@@ -18,13 +18,13 @@ fn message(proof: &Proof) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// The badge as SVG; its texts are ours alone.
+/// The badge as SVG; its texts do not come from outside.
 pub fn badge(proof: &Proof) -> String {
     let (message, _, colour) = message(proof);
     draw(LABEL, message, colour)
 }
 
-/// A badge of two texts that need no escaping; `colour` is that of the second.
+/// A badge of two texts that need no escaping. The second one has the `colour`.
 pub(in crate::report) fn draw(label: &str, message: &str, colour: &str) -> String {
     let width = |text: &str| text.len() * CHARACTER / 10 + MARGIN;
     let (left, right) = (width(label), width(message));
@@ -40,7 +40,7 @@ pub(in crate::report) fn draw(label: &str, message: &str, colour: &str) -> Strin
     )
 }
 
-/// The same as the answer of an endpoint.
+/// The badge as the answer of an endpoint.
 pub fn endpoint(proof: &Proof) -> Value {
     let (message, colour, _) = message(proof);
     json!({"schemaVersion": 1, "label": LABEL, "message": message, "color": colour})

@@ -1,4 +1,4 @@
-//! A proof as a page that needs no script.
+//! A proof as an HTML page without scripts.
 
 use askama::Template;
 
@@ -93,7 +93,7 @@ fn tried(explained: &Explained) -> Vec<(String, &str)> {
         .collect()
 }
 
-/// How a line of a patch looks.
+/// The style of a line of a patch.
 fn class(line: &str) -> &'static str {
     match line.chars().next() {
         Some('+') => "new",

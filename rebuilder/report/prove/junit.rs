@@ -1,4 +1,4 @@
-//! A proof as JUnit XML: one test for each thing that was varied, for what reads test results.
+//! A proof as JUnit XML, for tools that read test results: one test for each thing that was varied.
 
 use std::fmt::Write as _;
 
@@ -74,7 +74,7 @@ fn about(culprit: &ProvenCulprit) -> String {
     lines.join("\n")
 }
 
-/// Text with the characters of markup written out; XML 1.0 has the same ones as HTML.
+/// Escapes the characters of markup, which are the same in XML 1.0 and HTML.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     // Writing into a text cannot fail.

@@ -1,4 +1,4 @@
-//! What a proof says, for people and for other tools: terminal, Markdown and JUnit. The JSON is the proof itself.
+//! Reports of a proof for people and other tools. Its JSON is the proof itself.
 
 mod annotations;
 mod badge;
@@ -22,9 +22,9 @@ use crate::prove::attribute::Line;
 use crate::prove::{Explained, Proof, ProvenCulprit, Randomness, Varied};
 use crate::text::plural;
 
-/// Most places of a culprit that are listed.
+/// Maximum number of listed places of a culprit.
 const PLACES: usize = 8;
-/// Most causes of a culprit that are shown.
+/// Maximum number of causes of a culprit that are shown.
 const CAUSES: usize = 4;
 
 /// The conclusion, in a sentence.
@@ -52,7 +52,7 @@ pub fn headline(proof: &Proof) -> String {
     format!("{name} is not reproducible: {}", parts.join(", and "))
 }
 
-/// What a culprit is, in words: each knob with its two values.
+/// A culprit in words: each knob with its two values.
 fn title(culprit: &ProvenCulprit) -> String {
     let names: Vec<_> = culprit.knobs.iter().map(|knob| knob.name()).collect();
     let together = if names.len() > 1 { " (only together)" } else { "" };
@@ -80,12 +80,12 @@ fn odds(random: &Randomness) -> String {
 /// A line of the project that a culprit comes from.
 struct Origin<'a> {
     line: &'a Line,
-    /// The output that it wrote, with the member in it; empty if it only asked for what was varied.
+    /// The output that it wrote, with the member in it. Empty if it only read the varied value.
     member: String,
     sentence: String,
 }
 
-/// Where it comes from, each line once.
+/// The lines it comes from, each once.
 fn origins(explained: Option<&Explained>) -> Vec<Origin<'_>> {
     let mut seen = std::collections::BTreeSet::new();
     let mut all = Vec::new();
@@ -115,12 +115,12 @@ fn causes(files: &[Comparison]) -> impl Iterator<Item = &RootCause> {
     files.iter().flat_map(|file| &file.causes).take(CAUSES)
 }
 
-/// What it took, in a sentence.
+/// The cost, in a sentence.
 fn cost(proof: &Proof) -> String {
     let cost = &proof.cost;
     let more = cost.explained.map_or_else(String::new, |spent| {
         format!(
-            ", and {} in {:.0} s to explain and patch it",
+            ", and {} in {:.0} s to explain and patch the culprits",
             plural(spent.builds, "more build"),
             spent.seconds
         )

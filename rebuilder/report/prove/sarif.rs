@@ -8,7 +8,7 @@ use crate::prove::{Explained, Knob, Proof};
 use crate::report::comparison::uri;
 use crate::text::{sarif_message, visible};
 
-/// The rule of differences that no knob makes.
+/// The rule for differences that no knob causes.
 const RANDOM: &str = "randomness";
 
 /// The proof as SARIF 2.1.0.
@@ -26,7 +26,8 @@ pub fn sarif(proof: &Proof) -> Value {
     rules.push(json!({
         "id": RANDOM,
         "shortDescription": {"text": "the outputs differ although nothing was varied"},
-        "help": {"text": "derive identifiers from the input, and let nothing depend on which of two things ends first"}
+        "help": {"text": "derive identifiers from the input, and do not let the order in which parallel \
+        work ends matter"}
     }));
     let mut results: Vec<Value> = proof
         .culprits

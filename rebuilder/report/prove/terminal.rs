@@ -57,9 +57,9 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
     for against in &proof.against {
         out.gap();
         let (style, words) = match &against.output {
-            None => (Style::Bad, "the build leaves no such output"),
-            Some(_) if against.is_same() => (Style::Good, "the same as what the build gives"),
-            Some(_) => (Style::Bad, "not what the build gives"),
+            None => (Style::Bad, "the build has no such output"),
+            Some(_) if against.is_same() => (Style::Good, "the build produces the same bytes"),
+            Some(_) => (Style::Bad, "the build produces other bytes"),
         };
         out.line([plain(format_args!("{}: ", against.file)), style.of(words)]);
         if let Some(comparison) = &against.comparison {
@@ -90,17 +90,15 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
         out.paragraph(&plain("assumed:"), &assumed.join("; "));
     }
     if !proof.complete {
-        out.say("the search ended with the first culprit; there may be more");
+        out.say("the search stopped at the first culprit; there may be more");
     }
     if !project.clock_held {
-        out.say(
-            "the project does not build while its clock stands still, so times of the build may look random",
-        );
+        out.say("the project does not build with a stopped clock, so build times may look random");
     }
     out
 }
 
-/// Who wrote what differs, and what was tried.
+/// The processes that wrote the differences, and the patches that were tried.
 fn explanation(explained: &Explained, out: &mut Screen) {
     for attribution in explained.attributions.iter().take(PLACES) {
         out.paragraph(&plain("   by:"), &attribution.sentence());
@@ -117,7 +115,9 @@ fn explanation(explained: &Explained, out: &mut Screen) {
     let Some(fix) = &explained.fix else {
         if !explained.tried.is_empty() {
             let count = explained.tried.len();
-            out.say(format_args!("   no patch helped, of {count} that were tried"));
+            out.say(format_args!(
+                "   none of the {count} patches that were tried helped"
+            ));
         }
         return;
     };

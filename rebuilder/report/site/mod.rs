@@ -1,5 +1,5 @@
-//! The pages of a server, from what is published. They need no script, and every value from outside is written by the
-//! escaper of templates.
+//! The pages of a server, made from published results. They need no scripts, and the templates escape every value from
+//! outside.
 
 mod chart;
 mod overview;
@@ -48,7 +48,7 @@ pub fn package(package: &str, builds: &[Build]) -> Result<String, ReportError> {
     Ok(page.render()?)
 }
 
-/// The build that stands for a package: of its newest subject, the one that the database shows.
+/// The build that represents a package: the one that the database shows for its newest subject.
 fn shown(builds: &[Build]) -> Option<&Build> {
     let mut newest = builds.iter().filter(|build| build.newest);
     newest
@@ -83,13 +83,13 @@ struct OutputRow<'a> {
     link: bool,
 }
 
-/// The page of one build, with the plan that it followed if there is one.
+/// The page of one build, with its plan if there is one.
 pub fn build(build: &Build, outputs: &[Output], plan: Option<&Plan>) -> Result<String, ReportError> {
     let known = |name: &String| Cause::ALL.iter().find(|cause| cause.name() == name);
     let files = [
         (
             "report.html",
-            "what was compared, claimed and assumed",
+            "the comparison, the claims and the assumptions",
             build.report.is_some(),
         ),
         (
@@ -99,11 +99,11 @@ pub fn build(build: &Build, outputs: &[Output], plan: Option<&Plan>) -> Result<S
         ),
         (
             "plan.json",
-            "every input, pinned: it can be run again",
+            "every input, pinned; you can replay it",
             build.plan.is_some(),
         ),
-        ("record.json", "what the worker recorded", build.record.is_some()),
-        ("build.log", "what the build printed", build.log.is_some()),
+        ("record.json", "the worker's record", build.record.is_some()),
+        ("build.log", "the output of the build", build.log.is_some()),
     ];
     let page = BuildPage {
         row: Row::of(build),
@@ -148,7 +148,7 @@ pub fn build(build: &Build, outputs: &[Output], plan: Option<&Plan>) -> Result<S
     Ok(page.render()?)
 }
 
-/// What a plan pins, in a few lines; its report has all of it.
+/// The inputs that a plan pins, in a few lines; the report has all of them.
 fn inputs(plan: &Plan) -> Vec<(String, String)> {
     let mut lines = vec![("Built in".to_owned(), plan.container.describe())];
     for git in &plan.git {
@@ -174,14 +174,15 @@ fn inputs(plan: &Plan) -> Vec<(String, String)> {
 
 fn meaning(verdict: &str) -> &'static str {
     match verdict {
-        "reproduced" => "Every released file was built again, bit for bit.",
-        "equivalent" => "The files differ, but only in what named normalisations set aside.",
-        "mismatch" => "Other bytes were built, and everything that decides them was declared.",
+        "reproduced" => "Every released file was reproduced bit for bit.",
+        "equivalent" => "The files differ, but named normalisations set all differences aside.",
+        "mismatch" => "The build produced other bytes, although all inputs were declared.",
         "not-reproduced" => {
-            "No build was found that gives these bytes. Something that nobody declared may be the reason, so this speaks neither for nor against the release."
+            "No build was found that produces these bytes. An undeclared input may be the reason, so this \
+            is evidence neither for nor against the release."
         }
-        "refused" => "The evidence or the policy spoke against building it.",
-        _ => "Nothing was concluded; that says nothing about the release.",
+        "refused" => "The evidence or the policy refused the build.",
+        _ => "There is no result. This says nothing about the release.",
     }
 }
 
@@ -225,7 +226,7 @@ struct SearchPage<'a> {
     more: bool,
 }
 
-/// What a search found, of which there may be more.
+/// The results of a search; there may be more.
 pub fn search(query: &str, found: &[Found], more: bool) -> Result<String, ReportError> {
     let page = SearchPage {
         query,
@@ -246,7 +247,7 @@ struct MessagePage<'a> {
     text: &'a str,
 }
 
-/// A page that says one thing, such as that there is nothing to show.
+/// A page with one message, such as that there is nothing to show.
 pub fn message(title: &str, text: &str) -> Result<String, ReportError> {
     Ok(MessagePage { title, text }.render()?)
 }
@@ -274,7 +275,7 @@ pub fn feed(package: Option<&str>, builds: &[Build]) -> Result<String, ReportErr
 
 const LABEL: &str = "reproduced";
 
-/// The word of a badge, and its colour by name and in hexadecimal. What nobody concluded is neither yes nor no.
+/// The word of a badge, and its colour by name and in hexadecimal. A build without a result is neither yes nor no.
 fn word(builds: &[Build]) -> (&'static str, &'static str, &'static str) {
     let verdict = shown(builds).map_or("", |build| build.verdict.as_str());
     let counts = shown(builds).is_some_and(|build| matches!(build.signing.as_str(), "no" | "signed"));
@@ -288,19 +289,19 @@ fn word(builds: &[Build]) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// The badge of a package as SVG; its texts are ours alone.
+/// The badge of a package as SVG; its texts do not come from outside.
 pub fn badge(builds: &[Build]) -> String {
     let (message, _, colour) = word(builds);
     draw(LABEL, message, colour)
 }
 
-/// The same as the answer of an endpoint of shields.io.
+/// The badge as the answer of an endpoint of shields.io.
 pub fn badge_endpoint(builds: &[Build]) -> Value {
     let (message, colour, _) = word(builds);
     json!({"schemaVersion": 1, "label": LABEL, "message": message, "color": colour})
 }
 
-/// A time of the database, as text that people read.
+/// A time of the database, as text for people.
 fn time(milliseconds: i64) -> Timestamp {
     Timestamp::from_millisecond(milliseconds).unwrap_or_default()
 }

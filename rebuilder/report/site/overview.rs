@@ -1,4 +1,4 @@
-//! The first page: rates by ecosystem, what speaks against a release, what ended last, and what waits.
+//! The first page: rates by ecosystem, results against releases, the last builds, and waiting jobs.
 
 use std::collections::BTreeMap;
 

@@ -1,14 +1,14 @@
-//! A build as a line of a table.
+//! A build as a row of a table.
 
 use crate::compare::Cause;
 use crate::queue::published::Build;
 
 use super::time;
 
-/// What tables show of a build.
+/// The cells of a build in tables.
 pub(super) struct Row {
     pub(super) id: i64,
-    /// The verdict, which is a class of the style too.
+    /// The verdict, which is also a CSS class.
     pub(super) word: &'static str,
     /// The verdict in a cell of a history.
     pub(super) letter: &'static str,
@@ -35,14 +35,14 @@ pub(super) const VERDICTS: [(&str, &str); 5] = [
     ("inconclusive", "?"),
 ];
 
-/// The verdict of a build among these; what was refused is not concluded either.
+/// The verdict of a build among these; a refused build has no result either.
 pub(super) fn verdict(word: &str) -> (&'static str, &'static str) {
     let known = VERDICTS.into_iter().find(|(known, _)| *known == word);
     let refused = (word == "refused").then_some(("refused", "?"));
     known.or(refused).unwrap_or(("inconclusive", "?"))
 }
 
-/// Most causes that a line names.
+/// Maximum number of causes in a row.
 const CAUSES: usize = 3;
 
 impl Row {
@@ -78,7 +78,7 @@ impl Row {
                 "signed" => "signed",
                 "due" => "not signed yet",
                 "waits" => "waits for other workers to agree",
-                "refused" => "the signer refused it",
+                "refused" => "the signer refused to sign it",
                 _ => "not signed: a worker reported it",
             },
             attestation: build.attestation.is_some(),
@@ -93,7 +93,7 @@ pub(super) fn when(milliseconds: i64) -> String {
     time(milliseconds).strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// The same for programs (RFC 3339).
+/// A time for programs (RFC 3339).
 pub(super) fn machine(milliseconds: i64) -> String {
     time(milliseconds).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -11,7 +11,7 @@ use super::{Certainty, Failure, FailureCode};
 const KEPT: usize = 12;
 /// Lines from the end that are searched.
 const SEARCHED: usize = 400;
-/// Longest line that is kept or searched, in characters.
+/// Maximum length of a line that is kept or searched, in characters.
 const WIDTH: usize = 300;
 
 /// What tools write, by what it probably means. Of several that occur, the first of this table counts: what the machine

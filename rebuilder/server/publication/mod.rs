@@ -1,11 +1,11 @@
-//! What ended is published: a pass over the verdicts of the queue that can be broken off anywhere and made again.
+//! Publishes finished jobs: a pass over the verdicts of the queue, which can be interrupted anywhere and repeated.
 //!
 //! ```text
 //!  verdict ──▶ plan and record, by digest ──▶ concluded once more ──▶ artifacts: report, comparisons ──▶ rows
 //! ```
 //!
-//! Nothing that a worker says of a run is taken over but its two documents: the pages are made here, and the verdict
-//! follows from the documents. Where a signer is used, its signature is what makes a result count.
+//! Only the two documents of a worker's run are used: the server makes the pages, and the verdict follows from the
+//! documents. If there is a signer, only signed results count.
 
 mod reading;
 
@@ -53,7 +53,7 @@ struct Pages {
 }
 
 impl Running {
-    /// Publishes what ends, for ever.
+    /// Publishes finished jobs, forever.
     pub(super) async fn publish(self: Arc<Self>) {
         loop {
             let failed = match self.publish_some().await {
@@ -61,7 +61,7 @@ impl Running {
                 Ok(false) => false,
                 Err(error) => {
                     Progress::new(false).note(&format!(
-                        "not everything is published yet: {}",
+                        "cannot publish all results yet: {}",
                         with_causes(&error)
                     ));
                     true
@@ -78,7 +78,7 @@ impl Running {
             if let Err(error) = self.publish_one(ended).await {
                 // The others do not wait for it. If the database is away, this fails too.
                 self.queue.publish_later(ended.job, later(ended.tries)).await?;
-                let note = format!("job {} is not published yet: {}", ended.job, with_causes(&error));
+                let note = format!("cannot publish job {} yet: {}", ended.job, with_causes(&error));
                 Progress::new(false).note(&note);
             }
         }
@@ -132,7 +132,7 @@ impl Running {
             (documents, report, comparisons)
         });
         let Ok((documents, report, comparisons)) = made.await else {
-            return Err(QueueError::Unreadable("a record that cannot be shown".into()).into());
+            return Err(QueueError::Unreadable("a record that cannot be rendered".into()).into());
         };
         let mut pages = Pages::default();
         if let Some(report) = report {

@@ -14,7 +14,7 @@ use crate::queue::wire::RunFile;
 use crate::run::failure::{FailureCode, Fault};
 use crate::run::{OutputResult, Record, Verdict};
 
-/// Longest reason, in characters, and most causes of one build.
+/// Maximum length of a reason, in characters, and maximum number of causes of one build.
 const REASON: usize = 500;
 const CAUSES: usize = 12;
 /// Most reasons of one build, and the longest text in one, in characters.
@@ -95,7 +95,7 @@ pub(super) fn read(
             build.verdict = "inconclusive".into();
             build.status = Status::Unknown;
             build.reason = Some(short(&format!(
-                "what the worker handed in is of no use: {reason}"
+                "the documents of the worker cannot be used: {reason}"
             )));
             return (build, Vec::new(), Vec::new());
         }
@@ -303,7 +303,7 @@ fn status(record: &Record) -> Status {
     }
 }
 
-/// Whether a build ran and failed. That this tool has no plan for a package is not a failed build.
+/// Whether a build ran and failed. If this tool has no plan for a package, that is not a failed build.
 fn is_failed_build(code: FailureCode) -> bool {
     matches!(
         code,
@@ -349,7 +349,7 @@ fn status_of(plan: &Plan, record: &Record, expected: &Expected, output: Option<&
     }
 }
 
-/// Where a signer is used, nothing counts that it has not signed.
+/// If there is a signer, only results that it signed count.
 fn counting(ended: &EndedJob, status: Status) -> Status {
     match ended.signing.as_str() {
         "no" | "signed" => status,

@@ -1,7 +1,7 @@
-//! What clients of rebuilderd read, so that they count this server as one: its API in version 1, and in version 0, which the
-//! status tools of Debian and Arch Linux still ask for. Nothing can be written through it.
+//! The read-only part of rebuilderd's API, so that its clients can use this server: version 1, and version 0, which the
+//! status tools of Debian and Arch Linux still use.
 //!
-//! Each lies below `/api` and below `/{arch}/api`, as there is one rebuilder for each architecture in Debian.
+//! Each is below `/api` and below `/{arch}/api`, because Debian has one rebuilder for each architecture.
 //! `docs/reading.md` says what its words stand for here.
 
 mod documents;
@@ -82,12 +82,12 @@ pub(super) fn router(running: &Arc<Running>) -> Router<Arc<Running>> {
     Router::new().nest("/api", all.clone()).nest("/{arch}/api", all)
 }
 
-/// What is not there to read, and everything that would change something.
+/// Answers unknown paths, and every request that would change something.
 async fn nothing(method: Method) -> Response {
     if method == Method::GET || method == Method::HEAD {
         return ApiError::NotFound.into_response();
     }
-    let error = "this server is only read; jobs are added with \"rebuilder queue add\"";
+    let error = "this API is read-only; add jobs with \"rebuilder queue add\"";
     (
         StatusCode::NOT_IMPLEMENTED,
         axum::Json(serde_json::json!({ "error": error })),
@@ -95,7 +95,7 @@ async fn nothing(method: Method) -> Response {
         .into_response()
 }
 
-/// What stands in an address.
+/// The query of an address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Place {
@@ -106,7 +106,7 @@ struct Place {
     release: String,
 }
 
-/// What stands behind an address.
+/// The path of an address.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Question {

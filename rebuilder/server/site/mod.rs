@@ -32,7 +32,7 @@ const LIVE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; con
 const LINES: u16 = 20;
 const CELLS: u16 = 100;
 const FOUND: u16 = 100;
-/// Longest text that is searched for, in characters.
+/// Maximum length of a text that is searched for, in characters.
 const QUERY: usize = 100;
 
 pub(super) fn router(running: &Arc<Running>) -> Router<Arc<Running>> {
@@ -221,14 +221,14 @@ async fn search(State(running): Asked, Query(question): Query<Question>, headers
 async fn package(State(running): Asked, Path(package): Path<String>, headers: HeaderMap) -> Answer {
     let builds = running.queue.history(&package, CELLS).await?;
     if builds.is_empty() {
-        return nothing(&headers, "No build of this package has ended here.");
+        return nothing(&headers, "This server has no finished build of this package.");
     }
     page(&headers, site::package(&package, &builds))
 }
 
 async fn build(State(running): Asked, Path(id): Path<i64>, headers: HeaderMap) -> Answer {
     let Some(build) = running.queue.build(id).await? else {
-        return nothing(&headers, "There is no such build, or it has not ended yet.");
+        return nothing(&headers, "This build does not exist, or has not ended yet.");
     };
     let outputs = running.queue.outputs_of(id).await?;
     let plan = match build.plan {
@@ -281,7 +281,8 @@ fn style_of(page: &[u8]) -> Option<&str> {
 
 async fn of_package(running: &Running, question: &Question) -> Result<Vec<Build>, ApiError> {
     let package = question.package.as_deref();
-    let package = package.ok_or_else(|| ApiError::Request("name a package: ?package=pkg:…".into()))?;
+    let package =
+        package.ok_or_else(|| ApiError::Request("no package is named: add ?package=pkg:…".into()))?;
     Ok(running.queue.history(package, CELLS).await?)
 }
 

@@ -10,7 +10,7 @@ use crate::signer::SignerError;
 
 /// The program that builds wheels, as the planner puts it into each plan.
 const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
-/// Longest text that a plan may carry beside the driver.
+/// Maximum length of a text that a plan may carry beside the driver.
 const TEXT: usize = 64 << 10;
 /// Texts that the plan itself carries: only those that its planner writes.
 pub(super) fn files(
@@ -21,7 +21,7 @@ pub(super) fn files(
     for file in &plan.files {
         let wrong = |reason: &str| {
             Err(SignerError::Plan(format!(
-                "carries a file {:?} {reason}",
+                "contains a file {:?} {reason}",
                 file.place
             )))
         };
@@ -57,7 +57,7 @@ pub(super) fn files(
         .any(|file| file.place == "recipe/build_wheel.py");
     if kind == Ecosystem::Pypi && !driver {
         return Err(SignerError::Plan(
-            "does not carry the program that builds wheels".into(),
+            "does not contain the program that builds wheels".into(),
         ));
     }
     Ok(())
@@ -99,14 +99,14 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
     }
     let text = |key: &str| facts.get(key).and_then(serde_json::Value::as_str);
     if text("hook") != Some("build_wheel") {
-        return Err("that asks for another thing than a wheel".into());
+        return Err("that does not ask for a wheel".into());
     }
     let sources = plan.inputs.iter().filter(|input| input.role == Role::Source);
     let mut places = sources
         .map(|input| input.place.as_str())
         .chain(plan.git.iter().map(|git| git.place.as_str()));
     if !places.any(|place| text("archive") == Some(place)) {
-        return Err("that takes another archive than its source".into());
+        return Err("that uses another archive than its source".into());
     }
     let object = |c: char| c.is_ascii_alphanumeric() || "_.:".contains(c);
     if !text("backend").is_some_and(|backend| backend.chars().all(object)) {

@@ -61,7 +61,7 @@ pub(super) fn followed(plan: &Plan, known: &Known<'_>) -> Result<Followed, Signe
     let kind = ecosystem_of(known.subject);
     if plan.ecosystem != kind {
         return Err(SignerError::Plan(format!(
-            "says that it is one of {}, and {} is one of {}",
+            "says that it is one of {}, but {} is one of {}",
             plan.ecosystem, plan.subject, kind
         )));
     }
@@ -142,7 +142,7 @@ fn by(
 ) -> Result<Followed, SignerError> {
     if let Some(misfit) = known.provenance.and_then(|provenance| recipe.misfit(provenance)) {
         return Err(SignerError::Plan(format!(
-            "follows the recipe {name}, which is not for it: {misfit}"
+            "follows the recipe {name}, which does not fit it: {misfit}"
         )));
     }
     let mut stated = BTreeMap::new();
@@ -195,7 +195,7 @@ fn container(
             };
             if *name != recipe.container && *name != of_release {
                 return Err(SignerError::Plan(format!(
-                    "runs in the container {name:?}, and its recipe in {:?}",
+                    "runs in the container {name:?}, but its recipe in {:?}",
                     recipe.container
                 )));
             }
@@ -243,7 +243,7 @@ fn machine(
 ) -> Result<(), SignerError> {
     if plan.hostname != recipe.hostname {
         return Err(SignerError::Plan(format!(
-            "has the host name {:?}, and its recipe {:?}",
+            "has the host name {:?}, but its recipe {:?}",
             plan.hostname, recipe.hostname
         )));
     }
@@ -269,7 +269,7 @@ fn patterns(plan: &Plan, recipe: &Recipe, kind: Ecosystem, known: &Known<'_>) ->
         let installer = kind == Ecosystem::Debian && pattern == "*.udeb";
         if !of_recipe && !installer && (pattern.contains('*') || !known.released.contains(pattern)) {
             return Err(SignerError::Plan(format!(
-                "lets {pattern:?} be produced without being compared, which no recipe of this signer allows"
+                "excludes {pattern:?} from the comparison, which no recipe of this signer allows"
             )));
         }
     }
@@ -292,7 +292,7 @@ fn places(plan: &Plan, kind: Ecosystem) -> Result<(), SignerError> {
         let from_git = !matches!(kind, Ecosystem::Debian | Ecosystem::Pypi);
         if input.role == Role::Source && from_git {
             return Err(SignerError::Plan(format!(
-                "takes {:?} for a part of its source, and a plan of its kind has it from git alone",
+                "uses {:?} as a part of its source, but a plan of its kind may only use git",
                 input.place
             )));
         }
@@ -313,7 +313,7 @@ fn places(plan: &Plan, kind: Ecosystem) -> Result<(), SignerError> {
         Ok(())
     } else {
         Err(SignerError::Plan(format!(
-            "takes {files} files for its source and {} sources from git, which no plan of its kind does",
+            "uses {files} files and {} sources from git as its source, which no plan of its kind does",
             git.len()
         )))
     }

@@ -55,7 +55,7 @@ pub(super) fn environment(
             VariableOrigin::Wrong(wanted) => {
                 let value: String = value.chars().take(100).collect();
                 return Err(SignerError::Plan(format!(
-                    "sets the variable {name} to {value:?}, and it should be {wanted}"
+                    "sets the variable {name} to {value:?}, but it should be {wanted}"
                 )));
             }
             VariableOrigin::Unknown => {
@@ -65,7 +65,7 @@ pub(super) fn environment(
                     "which its recipe does not"
                 };
                 return Err(SignerError::Plan(format!(
-                    "sets the variable {name}, {what}: it may be one by which something runs that no step names"
+                    "sets the variable {name}, {what}: such a variable may run code that no step names"
                 )));
             }
         }

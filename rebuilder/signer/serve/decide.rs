@@ -168,7 +168,7 @@ impl RunningService {
             .map(|shown| shown.publish(office.signer))
         {
             (service.trouble)(&format!(
-                "cannot publish what was signed: {}",
+                "cannot publish the signed statement: {}",
                 with_causes(&error)
             ));
         }
@@ -176,7 +176,7 @@ impl RunningService {
     }
 }
 
-/// Does work that waits or computes in a thread of its own, which holds the worker's turn until it is done.
+/// Does work that waits or computes in a separate thread, which holds the worker's turn until it is done.
 async fn apart<T: Send + 'static>(
     turn: &Arc<OwnedSemaphorePermit>,
     work: impl FnOnce() -> Result<T, SignerError> + Send + 'static,

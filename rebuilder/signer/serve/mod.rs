@@ -25,10 +25,10 @@ use crate::policy::PolicyFile;
 use crate::public_log::Publication;
 use crate::run::Page;
 
-/// Requests of one worker that are looked at side by side, and those that wait for their turn.
+/// Requests of one worker that are looked at in parallel, and those that wait for their turn.
 const AT_ONCE: usize = 2;
 const IN_LINE: usize = 16;
-/// Strangers that are answered side by side; any others are dropped unheard.
+/// Strangers that are answered in parallel; any others are dropped unheard.
 const STRANGERS: usize = 8;
 /// Strangers that are remembered.
 const MOST_STRANGERS: usize = 1000;
@@ -63,7 +63,7 @@ pub struct Service {
     pub scratch: PathBuf,
     /// Who may open the socket.
     pub door: Door,
-    /// Most bytes that the copies of one worker's runs may take.
+    /// Maximum number of bytes that the copies of one worker's runs may take.
     pub disk: u64,
     /// How many workers must have had the same outcome.
     pub needed: usize,
@@ -242,7 +242,7 @@ impl RunningService {
         let asked = tokio::time::timeout(ASKING, request_line(&mut stream)).await;
         let mut run = String::new();
         let outcome = match asked {
-            Err(_) => Err(SignerError::Request("it did not come in time".into())),
+            Err(_) => Err(SignerError::Request("it did not arrive in time".into())),
             Ok(Err(error)) => Err(SignerError::Request(error.to_string())),
             Ok(Ok(line)) => match serde_json::from_slice::<Request>(&line) {
                 Err(error) => Err(SignerError::Request(error.to_string())),
@@ -281,7 +281,7 @@ impl RunningService {
             (Some(name), true) => {
                 let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
                 if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
-                    return Err(wrong("named a worker that has no plain name"));
+                    return Err(wrong("named a worker whose name is not plain"));
                 }
                 Ok(format!("uid {uid} for {name}"))
             }

@@ -8,7 +8,8 @@ use super::GitError;
 use super::checkout::{BLOB, Checkout, LINK_MODE, SUBMODULE_MODE};
 use super::objects::{Objects, TreeEntry};
 
-/// Most bytes of all files of an archive; a few objects that name each other many times make any number of files.
+/// Maximum number of bytes of all files of an archive; a few objects that name each other many times make any number of
+/// files.
 const ARCHIVE_LIMIT: u64 = 16 << 30;
 /// Longest target of a symbolic link (`PATH_MAX`).
 const LINK_LIMIT: u64 = 4096;

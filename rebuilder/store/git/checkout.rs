@@ -10,9 +10,9 @@ use super::objects::{Objects, TreeEntry, tree};
 use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 
-/// Most bytes of a single file that is read into memory.
+/// Maximum number of bytes of a single file that is read into memory.
 pub(super) const FILE_LIMIT: u64 = 64 << 20;
-/// Most bytes that git may print about one commit: two million files, each with a long path.
+/// Maximum number of bytes that git may print about one commit: two million files, each with a long path.
 const OUTPUT_LIMIT: u64 = 256 << 20;
 /// Kinds of objects.
 const COMMIT: &str = "commit";

@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError, write_atomically};
 
 /// How often the size of a growing repository is looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// Most bytes that git may print.
+/// Maximum number of bytes that git may print.
 const OUTPUT_LIMIT: u64 = 64 << 20;
 /// Git and the helpers that it started, ended together.
 struct ProcessGroup(Option<Pid>);
@@ -27,8 +27,8 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Runs a git command, and gives what it printed or why it failed. It ends, with its helpers, when it takes longer than
-/// `limit`, prints too much, makes a folder grow beyond its bound, or is no longer waited for.
+/// Runs a git command, and returns what it printed or why it failed. It ends, with its helpers, when it takes longer
+/// than `limit`, prints too much, makes a folder grow beyond its bound, or is no longer waited for.
 pub(super) async fn run(
     command: Command,
     limit: Duration,

@@ -23,7 +23,7 @@ pub enum GitError {
         commit: String,
         reason: String,
     },
-    #[error("commit {commit} of {repository} is not in the store and the run is offline")]
+    #[error("commit {commit} of {repository} is not in the store, and this run is offline")]
     #[diagnostic(help(
         "run once without --offline, or name a mirror of the repository: --git-mirror https://HOST/PATH=FOLDER"
     ))]
@@ -33,10 +33,11 @@ pub enum GitError {
         "check the network, or name a mirror of the repository: --git-mirror https://HOST/PATH=FOLDER"
     ))]
     Tags { repository: String, reason: String },
-    #[error("cannot fetch {repository}: the address {address} is not followed: {reason}")]
+    #[error("cannot fetch {repository}: refused to follow the address {address}: {reason}")]
     #[diagnostic(help(
-        "addresses in evidence and packages may lead to public https hosts only; if you trust this one, give \
-         --allow-host HOST[:PORT], or name a mirror of the repository: --git-mirror https://HOST/PATH=PLACE"
+        "addresses in evidence and packages may only point to public https hosts; if you trust this one, \
+        use --allow-host HOST[:PORT], or name a mirror of the repository: --git-mirror \
+        https://HOST/PATH=PLACE"
     ))]
     Barred {
         repository: String,
@@ -46,7 +47,7 @@ pub enum GitError {
     #[error("{repository} does not name a commit to build from")]
     #[diagnostic(help("a branch or a tag can mean any commit; the evidence must name one"))]
     NoCommit { repository: String },
-    #[error("the kept copy of {repository} is damaged: {reason}")]
+    #[error("the stored copy of {repository} is damaged: {reason}")]
     #[diagnostic(help("remove it, and run again: {}", path.display()))]
     Damaged {
         repository: String,
@@ -54,7 +55,7 @@ pub enum GitError {
         reason: String,
     },
     #[error(
-        "the archive of {repository} at {commit} is not the one that the plan pins: expected {expected}, found {found}"
+        "the archive of {repository} at {commit} does not match the plan: expected {expected}, found {found}"
     )]
     Differs {
         repository: String,

@@ -8,7 +8,7 @@ use crate::artifact::git_source::GitSource;
 use crate::ledger::Work;
 use crate::store::Fetcher;
 
-/// Most commits that are looked into.
+/// Maximum number of commits that are looked into.
 const MOST: usize = 200;
 
 /// A commit, and the file there that was looked for.

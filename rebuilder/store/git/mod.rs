@@ -39,13 +39,13 @@ pub use lacking::Lacking;
 pub use mirror::GitMirror;
 use mirror::GitPlace;
 
-/// Longest that one fetch may take.
+/// Maximum duration of one fetch.
 const FETCH_LIMIT: Duration = Duration::from_mins(30);
-/// Longest that listing tags may take.
+/// Maximum duration of listing tags.
 const LISTING_LIMIT: Duration = Duration::from_mins(1);
-/// Longest that reading a commit's objects again may take.
+/// Maximum duration of reading a commit's objects again.
 const CHECK_LIMIT: Duration = Duration::from_mins(15);
-/// Most bytes that one fetch may add to a kept repository.
+/// Maximum number of bytes that one fetch may add to a kept repository.
 const GROWTH_LIMIT: u64 = 4 << 30;
 /// Submodules within submodules, and all of them together.
 const DEPTH: usize = 4;

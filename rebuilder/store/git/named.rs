@@ -4,7 +4,7 @@ use super::GitError;
 use super::checkout::{BLOB, Checkout, FILE_LIMIT, LINK_MODE, SUBMODULE_MODE};
 use super::objects::Objects;
 
-/// Most bytes that are read of all of them.
+/// Maximum number of bytes that are read of all of them.
 const TOTAL_LIMIT: u64 = 256 << 20;
 
 impl Checkout {

@@ -13,7 +13,7 @@ use super::checkout::Checkout;
 
 /// What git says of an object that it does not have.
 const MISSING: &str = " missing";
-/// Longest line that git gives before an object.
+/// Maximum length of a line that git gives before an object.
 const LINE_LIMIT: u64 = 4096;
 
 /// A conversation with `git cat-file --batch`.

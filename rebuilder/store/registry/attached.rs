@@ -16,10 +16,10 @@ use crate::progress::ProgressBar;
 use crate::store::download::RequestFailure;
 use crate::store::{FetchError, Fetcher, StoreError};
 
-/// Most manifests that are fetched for one image, and bytes of all files together.
+/// Maximum number of manifests that are fetched for one image, and bytes of all files together.
 const MOST_ATTACHED: usize = 100;
 const TOTAL_LIMIT: u64 = 128 << 20;
-/// Most pages of an answer of the referrers API.
+/// Maximum number of pages of an answer of the referrers API.
 const MOST_PAGES: usize = 20;
 /// An annotation of a layout, under which a tag's name is told.
 const TAG: &str = "org.opencontainers.image.ref.name";

@@ -1,6 +1,6 @@
 //! What the author of an index, a lock file, a provenance, a registry or a redirect may make this machine open.
 //!
-//! A listener of the test's own counts whoever connects: an address that is not followed gives no connection at all.
+//! A listener of the test's own counts whoever connects: a refused address gets no connection at all.
 
 mod answers;
 mod git;

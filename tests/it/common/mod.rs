@@ -88,7 +88,7 @@ pub fn containers() -> Option<&'static Path> {
             ];
             let gone = |name: &&str| {
                 let output = run(&["container", "build", name]);
-                String::from_utf8_lossy(&output.stderr).contains("add a mirror that still has it")
+                String::from_utf8_lossy(&output.stderr).contains("add a mirror that still has the file")
             };
             if !names.iter().any(gone) {
                 return None;

@@ -53,7 +53,7 @@ fn a_source_that_does_not_answer_is_not_one_that_has_nothing() {
         ("empty", Reply::ok(""), "none", ""),
         ("huge", huge(), "no-answer", "larger than"),
         ("without end", Reply::Endless, "no-answer", ""),
-        ("sent elsewhere", elsewhere(), "no-answer", "not followed"),
+        ("sent elsewhere", elsewhere(), "no-answer", "refused to follow"),
     ];
     let scene = Scene::new("app.tar.gz");
     let servers: Vec<Server> = table

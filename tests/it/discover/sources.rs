@@ -370,7 +370,7 @@ fn a_bundle_that_github_keeps_elsewhere_is_fetched_from_public_hosts_only() {
         text(&output)
     );
     assert!(
-        asked["says"][0].as_str().unwrap().contains("not followed"),
+        asked["says"][0].as_str().unwrap().contains("refused to follow"),
         "{asked}"
     );
     assert!(blob.paths().is_empty(), "{:?}", blob.paths());

@@ -28,8 +28,8 @@ fn a_file_passes_if_and_only_if_enough_parties_agree() {
             assert!(text(&output).contains(word), "{kind} {more:?}: {}", text(&output));
         };
         let unknown = &["--allow-unknown"][..];
-        check(&[], 4, "too few parties speak for it");
-        check(unknown, 0, "let pass");
+        check(&[], 4, "too few parties vouch for it");
+        check(unknown, 0, "passes because of --allow-unknown");
         scene.say(&scene.alice, &name, &bytes);
         check(&[], 4, "weight 1 of the required 2");
         scene.say(&scene.bob, &name, &bytes);

@@ -46,7 +46,7 @@ fn a_changed_log_is_refused_with_one_clear_error() {
             "an entry",
             change("tile/entries/001", 300),
             3,
-            "is not what its checkpoint says",
+            "does not match its checkpoint",
         ),
         ("a hash", change("tile/0/001", 40), 3, "tile/0/001 of the log"),
         (
@@ -91,7 +91,7 @@ fn a_changed_log_is_refused_with_one_clear_error() {
             "another origin",
             write("checkpoint", own("example.com/other", "600", root)),
             3,
-            "is of another log",
+            "belongs to another log",
         ),
         (
             "a changed size",
@@ -110,7 +110,7 @@ fn a_changed_log_is_refused_with_one_clear_error() {
             "too large",
             write("checkpoint", own(ORIGIN, "9223372036854775807", root)),
             3,
-            "and the most is",
+            "but the maximum is",
         ),
     ];
     for (what, damage, expected, message) in table {

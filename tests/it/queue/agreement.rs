@@ -93,8 +93,8 @@ fn a_relay_names_workers_and_nobody_else_does() {
     for (signer, name, reason) in [
         (&relay, Some("one"), "folder of runs"),
         (&relay, None, "did not name the worker"),
-        (&relay, Some("uid 0"), "no plain name"),
-        (&relay, Some(""), "no plain name"),
+        (&relay, Some("uid 0"), "whose name is not plain"),
+        (&relay, Some(""), "whose name is not plain"),
         (&worker, Some("one"), "may not hand in the runs of other workers"),
         (&worker, None, "folder of runs"),
     ] {

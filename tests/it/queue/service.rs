@@ -285,7 +285,7 @@ fn jobs_find_workers_and_a_stranger_finds_nothing() {
     });
     assert_eq!(worker.wait().unwrap().code(), Some(2));
     let log = std::fs::read_to_string(service.folder.path().join("worker-one.log")).unwrap();
-    assert!(log.contains("the server does not take the token"), "{log}");
+    assert!(log.contains("the server does not accept the token"), "{log}");
 }
 
 #[apply(test)]
@@ -364,7 +364,7 @@ fn a_worker_tells_at_once_what_it_cannot_use() {
             "http://192.0.2.1",
             &token,
             &[][..],
-            "whoever is on the way could read it",
+            "others on the network could read it",
         ),
         ("ftp://localhost", &token, &[], "as the address of a server"),
         ("http://localhost:1", &open, &[], "every user can read it"),

@@ -49,7 +49,7 @@ fn pages_say_what_came_of_each_package() {
                 "href=\"/packages/pkg%3Adeb/debian/tar\"",
             ][..],
         ),
-        ("/packages", &["Write a name"]),
+        ("/packages", &["Enter a name"]),
         (
             "/packages?q=CHRO",
             &[
@@ -75,7 +75,7 @@ fn pages_say_what_came_of_each_package() {
         (
             "/builds/2",
             &[
-                "Other bytes were built, and everything that decides them was declared.",
+                "The build produced other bytes, although all inputs were declared.",
                 "/api/v1/builds/2/artifacts/3/diffoscope",
                 ">BAD</span>",
                 ">GOOD</span>",
@@ -87,14 +87,14 @@ fn pages_say_what_came_of_each_package() {
             "/builds/1",
             &[
                 "/api/v1/builds/1/artifacts/1/attestation",
-                "what the build printed",
+                "the output of the build",
             ],
         ),
-        ("/builds/3", &["speaks neither for nor against the release"]),
+        ("/builds/3", &["is evidence neither for nor against the release"]),
         // The reason came with a failure, from a host that anyone may run.
         (
             "/builds/5",
-            &["&#60;b&#62;no answer&#60;/b&#62;", "It left none."],
+            &["&#60;b&#62;no answer&#60;/b&#62;", "This build has no files."],
         ),
         ("/builds/2/report.html", &["<h2>Assumptions of the rebuild</h2>"]),
         (

@@ -20,7 +20,7 @@ const ATTACKS: &[Attack] = &[
     (
         "hands in other bytes than it recorded",
         |run| fs::write(output(run), "evil").unwrap(),
-        "is not what the record says",
+        "does not match the record",
     ),
     (
         "records other bytes, and calls them reproduced",
@@ -45,7 +45,7 @@ const ATTACKS: &[Attack] = &[
                 plan["expected"][0]["file"]["sha256"] = json!(evil);
             });
         },
-        "which is not what was released",
+        "which is not the file that was released",
     ),
     (
         "speaks of another package",
@@ -55,7 +55,7 @@ const ATTACKS: &[Attack] = &[
                 plan["subject"] = json!("pkg:pypi/attrs@24.2.0");
             });
         },
-        "which is not what was released",
+        "which is not the file that was released",
     ),
     (
         "takes the released file for an input",
@@ -87,7 +87,7 @@ const ATTACKS: &[Attack] = &[
                 plan["build"]["env"]["ENV"] = json!("/inputs/x");
             });
         },
-        "by which something runs that no step names",
+        "such a variable may run code that no step names",
     ),
     (
         "calls other bytes equivalent",
@@ -116,7 +116,7 @@ const ATTACKS: &[Attack] = &[
             fs::remove_file(output(run)).unwrap();
             symlink("/etc/shadow", output(run)).unwrap();
         },
-        "cannot take rebuilt/",
+        "cannot accept rebuilt/",
     ),
     (
         "lets the signer wait for a pipe",
@@ -173,7 +173,7 @@ const ATTACKS: &[Attack] = &[
     (
         "changes the log of the build",
         |run| fs::write(run.join("build.log"), "all is well\n").unwrap(),
-        "is not what the record says",
+        "does not match the record",
     ),
 ];
 
@@ -265,7 +265,7 @@ fn signed_once(office: &Office, honest: &Path) {
     own(&replay, WORKERS[0]);
     let refused = office.ask(&replay, WORKERS[0]);
     assert!(
-        text(&refused).contains("was handed in before with another record"),
+        text(&refused).contains("was already handed in with another record"),
         "{}",
         text(&refused)
     );

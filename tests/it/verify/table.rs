@@ -114,7 +114,7 @@ fn table() -> Vec<Row> {
         no("equivocation between a result and a negative", TWO, vec![by("alice", same("alice")), by("alice", failed(b"alice")), by("bob", same("bob")), by("dave", same("dave"))], "alice contradicts itself", &["bob", "dave"], &[]),
         no("a newer negative of other inputs", TWO, vec![by("alice", finished(plan(same("alice"), b"first"), &days_ago(9))), by("alice", failed(b"second")), by("bob", same("bob"))], "alice says otherwise", &["bob"], &["superseded"]),
         no("a verifier that failed it", TWO, vec![by("alice", same("alice")), by("bob", same("bob")), by("watcher", summary("FAILED"))], "watcher says otherwise", &["alice", "bob"], &[]),
-        no("they must agree on the source and do not", "threshold = 2\nagree-on = [\"source\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), commit, json!("ffffffffffffffffffffffffffffffffffffffff")))], "must agree on the source", &["alice", "bob"], &[]),
+        no("they must agree on the source and do not", "threshold = 2\nagree-on = [\"source\"]\n", vec![by("alice", same("alice")), by("bob", inside(same("bob"), commit, json!("ffffffffffffffffffffffffffffffffffffffff")))], "do not agree on the source", &["alice", "bob"], &[]),
         no("outvoting needs more weight", "threshold = 2\ndissent = \"outvote\"\n", vec![by("alice", same("alice")), by("bob", same("bob")), by("carol", other("carol", b"evil"))], "carol says otherwise", &["alice", "bob"], &[]),
         // What does not disagree.
         ok("outvoted", "threshold = 2\ndissent = \"outvote\"\n", vec![by("alice", same("alice")), by("bob", same("bob")), by("dave", other("dave", b"evil"))], "outvoted: dave says otherwise", &["alice", "bob"], &[]),

@@ -1,4 +1,4 @@
-//! What `package-lock.json` makes npm install, read so that nothing which npm would take from elsewhere is passed over.
+//! What `package-lock.json` makes npm install. The reader misses nothing that npm would take from elsewhere.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use super::platform::Platform;
 use crate::bounded;
 use crate::cli::failure::Failure;
 
-/// Most bytes of a lock file.
+/// Maximum size of a lock file, in bytes.
 pub(super) const LIMIT: u64 = 64 << 20;
 
 /// `package-lock.json`, versions 2 and 3.
@@ -23,7 +23,7 @@ pub(super) const LIMIT: u64 = 64 << 20;
 struct Lock {
     #[serde(rename = "lockfileVersion")]
     version: u32,
-    /// Without it npm would use the older list, `dependencies`, which has no place for all that is checked here.
+    /// Without it, npm would use the older list `dependencies`, which lacks some of the fields that are checked here.
     packages: BTreeMap<String, Entry>,
 }
 
@@ -53,14 +53,14 @@ pub(super) struct Entry {
 pub(super) struct Tarball {
     pub name: String,
     pub version: String,
-    /// Its address; lock files may leave those of the usual registry out.
+    /// Its address; a lock file may leave it out for the usual registry.
     pub url: Option<String>,
     pub integrity: String,
-    /// The SHA-512 of it, in hexadecimal digits.
+    /// Its SHA-512, in hexadecimal digits.
     pub digest: String,
 }
 
-/// Where an entry of the lock file is.
+/// The place of an entry of the lock file.
 enum Place<'a> {
     Project,
     /// A folder of the project, relative to it.
@@ -74,7 +74,7 @@ fn unusable(reason: impl std::fmt::Display) -> Failure {
         .with_help("run it in the project's folder; \"npm install --package-lock-only\" makes the file")
 }
 
-/// The tarballs that the lock file in a project's folder names, and what in it nothing can speak for.
+/// The tarballs that the lock file in a project's folder names, and the entries that no party can vouch for.
 pub(super) fn read(project: &Path) -> Result<(Vec<Tarball>, Vec<Candidate>), Failure> {
     let text = bounded::read_text(&project.join("package-lock.json"), LIMIT).map_err(unusable)?;
     let lock: Lock = serde_json::from_str(&text).map_err(unusable)?;
@@ -137,7 +137,7 @@ fn place(key: &str) -> Option<Place<'_>> {
     (plain && is_name && folders).then_some(Place::Package(inside))
 }
 
-/// Whether a folder is the user's own: below the project, with its links followed, and not an installed package.
+/// Whether a folder is the user's own: below the project, once links are followed, and not an installed package.
 pub(super) fn own_folder(project: &Path, folder: &str) -> Result<(), String> {
     let outside = || format!("{folder:?} is not a folder of the project");
     let plain = !folder.is_empty()
@@ -165,15 +165,15 @@ impl Entry {
         format!("npm:{name}@{}", self.version.as_deref().unwrap_or_default())
     }
 
-    /// A folder of the project has no address: npm would fetch what it names.
+    /// A folder of the project must not have an address: npm would fetch from it.
     fn own_folder(&self, project: &Path, folder: &str) -> Result<(), String> {
         if self.link || self.resolved.is_some() || self.integrity.is_some() {
-            return Err("a folder of the project is not fetched".to_owned());
+            return Err("a folder of the project cannot have an address".to_owned());
         }
         own_folder(project, folder)
     }
 
-    /// Whether it is part of another tarball: one above it lists bundled packages, and it has no address of its own.
+    /// Whether it is part of another tarball: a package above it lists bundled packages, and it has no address itself.
     fn is_bundled(&self, key: &str, all: &BTreeMap<String, Self>) -> bool {
         if !self.in_bundle || self.resolved.is_some() || self.integrity.is_some() {
             return false;
@@ -196,12 +196,12 @@ impl Entry {
         false
     }
 
-    /// Whether npm installs it here; an optional package for another system stays away.
+    /// Whether npm installs it here. npm skips an optional package for another system.
     fn runs(&self, platform: &Platform) -> bool {
         !self.optional || platform.fits(&self.os, &self.cpu, &self.libc)
     }
 
-    /// The tarball, or why nothing can speak for it.
+    /// The tarball, or why no party can vouch for it.
     fn tarball(&self, folder: &str) -> Result<Tarball, String> {
         let inside = folder
             .rsplit_once("node_modules/")
@@ -215,10 +215,10 @@ impl Entry {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || ".-+".contains(c));
         if lock::package(&format!("npm:{name}@{version}")).is_err() || !is_exact || is_archive(&name) {
-            return Err("its name and version are not as npm's packages have them".to_owned());
+            return Err("its name and version are not valid for a package of npm".to_owned());
         }
         if !matches!(self.has_shrinkwrap, Value::Null | Value::Bool(false)) {
-            return Err("npm takes its dependencies from a lock file inside of it".to_owned());
+            return Err("npm takes its dependencies from a lock file inside the tarball".to_owned());
         }
         if let Some(url) = &self.resolved {
             let is_http = ["https://", "http://"]
@@ -230,7 +230,7 @@ impl Entry {
             }
         }
         let integrity = self.integrity.clone().unwrap_or_default();
-        let digest = sha512(&integrity).ok_or("the lock file has no SHA-512 of it, or more than one")?;
+        let digest = sha512(&integrity).ok_or("the lock file has no SHA-512 for it, or more than one")?;
         Ok(Tarball {
             name,
             version,
@@ -241,7 +241,7 @@ impl Entry {
     }
 }
 
-/// The only SHA-512 of an integrity (W3C SRI), in hexadecimal digits; of several, npm would take any.
+/// The only SHA-512 of an integrity (W3C SRI), in hexadecimal digits. If there are several, npm accepts any of them.
 fn sha512(integrity: &str) -> Option<String> {
     let mut strong = integrity
         .split_whitespace()
@@ -253,7 +253,7 @@ fn sha512(integrity: &str) -> Option<String> {
     (digest.len() == 64).then(|| hex::encode(digest))
 }
 
-/// Whether npm finds what this asks for in a registry: a version, a range, a tag, or another name there.
+/// Whether npm resolves this in a registry: a version, a range, a tag, or another name there.
 pub(super) fn is_registry(spec: &str) -> bool {
     let spec = spec.trim();
     let spec = match spec.get(..4) {
@@ -268,7 +268,7 @@ pub(super) fn is_registry(spec: &str) -> bool {
     !spec.starts_with('.') && !spec.contains(['/', '\\', ':', '%', '#']) && !is_archive(spec)
 }
 
-/// Whether npm takes the text for the name of a file.
+/// Whether npm reads the text as the name of a file.
 pub(super) fn is_archive(text: &str) -> bool {
     let text = text.trim().to_ascii_lowercase();
     [".tgz", ".tar.gz", ".tar"].iter().any(|end| text.ends_with(end))

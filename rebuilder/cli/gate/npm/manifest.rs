@@ -1,5 +1,5 @@
-//! What manifests ask for beside registries. npm goes by them rather than by the lock file where the two do not fit: it then
-//! packs a folder or a file that nobody checked.
+//! What manifests ask for that does not come from a registry. If the manifests and the lock file do not agree, npm
+//! follows the manifests: it then packs a folder or a file that was not checked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -32,7 +32,7 @@ struct Manifest {
     workspaces: Value,
 }
 
-/// Everything that the manifests of a project and its lock file ask for, and that does not come from a registry.
+/// Everything that the manifests of a project and its lock file ask for and that does not come from a registry.
 pub(super) fn unchecked(
     project: &Path,
     packages: &BTreeMap<String, Entry>,
@@ -85,7 +85,7 @@ pub(super) fn unchecked(
             if !may_leave(folder) {
                 continue;
             }
-            let why = format!("{file} names it as a workspace, and it may be outside of the project");
+            let why = format!("{file} names it as a workspace, and it may be outside the project");
             found.insert((format!("npm:{folder}"), why));
         }
     }
@@ -99,7 +99,7 @@ fn is_installed_as(key: &str, name: &str) -> bool {
         .is_some_and(|key| key.ends_with("node_modules/"))
 }
 
-/// Whether a pattern of workspaces may name a folder outside of the project.
+/// Whether a pattern of workspaces may name a folder outside the project.
 fn may_leave(folder: &str) -> bool {
     let leaves = folder.contains("..") || folder.contains('\\') || folder.starts_with(['/', '~']);
     leaves || (folder.contains(['{', '(']) && folder.contains('.'))
@@ -121,9 +121,9 @@ impl Wants {
     fn all(&self, file: &str) -> Result<Vec<(&str, &str)>, Failure> {
         let unusable = || {
             Failure::usage(format!(
-                "cannot use {file}: its dependencies are not texts by name"
+                "cannot use {file}: its dependencies are not an object of strings"
             ))
-            .with_help("npm reads other forms in its own way; write {\"NAME\": \"VERSION\"}")
+            .with_help("write them as {\"NAME\": \"VERSION\"}")
         };
         let kinds = [
             &self.dependencies,
@@ -147,7 +147,7 @@ impl Wants {
     }
 }
 
-/// Whether it can only be a tarball with a digest: of a registry, or of an address without a fragment.
+/// Whether it can only be a tarball with a digest: from a registry, or from an address without a fragment.
 fn comes_from_registry(spec: &str) -> bool {
     let is_address = |scheme| spec.starts_with(scheme) && !spec.contains('#') && !spec.ends_with(".git");
     lock::is_registry(spec) || ["https://", "http://"].into_iter().any(is_address)

@@ -1,17 +1,17 @@
-//! The arguments of `npm ci` and `npm install`: only options that cannot change what is installed are taken.
+//! The arguments of `npm ci` and `npm install`. Only options that cannot change what is installed are accepted.
 //!
-//! npm takes any beginning of an option's name for the option (`--pre` is `--prefix`), with any number of dashes. So an
-//! option must be written out as it is in the table; npm is given each in the form `--name=value`.
+//! npm accepts any prefix of an option's name (`--pre` is `--prefix`), with any number of dashes. So an option must be
+//! written in full, as in the table; npm is given each in the form `--name=value`.
 
 use super::lock;
 use crate::cli::failure::Failure;
 
-/// An option of npm that the gate takes.
+/// An option of npm that the gate accepts.
 struct Known {
     name: &'static str,
     short: Option<&'static str>,
     has_value: bool,
-    /// Whether only the run that resolves takes it.
+    /// Whether only the run that resolves accepts it.
     resolves: bool,
 }
 
@@ -61,7 +61,7 @@ static KNOWN: [Known; 34] = [
     known("fetch-timeout", None, true, true),
 ];
 
-/// Options that make npm install something else than was checked, or elsewhere.
+/// Options that make npm install something that was not checked, or install elsewhere.
 const STEERING: [(&str, &str); 9] = [
     ("prefix", "C"),
     ("global", "g"),
@@ -94,7 +94,7 @@ impl Request {
             "install" | "i" | "add" => true,
             _ => {
                 return Err(Failure::usage(
-                    "cannot run this command of npm: the gate is for \"npm ci\" and \"npm install\"".into(),
+                    "cannot run this npm command: the gate supports \"npm ci\" and \"npm install\"".into(),
                 ));
             }
         };
@@ -104,7 +104,9 @@ impl Request {
             if !word.starts_with('-') {
                 if !resolves {
                     // npm would take it for a package.
-                    return Err(Failure::usage(format!("cannot run npm ci: it takes no {word:?}")));
+                    return Err(Failure::usage(format!(
+                        "cannot run npm ci: it does not accept {word:?}"
+                    )));
                 }
                 named(word)?;
                 packages.push(word.to_owned());
@@ -112,7 +114,7 @@ impl Request {
             }
             let (known, value) = option(word)?;
             if known.resolves && !resolves {
-                return Err(refused(word, "\"npm ci\" does not take it"));
+                return Err(refused(word, "\"npm ci\" does not accept it"));
             }
             let text = match value {
                 Value::Given(value) => format!("--{}={value}", known.name),
@@ -186,21 +188,19 @@ fn unknown(word: &str) -> Failure {
     match steers {
         Some((name, _)) => refused(
             word,
-            &format!(
-                "npm takes it for --{name}, and could then install something else than what was checked"
-            ),
+            &format!("npm reads it as --{name}, and could then install something that was not checked"),
         ),
-        None => refused(word, "the gate does not know this option, or this value of it"),
+        None => refused(word, "the gate does not support this option or this value"),
     }
 }
 
 fn refused(word: &str, why: &str) -> Failure {
     Failure::usage(format!("cannot use {word} of npm: {why}")).with_help(
-        "write options in full (docs/gates.md lists them); registries and proxies are set in .npmrc",
+        "write options in full (docs/gates.md lists them), and set registries and proxies in .npmrc",
     )
 }
 
-/// A package that npm finds by its name: to resolve all others it runs git, or packs a folder.
+/// A package that npm finds by its name. To resolve any other, npm runs git or packs a folder.
 fn named(word: &str) -> Result<(), Failure> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "@/._-~^<>=|*+ ".contains(c);
     let scope = word.strip_prefix('@').and_then(|rest| rest.split_once('/'));
@@ -215,7 +215,7 @@ fn named(word: &str) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::usage(format!(
-        "cannot check {word:?}: only packages of a registry can be checked"
+        "cannot check {word:?}: only packages from a registry can be checked"
     ))
     .with_help("install a released package by its name"))
 }
@@ -333,7 +333,7 @@ mod tests {
             ] {
                 let error = read(&format!("{command} {option}")).unwrap_err();
                 assert!(
-                    error.contains(&format!("takes it for {name}")),
+                    error.contains(&format!("reads it as {name}")),
                     "{command} {option}: {error}"
                 );
             }

@@ -5,7 +5,7 @@ use serde_json::Value;
 /// The system.
 pub(super) struct Platform {
     cpu: String,
-    /// `None` if it is not known; then all packages for some C library are checked.
+    /// `None` if it is not known; then the packages for every C library are checked.
     libc: Option<&'static str>,
 }
 
@@ -19,7 +19,7 @@ impl Platform {
         }
     }
 
-    /// The options of npm that say so.
+    /// The options of npm for this system.
     pub fn options(&self) -> Vec<String> {
         let mut options = vec![format!("--os={OS}"), format!("--cpu={}", self.cpu)];
         options.extend(self.libc.map(|libc| format!("--libc={libc}")));
@@ -58,8 +58,9 @@ fn libc(ldd: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Whether a list of systems has this one (`checkList` of npm-install-checks): none of the negated ones, and one of the
-/// others if there are any. What is not such a list is taken to fit, so that the package is checked.
+/// Whether a list of systems includes this one (`checkList` of npm-install-checks): none of the negated entries
+/// matches, and one of the others does, if there are any. Anything that is not such a list counts as a match, so that
+/// the package is checked.
 fn fits(list: &Value, own: &str) -> bool {
     let items: Vec<&str> = match list {
         Value::String(one) => vec![one],

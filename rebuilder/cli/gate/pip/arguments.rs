@@ -1,6 +1,6 @@
 //! The arguments of `pip install`, taken apart: where to look, how to resolve, and where to install.
 //!
-//! Only options that are known are taken, as one that is not could bring code to run before it is checked.
+//! Only known options are accepted: an unknown one could make pip run code that was not checked.
 
 use std::path::Path;
 
@@ -25,9 +25,9 @@ pub(super) enum Phase {
 #[derive(Debug, Default)]
 pub(super) struct Arguments {
     options: Vec<(&'static Known, Option<String>)>,
-    /// Requirements, one a line, for a file of the gate's own.
+    /// Requirements, one per line, for a file that the gate writes.
     pub requirements: Vec<String>,
-    /// Constraints likewise.
+    /// Constraints, in the same form.
     pub constraints: Vec<String>,
     /// Addresses of wheels among both.
     urls: Vec<String>,
@@ -109,7 +109,7 @@ static KNOWN: [Known; 40] = [
     flag("--require-virtualenv", None, ALL),
 ];
 
-/// Options of which a setting has several values.
+/// Options whose settings have several values.
 const REPEATED: [&str; 7] = [
     "--extra-index-url",
     "--find-links",
@@ -120,7 +120,7 @@ const REPEATED: [&str; 7] = [
     "--use-deprecated",
 ];
 
-/// How deep files of requirements may name each other.
+/// How deeply files of requirements may include each other.
 const DEPTH: u32 = 8;
 
 impl Arguments {
@@ -128,7 +128,7 @@ impl Arguments {
     pub fn read(words: &[String], settings: &[Setting]) -> Result<Self, Failure> {
         let Some(("install", rest)) = words.split_first().map(|(first, rest)| (first.as_str(), rest)) else {
             return Err(Failure::usage(
-                "cannot run this command of pip: the gate is for \"pip install\" alone".into(),
+                "cannot run this pip command: the gate supports only \"pip install\"".into(),
             ));
         };
         let mut read = Self::default();
@@ -162,7 +162,7 @@ impl Arguments {
                 Some(value()?)
             } else if inline.is_some() {
                 return Err(Failure::usage(format!(
-                    "cannot use {word} of pip: {name} takes no value"
+                    "cannot use {word} of pip: {name} does not take a value"
                 )));
             } else {
                 None
@@ -170,8 +170,8 @@ impl Arguments {
             read.options.push((known, value));
         }
         if !asked {
-            return Err(Failure::usage("cannot run pip: nothing is required".into())
-                .with_help("name packages, or a file of them with --requirement"));
+            return Err(Failure::usage("cannot run pip: no requirement was given".into())
+                .with_help("name packages, or a file of requirements with --requirement"));
         }
         // pip goes by what a file says after what the command line says.
         for (path, constrains) in files {
@@ -220,7 +220,8 @@ impl Arguments {
         match requirement::read(text) {
             None => {
                 return Err(Failure::usage(format!(
-                    "cannot check {text:?}: pip runs the code of folders, repositories and source archives to resolve them"
+                    "cannot check {text:?}: to resolve folders, repositories and source archives, pip runs \
+                    their code"
                 ))
                 .with_help("require a released package as NAME==VERSION, or a wheel by its http address"));
             }
@@ -243,11 +244,11 @@ impl Arguments {
                 "cannot use the requirements {}: {reason}",
                 path.display()
             ))
-            .with_help("docs/gates.md says what such a file may have")
+            .with_help("docs/gates.md says what such a file may contain")
         };
         let below = depth
             .checked_sub(1)
-            .ok_or_else(|| unusable("they name each other".into()))?;
+            .ok_or_else(|| unusable("they include each other".into()))?;
         let text =
             bounded::read_text(path, bounded::DOCUMENT).map_err(|error| unusable(error.to_string()))?;
         for line in file::read(&text).map_err(unusable)? {
@@ -286,9 +287,10 @@ fn known(name: &str) -> Option<&'static Known> {
 fn unknown(word: &str) -> Failure {
     let builds = ["-e", "--editable", "--no-binary", "--only-binary"];
     let why = if builds.iter().any(|name| word.starts_with(name)) {
-        "the gate takes released wheels alone, as pip runs the code of everything else before it can be checked"
+        "the gate accepts only released wheels, because pip runs the code of anything else before it can be \
+        checked"
     } else {
-        "the gate does not know this option"
+        "the gate does not support this option"
     };
     Failure::usage(format!("cannot use {word} of pip: {why}"))
 }

@@ -1,11 +1,13 @@
-//! Files of requirements, read line by line as pip reads them (`req_file.py`), where both see the same; the rest is refused.
+//! Files of requirements, read line by line as pip reads them (`req_file.py`). Text that pip might read differently is
+//! refused.
 //!
-//! pip splits lines at more places than at their ends, decodes by a mark or a comment at the start, joins lines, and puts
-//! variables of the environment in. The gate takes plain text alone, and pip is handed what the gate read, never the file.
+//! pip splits lines at more characters than line ends, decodes by a mark or a comment at the start, joins lines, and
+//! expands environment variables. The gate accepts only plain text, and pip is handed what the gate read, never the
+//! file.
 
 use std::path::{Path, PathBuf};
 
-/// One thing that a file says.
+/// One entry of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line {
     /// A requirement, and its hashes in the form `--hash=sha256:…`.
@@ -44,7 +46,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Line>, String> {
     Ok(lines)
 }
 
-/// Whether pip decodes and splits the text as the gate does.
+/// Checks that pip decodes and splits the text as the gate does.
 fn plain(text: &str) -> Result<(), String> {
     for (number, line) in text.split('\n').enumerate() {
         let at = |what: &str| Err(format!("line {}: {what}", number.saturating_add(1)));
@@ -80,7 +82,7 @@ fn is_utf8(comment: &str) -> bool {
     true
 }
 
-/// Lines with those that they go on in, by the number of the first. A comment goes on nowhere.
+/// Lines joined with their continuations, by the number of the first. A comment has no continuation.
 fn joined(text: &str) -> Vec<(usize, String)> {
     let (mut lines, mut open): (Vec<_>, Option<(usize, String)>) = (Vec::new(), None);
     for (number, line) in (1_usize..).zip(text.split('\n')) {
@@ -100,7 +102,7 @@ fn joined(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
-/// A comment begins at the start or after white space; other white space than spaces is left, and refused.
+/// A comment begins at the start or after white space. White space other than spaces is kept, and refused later.
 fn without_comment(line: &str) -> &str {
     let mut before = None;
     for (at, c) in line.char_indices() {
@@ -118,7 +120,7 @@ fn one(line: &str) -> Result<Line, String> {
         return Err(format!("the character {c:?} cannot be used with the gate"));
     }
     if line.contains("${") {
-        return Err("a variable of the environment cannot be used with the gate".to_owned());
+        return Err("an environment variable cannot be used with the gate".to_owned());
     }
     // pip has the options begin at the first word with a dash.
     let words: Vec<_> = line.split(' ').collect();
@@ -148,14 +150,14 @@ fn hashes(words: &[&str]) -> Result<Vec<String>, String> {
             None => None,
         };
         let value =
-            value.ok_or_else(|| format!("{word} cannot be used behind a requirement with the gate"))?;
+            value.ok_or_else(|| format!("{word} cannot be used after a requirement with the gate"))?;
         let digest = ["sha256:", "sha384:", "sha512:"]
             .iter()
             .find_map(|name| value.strip_prefix(name));
         if !digest
             .is_some_and(|digest| !digest.is_empty() && digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
         {
-            return Err(format!("{value} is not a hash that pip takes"));
+            return Err(format!("{value} is not a hash that pip accepts"));
         }
         found.push(format!("--hash={value}"));
     }
@@ -180,7 +182,7 @@ fn option(words: &[&str]) -> Result<Line, String> {
         }
         _ if FLAGS.contains(&name) || WITH_VALUE.contains(&name) => {
             return Err(format!(
-                "the option {name} must stand alone, with one value if it takes any"
+                "the option {name} must be alone on its line, with one value if it takes one"
             ));
         }
         _ => return Err(format!("the option {name} cannot be used with the gate")),
@@ -188,12 +190,12 @@ fn option(words: &[&str]) -> Result<Line, String> {
     Ok(Line::Option(name.to_owned(), value))
 }
 
-/// The file that a file names: pip begins at the folder of the one that names it.
+/// The file that a file names. pip resolves it from the folder of the file that names it.
 pub(super) fn beside(file: &Path, value: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(value)
 }
 
-/// The value of an option in a file: pip looks for links beside the file first.
+/// The value of an option in a file. pip first looks for `--find-links` beside the file.
 pub(super) fn place(file: &Path, option: &str, value: &str) -> String {
     let beside = beside(file, value);
     if option == "--find-links" && !value.contains("://") && beside.exists() {
@@ -309,13 +311,13 @@ mod tests {
             ("--only-binary :none:\n", "--only-binary cannot be used"),
             ("--use-feature x\n", "cannot be used"),
             ("--\n", "cannot be used"),
-            ("idna --config-settings a=b\n", "behind a requirement"),
-            ("idna --global-option=x\n", "behind a requirement"),
-            ("idna --hash\n", "behind a requirement"),
+            ("idna --config-settings a=b\n", "after a requirement"),
+            ("idna --global-option=x\n", "after a requirement"),
+            ("idna --hash\n", "after a requirement"),
             ("idna --hash=md5:00\n", "not a hash"),
             ("idna --hash=sha256:0g\n", "not a hash"),
-            ("idna --hash=sha256:00 x\n", "behind a requirement"),
-            ("idna -e .\n", "behind a requirement"),
+            ("idna --hash=sha256:00 x\n", "after a requirement"),
+            ("idna -e .\n", "after a requirement"),
         ] {
             let error = shown(text).unwrap_err();
             assert!(error.contains(reason), "{text:?}: {error}");

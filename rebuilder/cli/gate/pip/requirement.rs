@@ -1,7 +1,7 @@
-//! One requirement, in the forms that pip cannot read in another way than the gate.
+//! One requirement, in the forms that pip and the gate read alike.
 //!
-//! pip takes a text for a path if it has a slash, begins with a dot, or ends like an archive; and it runs the code of what
-//! it finds there. So only names with versions, and addresses of wheels, are requirements here (PEP 508).
+//! pip reads a text as a path if it contains a slash, begins with a dot, or ends like an archive. It then runs the code
+//! that it finds there. So only names with versions, and addresses of wheels, are requirements here (PEP 508).
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,7 @@ use regex::Regex;
 /// A name with versions and a condition: `NAME[EXTRA]>=1,<2; MARKER`.
 static NAMED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(&format!(r"^{NAME}{EXTRAS} *{VERSIONS}{MARKER}$")).ok());
-/// A wheel at an address: `NAME @ URL ; MARKER`, where the name may be left out.
+/// A wheel at an address: `NAME @ URL ; MARKER`. The name may be left out.
 static AT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(
         r"^(?:{NAME}{EXTRAS} *@ *)?(?P<url>https?://[A-Za-z0-9]{URL}*\.whl(?:\?{URL}*)?)(?P<digest>#sha256=[0-9a-f]{{64}})?(?: +{MARKER})?$"
@@ -21,10 +21,10 @@ static AT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 const NAME: &str = "[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?";
 const EXTRAS: &str = r"(?: *\[ *(?:[A-Za-z0-9._-]+(?: *, *[A-Za-z0-9._-]+)*)? *\])?";
 const VERSIONS: &str = r"(?:(?:===|==|~=|!=|<=|>=|<|>) *[A-Za-z0-9._*+!-]+(?: *, *(?:===|==|~=|!=|<=|>=|<|>) *[A-Za-z0-9._*+!-]+)*)?";
-/// Characters of an address that mean nothing else in a file of requirements.
+/// Characters of an address that have no other meaning in a file of requirements.
 const URL: &str = "[A-Za-z0-9._~:/@!&()*+,=%-]";
 const MARKER: &str = r"(?: *; *[A-Za-z0-9_.,()'\x22<>=!~*+ -]+)?";
-/// What pip takes for an archive, if a file of this name is there.
+/// Names that pip reads as an archive if such a file exists.
 const ARCHIVES: [&str; 13] = [
     ".zip",
     ".whl",

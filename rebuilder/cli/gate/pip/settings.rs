@@ -1,5 +1,5 @@
-//! pip's settings, in the environment and in its configuration: those that the gate knows are taken as if they were options,
-//! some change nothing about what is installed, and all others are refused. pip itself sees none of them.
+//! pip's settings, in the environment and in its configuration. The gate treats those that it knows as options, ignores
+//! those that do not change what is installed, and refuses all others. pip itself sees none of them.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ pub(super) struct Setting {
     pub value: String,
 }
 
-/// Settings that change how pip looks, or how it builds, which it does not do here.
+/// Settings that change only pip's output, or how it builds, which it does not do here.
 const HARMLESS: [&str; 19] = [
     "build-isolation",
     "check-build-dependencies",
@@ -44,7 +44,7 @@ const ALIASES: [(&str, &str); 4] = [
     ("source", "src"),
 ];
 
-/// The settings that pip would go by, those that matter more at the end.
+/// The settings that pip would use, in order: the last one wins.
 pub(super) fn read(pip: &std::path::Path) -> Result<Vec<Setting>, Failure> {
     let mut command = Command::new(pip);
     let mut own = Vec::new();
@@ -80,7 +80,7 @@ pub(super) fn read(pip: &std::path::Path) -> Result<Vec<Setting>, Failure> {
     Ok(global)
 }
 
-/// Takes the settings away from a run of pip.
+/// Removes the settings from a run of pip.
 pub(super) fn hide(pip: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PIP_") {
@@ -100,7 +100,7 @@ fn setting(option: &str, value: String) -> Option<Setting> {
     matters.then_some(Setting { name, value })
 }
 
-/// A line of `pip config list`: the section, the option, and the value, which is written as Python writes a text.
+/// A line of `pip config list`: the section, the option, and the value as a Python string literal.
 fn entry(line: &str) -> Result<Option<(&str, &str, String)>, Failure> {
     let Some((key, value)) = line.split_once('=') else {
         return Ok(None);
@@ -137,7 +137,7 @@ fn entry(line: &str) -> Result<Option<(&str, &str, String)>, Failure> {
 }
 
 impl Setting {
-    /// What pip takes for on and off.
+    /// The values that pip reads as on and off.
     pub fn is_on(&self) -> Result<bool, Failure> {
         match self.value.to_lowercase().as_str() {
             "y" | "yes" | "t" | "true" | "on" | "1" => Ok(true),

@@ -254,7 +254,7 @@ fn is_kotlin_version(one: &str, other: &str) -> bool {
     without(one).is_some_and(|one| Some(one) == without(other))
 }
 
-/// Longest instruction that is shown whole, in bytes.
+/// Maximum length of an instruction that is shown whole, in bytes.
 const LONGEST_SHOWN: usize = 160;
 
 /// Shortens two texts to where they differ, and a little before.

@@ -63,9 +63,9 @@ pub(super) struct Pool<'a> {
     used: RefCell<Vec<bool>>,
 }
 
-/// Longest text that one constant is resolved to, in bytes.
+/// Maximum length of a text that one constant is resolved to, in bytes.
 const LONGEST: usize = 1 << 18;
-/// Most bytes that all uses of constants are resolved to.
+/// Maximum number of bytes that all uses of constants are resolved to.
 const MOST_RESOLVED: usize = 64 << 20;
 /// How far references go: a computed constant may be an argument of another.
 const DEEPEST: u32 = 12;

@@ -16,7 +16,7 @@ struct Unit {
     producer: String,
 }
 
-/// Most units that are read.
+/// Maximum number of units that are read.
 const MOST_UNITS: usize = 50_000;
 
 /// A section with what a linker would do to it: in an object file, each place that names a string is zero until then.

@@ -75,7 +75,7 @@ struct Entry {
     length: usize,
 }
 
-/// Most bytes of all tables together; more are not unpacked.
+/// Maximum number of bytes of all tables together; more are not unpacked.
 const LARGEST: usize = 64 << 20;
 const HEADER: usize = 12;
 const ENTRY: usize = 16;

@@ -9,7 +9,7 @@ use crate::compare::file::comparator::Leaf;
 use crate::compare::finding::Finding;
 use crate::compare::package::{File, JsonValue};
 
-/// Most values that are explained one by one.
+/// Maximum number of values that are explained one by one.
 const MOST_EXPLAINED: usize = 5000;
 /// Longer pointers are cut.
 const LONGEST_POINTER: usize = 300;

@@ -23,7 +23,7 @@ struct Signature<'a> {
     by_key: &'a [u8],
 }
 
-/// Adds a signature by another key, and gives what only follows. Both are blanked if every hash is right.
+/// Adds a signature by another key, and returns what only follows. Both are blanked if every hash is right.
 pub(super) fn compare(leaf: &mut Leaf, sides: &mut Both<Image>, within: &str) -> Option<Finding> {
     let (old, new) = (
         sides.released.signature.clone()?,

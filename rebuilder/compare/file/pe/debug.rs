@@ -71,7 +71,7 @@ fn read<'a>(image: &Image<'a>, entry: &Entry) -> Option<CodeView<'a>> {
     })
 }
 
-/// Adds the folder of the debug file, and gives what only follows; both are blanked.
+/// Adds the folder of the debug file, and returns what only follows; both are blanked.
 pub(super) fn code_view(leaf: &mut Leaf, sides: &mut Both<Image>) -> Vec<Finding> {
     let own = |image: &Image| {
         entries(image)

@@ -10,7 +10,7 @@ use crate::compare::explain::{Context, explain};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::finding::Finding;
 
-/// Most pairs of code objects that are compared.
+/// Maximum number of pairs of code objects that are compared.
 const MOST_PAIRS: usize = 10_000;
 
 /// Two code objects, and the name of the function that they are.

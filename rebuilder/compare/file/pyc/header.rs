@@ -52,7 +52,7 @@ impl<'a> Header<'a> {
         (header.flags & !(HASHED | CHECKED) == 0).then_some(header)
     }
 
-    /// Whether the hash of the source is in the place of its time and size.
+    /// Whether the hash of the source is in place of its time and size.
     fn is_hashed(&self) -> bool {
         self.flags & HASHED != 0
     }

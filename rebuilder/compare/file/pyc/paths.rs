@@ -1,4 +1,4 @@
-//! The file names in code objects: one folder that stands in the place of another, in all of them.
+//! The file names in code objects: one folder that stands in place of another, in all of them.
 
 use super::told::text;
 use super::value::{Kind, Tree};
@@ -29,7 +29,7 @@ impl Paths {
         without_same_end(released, rebuilt) == Some((old.as_str(), new.as_str()))
     }
 
-    /// Whether the one folder in the place of the other is all of the difference of two texts.
+    /// Whether the one folder in place of the other is all of the difference of two texts.
     pub fn explain(&self, released: &str, rebuilt: &str) -> bool {
         let Some((old, new)) = &self.folders else {
             return false;

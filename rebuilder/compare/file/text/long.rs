@@ -7,7 +7,7 @@ use crate::compare::explain::{Context, suspect};
 
 /// Lines beyond this are read in pieces.
 pub(super) const LONG: usize = 2000;
-/// Most pieces from the first that differs to the last.
+/// Maximum number of pieces from the first that differs to the last.
 const MOST_PIECES: usize = 10_000;
 
 /// The reasons why two long lines differ; none if something stays unexplained.

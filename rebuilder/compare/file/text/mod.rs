@@ -26,7 +26,7 @@ use crate::compare::package::Lines;
 
 pub(in crate::compare::file) struct Text;
 
-/// Most hunks kept to be shown, and lines of each.
+/// Maximum number of hunks kept to be shown, and lines of each.
 const MOST_HUNKS: usize = 200;
 const MOST_LINES: usize = 40;
 const LONGEST_LINE: usize = 2000;

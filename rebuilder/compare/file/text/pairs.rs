@@ -15,7 +15,7 @@ use crate::compare::file::matching::{Changes, Sides, line_at, line_number};
 use crate::compare::finding::Finding;
 use crate::compare::package::{self, Field, File, Lines};
 
-/// Most pairs of lines that are explained one by one.
+/// Maximum number of pairs of lines that are explained one by one.
 const MOST_EXPLAINED: usize = 20_000;
 /// So many lines without a reason make the rest of the file a change of content as well.
 const MOST_UNEXPLAINED: usize = 200;

@@ -32,7 +32,7 @@ static PADDING: FieldKind = FieldKind::new("padding", Cause::Content);
 static AFTER: FieldKind = FieldKind::new("bytes after the last member", Cause::Content);
 
 const MAGIC: u64 = 8;
-/// Most bytes of symbol index and of name table.
+/// Maximum number of bytes of symbol index and of name table.
 const MOST_TABLE: u64 = 64 << 20;
 
 impl FormatReader for Ar {

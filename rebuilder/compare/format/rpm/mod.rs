@@ -26,7 +26,7 @@ static LEAD: FieldKind = FieldKind::new("lead", Cause::Content);
 static PADDING: FieldKind = FieldKind::new("bytes between the headers", Cause::Content);
 
 const LEAD_SIZE: u64 = 96;
-/// Most bytes of one header.
+/// Maximum number of bytes of one header.
 const LARGEST_HEADER: u64 = 256 << 20;
 
 impl FormatReader for Rpm {

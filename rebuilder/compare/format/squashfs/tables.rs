@@ -7,9 +7,9 @@ use super::block::Compressor;
 use crate::compare::format::image::{Image, invalid};
 use crate::compare::format::path_text;
 
-/// Most bytes of a metadata block, unpacked.
+/// Maximum number of bytes of a metadata block, unpacked.
 const METADATA: usize = 8192;
-/// Most bytes of one table.
+/// Maximum number of bytes of one table.
 const LARGEST: usize = 64 << 20;
 /// What stands in place of a table that is not there.
 pub(super) const NONE: u64 = u64::MAX;

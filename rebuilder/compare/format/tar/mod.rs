@@ -103,7 +103,7 @@ impl FormatReader for Tar {
     }
 }
 
-/// Most fields of global headers that are kept; an ordinary archive has three.
+/// Maximum number of fields of global headers that are kept; an ordinary archive has three.
 const MOST_GLOBAL: usize = 1000;
 
 /// An archive that is being read.

@@ -85,7 +85,7 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Most digits on either side of the point of a time.
+/// Maximum number of digits on either side of the point of a time.
 const MOST_DIGITS: usize = 18;
 
 /// Whole seconds of a time as pax records have it, rounded down, and whether there is a fraction.

@@ -57,7 +57,7 @@ pub(super) struct Globals {
 }
 
 impl Globals {
-    /// Takes in one more global header; gives the comments in it.
+    /// Takes in one more global header; returns the comments in it.
     pub fn add(&mut self, body: &[u8]) -> Vec<String> {
         let Records { records, malformed } = records(body);
         let (mut times, mut doubtful, mut comments) = (Vec::new(), Vec::new(), Vec::new());

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use super::header::{BLOCK, Block, Checksum, Header, SIZE, is_zero};
 use crate::compare::limits::{Hit, Limit};
 
-/// Most bytes of extended headers and maps of one member.
+/// Maximum number of bytes of extended headers and maps of one member.
 pub(super) const MOST_EXTENDED: usize = 8 << 20;
 
 pub(super) fn too_much() -> io::Error {

@@ -3,7 +3,7 @@
 //! Readers that do not know the extended header take the shortened name. It says nothing new only if it follows from
 //! the long one, as some writer shortens it.
 
-/// Longest name, and longest part of a name in the prefix field.
+/// Maximum length of a name, and of its part in the prefix field.
 const NAME: usize = 100;
 const PREFIX: usize = 155;
 

@@ -17,7 +17,7 @@ const METADATA: &str = "metadata.gz";
 const CHECKSUMS: &str = "checksums.yaml.gz";
 const DATA: &str = "data.tar.gz";
 
-/// Most bytes of a decompressed member.
+/// Maximum number of bytes of a decompressed member.
 const MOST_DECODED: u64 = 16 << 20;
 
 pub(super) fn settle(settling: &Settling, node: &mut Node) {

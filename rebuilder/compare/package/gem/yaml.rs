@@ -21,7 +21,7 @@ pub(super) enum Content {
     Map(BTreeMap<Value, Value>),
 }
 
-/// Most values in a file, those of aliases counted each time.
+/// Maximum number of values in a file, those of aliases counted each time.
 const MOST_VALUES: usize = 200_000;
 const DEEPEST: usize = 32;
 

@@ -41,7 +41,7 @@ pub(super) enum Form {
     Number,
 }
 
-/// Longest value that has a form, in bytes.
+/// Maximum length of a value that has a form, in bytes.
 const LONGEST: usize = 200;
 
 macro_rules! forms {

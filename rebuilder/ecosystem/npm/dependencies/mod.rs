@@ -220,7 +220,7 @@ fn of_install(install: &str) -> Vec<Assumption> {
     (install == RESOLVED).then(peers).into_iter().collect()
 }
 
-/// Most packages of one lock file.
+/// Maximum number of packages of one lock file.
 const MOST: usize = 10_000;
 
 fn bounded(draft: &Draft<'_>, path: &str, count: usize) -> Result<(), PlanError> {
@@ -324,7 +324,7 @@ async fn packages_of(
     if let Some((twice, _)) = pairs.find(|(one, other)| one.place == other.place) {
         return Err(draft.cannot(
             format!(
-                "its lock file names {} twice, as different files",
+                "its lock file names {} twice, with different files",
                 twice.file.name
             ),
             "nothing was built",

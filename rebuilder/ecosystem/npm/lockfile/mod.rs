@@ -84,7 +84,7 @@ fn unique(mut found: Vec<LockedPackage>) -> Result<Vec<LockedPackage>, String> {
             }
             Some(last) if last.url == package.url => {
                 return Err(format!(
-                    "it names {} twice, as different files",
+                    "it names {} twice, with different files",
                     redacted(&last.url)
                 ));
             }
@@ -112,7 +112,7 @@ fn fetchable(name: &str, url: &str, integrity: &str, optional: bool) -> Result<L
         return Ok(package);
     }
     Err(format!(
-        "{name} comes from {:?}, which no integrity pins",
+        "{name} comes from {:?}, and no integrity pins it",
         redacted(url)
     ))
 }

@@ -6,7 +6,7 @@ use super::{LockedPackage, fetchable, registry_path, unique};
 pub(in crate::ecosystem::npm) fn yarn(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
     let text = String::from_utf8_lossy(text);
     if text.contains("__metadata:") {
-        return Err("it is of yarn 2 or later, whose archives are not those of the registry".to_owned());
+        return Err("it belongs to Yarn 2 or later, whose archives differ from the registry's".to_owned());
     }
     let lock = yarn_lock_parser::parse_str(&text).map_err(|error| error.to_string())?;
     let mut found = Vec::new();

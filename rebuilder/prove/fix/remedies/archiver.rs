@@ -7,7 +7,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "ar-deterministic",
-    title: "ar and ranlib store no times, owners or permissions",
+    title: "make ar and ranlib store no times, owners or permissions",
     knobs: &[Knob::Clock, Knob::SourceTimes, Knob::User, Knob::Ids, Knob::Umask],
     causes: &[
         Cause::Timestamp,

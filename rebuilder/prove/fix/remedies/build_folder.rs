@@ -1,4 +1,4 @@
-//! What scripts write of the folder that they run in says nothing outside of it.
+//! Scripts must not write the folder that they run in to outputs.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -7,7 +7,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "no-build-folder",
-    title: "the build folder is not written into outputs",
+    title: "do not write the build folder to outputs",
     knobs: &[Knob::BuildPath, Knob::Home, Knob::Temporary],
     causes: &[Cause::BuildPath, Cause::Content],
     rules: &[

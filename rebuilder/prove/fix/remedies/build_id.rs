@@ -1,4 +1,4 @@
-//! A build-id follows from all that is linked, what is stripped later included.
+//! A build-id follows from everything that is linked, including what is stripped later.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -7,7 +7,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "no-build-id",
-    title: "no build-id, or one that follows from the content",
+    title: "use no build-id, or one that follows from the content",
     knobs: &[Knob::BuildPath, Knob::HashSeed, Knob::Clock],
     causes: &[Cause::BuildId, Cause::Randomness],
     rules: &[

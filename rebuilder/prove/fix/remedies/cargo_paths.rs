@@ -7,7 +7,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "remap-path-prefix",
-    title: "rustc and go store paths without the build folder",
+    title: "make rustc and go store paths without the build folder",
     knobs: &[Knob::BuildPath, Knob::Home],
     causes: &[
         Cause::BuildPath,

@@ -1,4 +1,4 @@
-//! `date` tells the time of the build; it can tell that of the source instead.
+//! `date` prints the time of the build; it can print the time of the source instead.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -9,7 +9,7 @@ const SHELLS: &[Kind] = &[Kind::Make, Kind::Shell, Kind::PackageJson, Kind::Sett
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "date",
-    title: "date tells the time of the source, in UTC and without a locale",
+    title: "make date print the time of the source, in UTC and without a locale",
     knobs: &[Knob::Clock, Knob::Timezone, Knob::Locale, Knob::SourceTimes],
     causes: &[
         Cause::Timestamp,

@@ -1,4 +1,4 @@
-//! A program of the build that depends on its addresses can run at fixed ones.
+//! If a program of the build depends on its addresses, it can run at fixed ones.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -7,7 +7,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "fixed-layout",
-    title: "programs of the build run at fixed addresses",
+    title: "run the build's programs at fixed addresses",
     knobs: &[Knob::AddressLayout],
     causes: &[Cause::Content, Cause::Order, Cause::Randomness],
     rules: &[Rule::new(

@@ -7,7 +7,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "gzip-n",
-    title: "gzip without the name and time of its input",
+    title: "run gzip without the name and time of its input",
     knobs: &[Knob::Clock, Knob::SourceTimes, Knob::Temporary],
     causes: &[Cause::Timestamp, Cause::SourceDateEpoch],
     rules: &[

@@ -1,4 +1,4 @@
-//! Sets and hash tables give their entries in an order that changes with each run.
+//! Sets and hash tables return their entries in an order that changes with each run.
 
 use super::super::edit::{Kind, Rule, prefixed};
 use super::Remedy;
@@ -9,7 +9,7 @@ const PY: &[Kind] = &[Kind::Python];
 
 pub(super) const SORTED: Remedy = Remedy {
     name: "sorted-sets",
-    title: "sets and hash tables are sorted before they are written",
+    title: "sort sets and hash tables before they are written",
     knobs: &[Knob::HashSeed],
     causes: &[Cause::Order, Cause::Content, Cause::Randomness],
     rules: &[
@@ -38,7 +38,7 @@ pub(super) const SORTED: Remedy = Remedy {
 
 pub(super) const SEED: Remedy = Remedy {
     name: "hash-seed",
-    title: "interpreters run with a fixed hash seed",
+    title: "run interpreters with a fixed hash seed",
     knobs: &[Knob::HashSeed],
     causes: &[Cause::Order, Cause::Content, Cause::Randomness],
     rules: &[Rule::new(

@@ -1,4 +1,4 @@
-//! Sorting, formatting and translating follow the locale.
+//! Sorting, formatting and translation depend on the locale.
 
 use super::super::edit::{Kind, Rule, prefixed};
 use super::Remedy;
@@ -9,7 +9,7 @@ const SHELLS: &[Kind] = &[Kind::Make, Kind::Shell, Kind::PackageJson, Kind::Sett
 
 pub(super) const SORT: Remedy = Remedy {
     name: "locale-sort",
-    title: "sort and its like work independently of the locale",
+    title: "run sort and similar programs independently of the locale",
     knobs: &[Knob::Locale],
     causes: &[Cause::Locale, Cause::Order, Cause::Content],
     rules: &[
@@ -58,7 +58,7 @@ pub(super) const SORT: Remedy = Remedy {
 
 pub(super) const EXPORT: Remedy = Remedy {
     name: "locale-export",
-    title: "the whole build runs in the locale C.UTF-8",
+    title: "run the whole build in the locale C.UTF-8",
     knobs: &[Knob::Locale],
     causes: &[Cause::Locale, Cause::Order, Cause::Content],
     rules: &[],

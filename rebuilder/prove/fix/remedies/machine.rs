@@ -1,4 +1,4 @@
-//! Who builds, on which machine and in which environment, is no property of what is built.
+//! Outputs must not depend on the user, the machine or the environment of the build.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -11,7 +11,7 @@ const JS: &[Kind] = &[Kind::JavaScript];
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "no-machine",
-    title: "no user, host, kernel, processor or environment in outputs",
+    title: "write no user, host, kernel, processor or environment to outputs",
     knobs: &[
         Knob::User,
         Knob::Ids,

@@ -31,9 +31,9 @@ use crate::prove::Knob;
 pub struct Remedy {
     /// Name in reports.
     pub name: &'static str,
-    /// What it does, in words.
+    /// What it does, in words: an imperative.
     pub title: &'static str,
-    /// Knobs that it makes harmless; plain randomness is none.
+    /// Knobs that it makes harmless; empty for plain randomness.
     pub knobs: &'static [Knob],
     /// Causes that it is for.
     pub causes: &'static [Cause],
@@ -43,7 +43,7 @@ pub struct Remedy {
     pub whole: Option<fn(Kind, &str) -> Option<String>>,
 }
 
-/// All of them; of those that fit alike, the first is tried first.
+/// All remedies. If several fit equally well, the first is tried first.
 pub const ALL: &[Remedy] = &[
     gzip_header::REMEDY,
     tar_metadata::REMEDY,

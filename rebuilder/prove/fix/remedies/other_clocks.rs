@@ -7,7 +7,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "clock",
-    title: "the program that builds takes the time from SOURCE_DATE_EPOCH",
+    title: "make the build program take the time from SOURCE_DATE_EPOCH",
     knobs: &[Knob::Clock, Knob::Timezone, Knob::Locale, Knob::SourceTimes],
     causes: &[
         Cause::Timestamp,

@@ -1,4 +1,4 @@
-//! What runs side by side ends in any order.
+//! Parallel work ends in any order.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -7,7 +7,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "not-parallel",
-    title: "what depends on an order runs one after the other",
+    title: "run steps that depend on an order one after the other",
     knobs: &[Knob::Parallelism, Knob::Processors, Knob::Load],
     causes: &[
         Cause::Order,

@@ -9,7 +9,7 @@ const HERE: &str = "-ffile-prefix-map=$$(CURDIR)=.";
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "file-prefix-map",
-    title: "the compiler stores a path without the build folder",
+    title: "make the compiler store paths without the build folder",
     knobs: &[Knob::BuildPath],
     causes: &[Cause::BuildPath, Cause::BuildId, Cause::DebugInformation],
     rules: &[

@@ -1,4 +1,5 @@
-//! `__DATE__` and `__TIME__` tell when the compiler ran, `__TIMESTAMP__` when the file was changed.
+//! `__DATE__` and `__TIME__` are the time at which the compiler ran; `__TIMESTAMP__` is the time at which the file was
+//! changed.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -7,7 +8,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "preprocessor-date",
-    title: "no time of compilation in the program",
+    title: "write no time of compilation to the program",
     knobs: &[Knob::Clock, Knob::SourceTimes, Knob::Timezone],
     causes: &[
         Cause::Timestamp,

@@ -10,7 +10,7 @@ const CLOCK: &[&str] = &["os", "time"];
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "python-time",
-    title: "Python takes the time from SOURCE_DATE_EPOCH",
+    title: "make Python take the time from SOURCE_DATE_EPOCH",
     knobs: &[Knob::Clock, Knob::Timezone, Knob::Locale, Knob::SourceTimes],
     causes: &[
         Cause::Timestamp,

@@ -1,4 +1,4 @@
-//! Random values can be made from a seed that is the same each time, or from what is built.
+//! Random values can be made from a fixed seed, or from the built content.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -10,7 +10,7 @@ const PY: &[Kind] = &[Kind::Python];
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "fixed-seed",
-    title: "random values are made from a fixed seed",
+    title: "make random values from a fixed seed",
     knobs: &[Knob::AddressLayout, Knob::Temporary],
     causes: &[Cause::Randomness, Cause::Content, Cause::BuildId],
     rules: &[

@@ -1,4 +1,4 @@
-//! `echo` with backslashes or options does not mean the same in every shell; `printf` does.
+//! The meaning of `echo` with backslashes or options depends on the shell; that of `printf` does not.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -7,7 +7,7 @@ use crate::prove::Knob;
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "printf",
-    title: "printf instead of what shells do not agree on",
+    title: "use printf instead of echo where shells differ",
     knobs: &[Knob::Shell],
     causes: &[Cause::Content],
     rules: &[

@@ -1,4 +1,4 @@
-//! A folder lists its entries in any order; what is built of them must sort them.
+//! A folder lists its entries in any order, so a build must sort them.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
@@ -10,7 +10,7 @@ const PY: &[Kind] = &[Kind::Python];
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "sorted-listing",
-    title: "listings of folders are sorted",
+    title: "sort the listings of folders",
     knobs: &[Knob::ListingOrder],
     causes: &[Cause::Order, Cause::Content],
     rules: &[

@@ -10,7 +10,7 @@ const CREATES: &str = r"CMD(tar|\$[({]TAR[)}])(\s(?:[^;|&]*\s)?(?:-[a-zA-Z]*c[a-
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "tar-metadata",
-    title: "tar with sorted names, fixed times, owners and permissions",
+    title: "run tar with sorted names, fixed times, owners and permissions",
     knobs: &[
         Knob::Clock,
         Knob::SourceTimes,
@@ -53,7 +53,7 @@ const SHELLS: &[Kind] = &[Kind::Make, Kind::Shell, Kind::PackageJson, Kind::Sett
 const FILTER: &str = r#"
 
 def reproducible_member(member):
-    """What an archive stores of a file beside its content, the same wherever it is built."""
+    """Make an archive's metadata of a file the same wherever it is built."""
     member.mtime = int(os.environ.get("SOURCE_DATE_EPOCH", 0))
     member.uid = member.gid = 0
     member.uname = member.gname = ""

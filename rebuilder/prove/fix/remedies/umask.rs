@@ -1,4 +1,4 @@
-//! Files and folders have the permissions that the mask of the user leaves, unless a program says others.
+//! Files and folders get permissions according to the user's mask, unless a program sets others.
 
 use super::super::edit::{Kind, Rule, prefixed};
 use super::Remedy;
@@ -9,7 +9,7 @@ const SHELLS: &[Kind] = &[Kind::Make, Kind::Shell, Kind::PackageJson, Kind::Sett
 
 pub(super) const INSTALL: Remedy = Remedy {
     name: "install-mode",
-    title: "files and folders are made with permissions that are said",
+    title: "create files and folders with explicit permissions",
     knobs: &[Knob::Umask],
     causes: &[Cause::Permissions],
     rules: &[
@@ -31,7 +31,7 @@ pub(super) const INSTALL: Remedy = Remedy {
 
 pub(super) const MASK: Remedy = Remedy {
     name: "umask",
-    title: "the build sets its own mask",
+    title: "set the mask in the build itself",
     knobs: &[Knob::Umask],
     causes: &[Cause::Permissions, Cause::Content],
     rules: &[Rule::new(

@@ -12,7 +12,7 @@ const ZIP: &str = "${1}find ${4} -exec touch -h -d @EPOCH {} + && find ${4} -exe
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "zip-metadata",
-    title: "zip with fixed times, sorted names and no extra fields",
+    title: "run zip with fixed times, sorted names and no extra fields",
     knobs: &[
         Knob::Clock,
         Knob::SourceTimes,

@@ -59,28 +59,32 @@ pub(super) fn variables(ground: &Ground) -> Result<(), String> {
     let mut tries: Vec<Try> = named
         .into_iter()
         .map(|name| {
-            attempt(name, "runs that no step names", move |plan, _| {
+            attempt(name, "may run code that no step names", move |plan, _| {
                 plan["build"]["env"][name] = json!("/inputs/x");
             })
         })
         .collect();
     tries.extend([
-        attempt("another PATH", "runs that no step names", |plan, _| {
+        attempt("another PATH", "may run code that no step names", |plan, _| {
             plan["build"]["env"]["PATH"] = json!("/inputs/dependencies:/usr/bin:/bin");
         }),
-        attempt("a variable in the setup", "runs that no step names", |plan, _| {
-            plan["setup"]["env"]["PATH"] = json!("/bin");
-        }),
+        attempt(
+            "a variable in the setup",
+            "may run code that no step names",
+            |plan, _| {
+                plan["setup"]["env"]["PATH"] = json!("/bin");
+            },
+        ),
         attempt("an absent variable", "does not set the variable", |plan, _| {
             plan["build"]["env"].as_object_mut().unwrap().remove("LC_ALL");
         }),
-        attempt("OUTPUTS with options", "and it should be", |plan, _| {
+        attempt("OUTPUTS with options", "but it should be", |plan, _| {
             plan["build"]["env"]["OUTPUTS"] = json!("hello -o -name x");
         }),
-        attempt("FOLDER elsewhere", "and it should be", |plan, _| {
+        attempt("FOLDER elsewhere", "but it should be", |plan, _| {
             plan["build"]["env"]["FOLDER"] = json!("../../usr");
         }),
-        attempt("another clock", "and it should be", |plan, _| {
+        attempt("another clock", "but it should be", |plan, _| {
             plan["build"]["env"]["SOURCE_DATE_EPOCH"] = json!("1");
         }),
         attempt("an exported function", "not the name of a variable", |plan, _| {
@@ -110,7 +114,7 @@ pub(super) fn other_sources(ground: &Ground) -> Result<(), String> {
             plan["git"][0]["source"]["ref"] = json!("refs/tags/v6.6.6");
             plan["build"]["env"]["SOURCE_REF"] = json!("refs/tags/v6.6.6");
         }),
-        attempt("other files of the commit", "and they are sha256:", |plan, _| {
+        attempt("other files of the commit", "but they are sha256:", |plan, _| {
             plan["git"][0]["archive"] = json!("f".repeat(64));
         }),
         attempt("a second source", "sources from git", |plan, _| {
@@ -121,7 +125,7 @@ pub(super) fn other_sources(ground: &Ground) -> Result<(), String> {
         attempt("the source elsewhere", "sources from git", |plan, _| {
             plan["git"][0]["place"] = json!("source/source.tar");
         }),
-        attempt("no source", "and it should be", |plan, _| {
+        attempt("no source", "but it should be", |plan, _| {
             plan["git"] = json!([]);
         }),
         attempt("another ecosystem", "says that it is one of debian", |plan, _| {
@@ -144,10 +148,10 @@ pub(super) fn other_containers(ground: &Ground) -> Result<(), String> {
         attempt("another tree", "another lock than this signer's", |plan, _| {
             plan["container"]["lock"]["tree"] = json!("f".repeat(64));
         }),
-        attempt("another container", "and its recipe in", |plan, _| {
+        attempt("another container", "but its recipe in", |plan, _| {
             plan["container"]["name"] = json!("trixie-rust");
         }),
-        attempt("an unknown container", "and its recipe in", |plan, _| {
+        attempt("an unknown container", "but its recipe in", |plan, _| {
             plan["container"]["name"] = json!("../mallory");
         }),
         attempt("an image of its own", "allow it with --image", |plan, _| {
@@ -211,7 +215,7 @@ pub(super) fn other_steps(ground: &Ground) -> Result<(), String> {
         ),
         attempt(
             "the released file as a text",
-            "carries the released file itself",
+            "contains the released file itself",
             |plan, _| {
                 plan["files"] = json!([{"place": "recipe/x", "text": "what was released"}]);
             },
@@ -222,7 +226,7 @@ pub(super) fn other_steps(ground: &Ground) -> Result<(), String> {
 pub(super) fn made_up_inputs(ground: &Ground) -> Result<(), String> {
     let office = Office::open(ground, &[]);
     office.refuses(vec![
-        attempt("a made-up source", "has it from git alone", |plan, _| {
+        attempt("a made-up source", "may only use git", |plan, _| {
             plan["inputs"] = json!([input("source", "source/x")]);
         }),
         attempt(
@@ -266,7 +270,7 @@ pub(super) fn made_up_inputs(ground: &Ground) -> Result<(), String> {
 pub(super) fn left_out(ground: &Ground) -> Result<(), String> {
     let office = Office::open(ground, &[]);
     let pattern = |what: &'static str, pattern: &'static str| {
-        attempt(what, "without being compared", move |plan, _| {
+        attempt(what, "from the comparison", move |plan, _| {
             plan["not_compared"] = json!([pattern]);
         })
     };
@@ -277,14 +281,14 @@ pub(super) fn left_out(ground: &Ground) -> Result<(), String> {
         pattern("a trojan", "hello-trojan"),
         attempt(
             "a name without a pattern",
-            "which its plan does not",
+            "but its plan does not",
             |_, record| {
                 record["not_compared"] = json!(["hello-trojan"]);
             },
         ),
         attempt(
             "an extra output called released",
-            "is not what the record says",
+            "does not match the record",
             |_, record| {
                 let mut extra = record["outputs"][0].clone();
                 extra["name"] = json!("extra");
@@ -341,7 +345,7 @@ pub(super) fn other_names(ground: &Ground) -> Result<(), String> {
         ),
         attempt(
             "a package URL by which another rule counts",
-            "which no signed document does",
+            "but no signed document does",
             |plan, record| {
                 let purl = json!("pkg:generic/trusted/openssl@3.0");
                 plan["expected"][0]["purl"] = purl.clone();

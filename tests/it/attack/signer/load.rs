@@ -43,7 +43,7 @@ pub(super) fn log_lines(ground: &Ground) -> Result<(), String> {
         attempt("a long name of an output", "too long", move |_, record| {
             record["outputs"][0]["name"] = json!("x".repeat(1100 << 10));
         }),
-        attempt("a long step", "and the most is", move |plan, _| {
+        attempt("a long step", "but the maximum is", move |plan, _| {
             plan["build"]["steps"][0]["name"] = json!("x".repeat(1100 << 10));
         }),
         attempt("a long verdict", "", move |_, record| {
@@ -78,29 +78,29 @@ pub(super) fn too_much(ground: &Ground) -> Result<(), String> {
     office.refuses(vec![
         attempt(
             "attempts without end",
-            "attempts, and the most is",
+            "attempts, but the maximum is",
             |_, record| {
                 let one = json!({"number": 1, "ended": "x", "places": 0, "seconds": 1.0, "chosen": true});
                 record["attempts"] = json!(vec![one; 2_000]);
             },
         ),
-        attempt("outputs without end", "outputs, and the most is", |_, record| {
+        attempt("outputs without end", "outputs, but the maximum is", |_, record| {
             record["outputs"] = json!(vec![record["outputs"][0].clone(); 5_000]);
         }),
-        attempt("patterns without end", "patterns, and the most is", |plan, _| {
+        attempt("patterns without end", "patterns, but the maximum is", |plan, _| {
             plan["not_compared"] = json!(vec!["*"; 10_000]);
         }),
         attempt(
             "assumptions without end",
-            "assumptions, and the most is",
+            "assumptions, but the maximum is",
             |plan, _| {
                 plan["assumptions"] = json!(vec![plan["assumptions"][0].clone(); 2_000]);
             },
         ),
-        attempt("inputs without end", "inputs, and the most is", |plan, _| {
+        attempt("inputs without end", "inputs, but the maximum is", |plan, _| {
             plan["inputs"] = json!(vec![input("dependency", "dependencies/x"); 66_000]);
         }),
-        attempt("a long assumption", "and the most is", |plan, _| {
+        attempt("a long assumption", "but the maximum is", |plan, _| {
             plan["assumptions"][0]["value"] = json!("x".repeat(2 << 20));
         }),
         attempt(
@@ -189,7 +189,7 @@ pub(super) fn files(ground: &Ground) -> Result<(), String> {
         ),
         (
             "a link for the outputs",
-            "cannot take",
+            "cannot accept",
             Box::new(|run| {
                 fs::rename(run.join("rebuilt"), run.join("elsewhere")).unwrap();
                 symlink("elsewhere", run.join("rebuilt")).unwrap();
@@ -197,7 +197,7 @@ pub(super) fn files(ground: &Ground) -> Result<(), String> {
         ),
         (
             "a link to what only the signer can read",
-            "cannot take",
+            "cannot accept",
             Box::new(|run| {
                 fs::remove_file(run.join("plan.json")).unwrap();
                 symlink(ground.folder().join("keys/key.pem"), run.join("plan.json")).unwrap();

@@ -186,7 +186,7 @@ fn open_ones_are_refused(ground: &Ground) -> Result<(), String> {
     must(!output.status.success(), "another user's key is taken")?;
     if ground.who == Who::Root {
         must(
-            text(&output).contains("belongs to the user"),
+            text(&output).contains("it belongs to user"),
             format!("another reason: {}", text(&output)),
         )?;
     }

@@ -33,7 +33,7 @@ fn refuses_what_runs_code_before_it_is_checked() {
         "idna \\\n  --hash=sha256:00\n-e git+https://h.example/r\n",
     );
     for (text, reason) in [
-        ("download idna".to_owned(), "alone"),
+        ("download idna".to_owned(), "supports only"),
         ("install -e .".to_owned(), "-e"),
         ("install .".to_owned(), "folders"),
         ("install git+https://h.example/r".to_owned(), "folders"),
@@ -41,16 +41,22 @@ fn refuses_what_runs_code_before_it_is_checked() {
         ("install https://h.example/a-1.tar.gz".to_owned(), "folders"),
         ("install https://h.example/a-1.tar.gz#x.whl".to_owned(), "folders"),
         ("install --no-binary :all: idna".to_owned(), "--no-binary"),
-        ("install --config-settings a=b idna".to_owned(), "does not know"),
+        (
+            "install --config-settings a=b idna".to_owned(),
+            "does not support",
+        ),
         ("install --target".to_owned(), "needs a value"),
         (format!("install -r {nested}"), "-e cannot be used"),
         (
             format!("install -r {}", file("loop.txt", "-r loop.txt\n")),
-            "name each other",
+            "include each other",
         ),
-        ("install --pre=-e idna".to_owned(), "takes no value"),
-        ("install -c constraints.txt".to_owned(), "nothing is required"),
-        ("install --upgrade".to_owned(), "nothing is required"),
+        ("install --pre=-e idna".to_owned(), "does not take a value"),
+        (
+            "install -c constraints.txt".to_owned(),
+            "no requirement was given",
+        ),
+        ("install --upgrade".to_owned(), "no requirement was given"),
         ("install idna.zip".to_owned(), "folders"),
         (
             "install -r https://h.example/r.txt".to_owned(),
