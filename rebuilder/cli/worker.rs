@@ -49,7 +49,7 @@ pub(crate) struct WorkerArgs {
     /// Number of processors for all jobs together [default: all]
     #[arg(long, value_name = "COUNT", help_heading = "Resources")]
     offer_cores: Option<u32>,
-    /// End when standard input does, which is when the process that started this one ends
+    /// Exit when standard input is closed, which happens when the parent process exits
     #[arg(long, hide = true)]
     tied: bool,
     /// Options of "rebuilder rebuild" for each job, such as --policy FILE

@@ -37,7 +37,7 @@ pub enum LinkError {
     Field(&'static str),
     #[error("its signature is OpenPGP's in in-toto's own form, which is not supported")]
     OpenPgp,
-    #[error("cannot bring the link into canonical form: {0}")]
+    #[error("cannot convert the link to canonical form: {0}")]
     Canonical(#[from] serde_json::Error),
 }
 

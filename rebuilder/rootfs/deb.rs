@@ -290,7 +290,7 @@ impl PackageControl {
     }
 }
 
-/// Unpacks `data.tar` into `/`; gives the list of its paths as dpkg keeps it.
+/// Unpacks `data.tar` into `/`; returns the list of its paths as dpkg keeps it.
 fn unpack_data(tar: impl Read, conffiles: &BTreeSet<String>, room: &Room) -> io::Result<String> {
     let headers = HeaderLimit::default();
     let mut archive = tar::Archive::new(headers.over(tar.take(room::BYTES)));

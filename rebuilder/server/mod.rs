@@ -97,7 +97,7 @@ pub struct Reading {
     pub live_logs: bool,
     /// Requests of one reader in a second, on average; `None` for any number. Holders of tokens are not counted.
     pub rate: Option<NonZeroU32>,
-    /// Public keys of links, in PEM as in-toto reads them; clients take the first.
+    /// Public keys of links, in PEM as in-toto reads them; clients use the first.
     pub keys: Vec<String>,
 }
 

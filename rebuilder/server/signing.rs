@@ -61,7 +61,7 @@ fn sweep(runs: &Path) {
     }
 }
 
-/// Why a run could not be handed in now.
+/// Why a run could not be handed in.
 #[derive(Debug, thiserror::Error)]
 enum HandInError {
     #[error("cannot write the run to {path}")]

@@ -19,7 +19,7 @@ use crate::text::Screen;
 /// Most files that are looked through for envelopes without a log entry.
 const MOST_FILES: usize = 256;
 
-/// What was asked about some artifacts, and where the files with the answers are.
+/// The questions asked about some artifacts, and the files with the answers.
 pub(crate) struct Discovery {
     asked: Vec<Vec<Asked>>,
     files: Vec<(PathBuf, String)>,

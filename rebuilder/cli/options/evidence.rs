@@ -21,7 +21,7 @@ use crate::policy::{Policy, StatementSource};
 use crate::run::RunFolder;
 use crate::store::{Blob, Fetcher, StoreError, write_atomically};
 
-/// The evidence, and what it is judged by.
+/// The evidence, and the options by which it is judged.
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Evidence")]
 pub(crate) struct EvidenceArgs {
@@ -38,7 +38,7 @@ pub(crate) struct EvidenceArgs {
     trust: TrustArgs,
 }
 
-/// Whose signatures count, and what the evidence must show.
+/// The signers who are trusted, and the requirements on the evidence.
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct TrustArgs {

@@ -64,7 +64,7 @@ struct ServerArgs {
     /// Number of jobs at the same time
     #[arg(long, value_name = "COUNT", default_value_t = 1, requires = "embedded", help_heading = "One machine", value_parser = clap::value_parser!(u32).range(1..=256))]
     jobs: u32,
-    /// Socket of the signer that runs are handed in to
+    /// Socket of the signer that receives the runs
     #[arg(
         long,
         value_name = "SOCKET",
@@ -76,10 +76,10 @@ struct ServerArgs {
     /// Folder where the signer reads runs [default: the store's runs/]
     #[arg(long, value_name = "DIR", requires = "signer", help_heading = "Signing")]
     runs: Option<PathBuf>,
-    /// Hand in runs that found no build giving the released bytes too
+    /// Also hand in runs that did not find a build that produces the released bytes
     #[arg(long, help_heading = "Signing")]
     attest_negative: bool,
-    /// Sign an in-toto link for each released file as well, as rebuilderd does
+    /// Also sign an in-toto link for each released file, as rebuilderd does
     #[arg(long, help_heading = "Signing")]
     links: bool,
     /// Let everyone read results, logs and the queue; without this, readers need a token with the scope read
@@ -92,7 +92,7 @@ struct ServerArgs {
     /// Requests per second that a reader without a token may make, on average; 0 for no limit
     #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Reading")]
     rate: u32,
-    /// Public key of the signer in PEM, for clients that verify links; the present one first
+    /// Public key of the signer in PEM, for clients that verify links; may be repeated, the current key first
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     public_key: Vec<PathBuf>,
 }

@@ -70,7 +70,7 @@ pub(crate) struct SignerArgs {
     /// Witnesses of the public log, and how many must sign it (c2sp.org/tlog-policy)
     #[arg(long, value_name = "FILE", requires = "public_log")]
     public_log_witnesses: Option<PathBuf>,
-    /// End when standard input does, which is when the process that started this one ends
+    /// Exit when standard input is closed, which happens when the parent process exits
     #[arg(long, hide = true)]
     tied: bool,
     #[command(flatten)]

@@ -41,7 +41,7 @@ impl<'e> Beside<'e> {
     fn of(envelope: &'e Envelope) -> Result<Self, SigstoreError> {
         let [text] = envelope.certificates.as_slice() else {
             return Err(SigstoreError::Unchecked(
-                "it has several signatures with certificates, of which one is supported".into(),
+                "it has several signatures with certificates, but only one is supported".into(),
             ));
         };
         let mut others = pem::parse_many(text).map_err(|error| malformed(&error))?;

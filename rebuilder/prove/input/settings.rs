@@ -87,7 +87,7 @@ impl Settings {
 /// Variables that a shell does not let anybody set.
 const OF_SHELLS: [&str; 6] = ["BASHOPTS", "BASH_VERSINFO", "EUID", "PPID", "SHELLOPTS", "UID"];
 
-/// The file that `--init` writes, for a project of this kind; all of it is commented out but the kind.
+/// The file that `--init` writes for a project of this kind. Everything except the kind is commented out.
 pub fn template(kind: &str) -> String {
     format!(
         "\

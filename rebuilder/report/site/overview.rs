@@ -142,7 +142,7 @@ pub fn overview(shown: &Overview) -> Result<String, ReportError> {
 pub fn state(job: &Open) -> String {
     match (&job.worker, job.state.as_str()) {
         (Some(worker), "running") => format!("running on {worker}, attempt {}", job.attempt),
-        (_, "later") => "waits for its time".to_owned(),
+        (_, "later") => "scheduled for later".to_owned(),
         (_, state) => state.to_owned(),
     }
 }

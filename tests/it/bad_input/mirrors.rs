@@ -124,5 +124,5 @@ fn mirrors_that_are_down() {
         .args(["--offline", "rebuild", "pypi:idna==3.10"])
         .output()
         .unwrap();
-    check(&output, 4, &["the run is offline"]);
+    check(&output, 4, &["this run is offline"]);
 }

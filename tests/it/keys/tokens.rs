@@ -102,12 +102,12 @@ pub(super) fn refused_tokens(place: &Place, uri: impl Fn(&str) -> String) {
     let wrong_pin = place.text("wrong");
     fs::write(&wrong_pin, "9999").unwrap();
     for (key, what) in [
-        (uri("object=nothing"), "no object of that name"),
-        (uri("object=twice"), "several have that name"),
+        (uri("object=nothing"), "no object with this name"),
+        (uri("object=twice"), "several have this name"),
         (uri("object=p384"), "only Ed25519 and ECDSA over P-256"),
         (
             uri("object=p256").replace("re%20builder", "other"),
-            "no token has that name",
+            "no token has this name",
         ),
         (
             uri("object=p256").replace(&place.text("pin"), &wrong_pin),

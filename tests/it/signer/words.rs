@@ -56,7 +56,7 @@ const REFUSALS: &[(&str, &str, fn(&mut Value, &mut Value))] = &[
     }),
     (
         "another-source",
-        "which is not what was released beside it",
+        "which is not the source released with it",
         |_, plan| {
             plan["inputs"][0]["file"]["sha256"] = json!("e".repeat(64));
         },
@@ -77,7 +77,7 @@ const REFUSALS: &[(&str, &str, fn(&mut Value, &mut Value))] = &[
     }),
     (
         "another-archive",
-        "takes another archive than its source",
+        "uses another archive than its source",
         |_, plan| {
             let facts = plan["files"][1]["text"].as_str().unwrap();
             let mut facts: Value = serde_json::from_str(facts).unwrap();

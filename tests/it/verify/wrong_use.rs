@@ -78,7 +78,7 @@ fn a_policy_that_fits_nothing_refuses() {
     fs::write(&policy, other).unwrap();
     let output = scene.verify(&[]);
     assert_eq!(code(&output), 3, "{}", text(&output));
-    assert!(text(&output).contains("no quorum fits"), "{}", text(&output));
+    assert!(text(&output).contains("no quorum matches"), "{}", text(&output));
     for (quorum, what) in [
         ("threshold = 99\n", "needs a weight of 99"),
         ("threshold = 0\n", "needs a weight of 0"),

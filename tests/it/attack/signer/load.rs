@@ -84,12 +84,20 @@ pub(super) fn too_much(ground: &Ground) -> Result<(), String> {
                 record["attempts"] = json!(vec![one; 2_000]);
             },
         ),
-        attempt("outputs without end", "outputs, but the maximum is", |_, record| {
-            record["outputs"] = json!(vec![record["outputs"][0].clone(); 5_000]);
-        }),
-        attempt("patterns without end", "patterns, but the maximum is", |plan, _| {
-            plan["not_compared"] = json!(vec!["*"; 10_000]);
-        }),
+        attempt(
+            "outputs without end",
+            "outputs, but the maximum is",
+            |_, record| {
+                record["outputs"] = json!(vec![record["outputs"][0].clone(); 5_000]);
+            },
+        ),
+        attempt(
+            "patterns without end",
+            "patterns, but the maximum is",
+            |plan, _| {
+                plan["not_compared"] = json!(vec!["*"; 10_000]);
+            },
+        ),
         attempt(
             "assumptions without end",
             "assumptions, but the maximum is",
