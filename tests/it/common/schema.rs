@@ -222,7 +222,10 @@ fn schemas_name_every_field() {
         closed(&schema, name);
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
-    assert_eq!(fs::read_dir(folder).unwrap().count(), SCHEMAS.len());
+    // The OpenAPI document is made from the handlers, and has a test of its own.
+    let all = fs::read_dir(folder).unwrap().flatten();
+    let schemas = all.filter(|file| file.file_name().to_string_lossy().ends_with(".schema.json"));
+    assert_eq!(schemas.count(), SCHEMAS.len());
 }
 
 #[apply(test)]
