@@ -132,7 +132,7 @@ fn attacks(scene: &Scene, signer: &Signer, good: &Value) -> Vec<Attack> {
             "swapped payload type",
             bundle(&|b| b["dsseEnvelope"]["payloadType"] = json!("text/plain")),
             3,
-            "payload type is \\\"text/plain",
+            "payload type \\\"text/plain",
         ),
         (
             "no signature",
