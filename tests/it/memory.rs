@@ -65,7 +65,7 @@ fn a_folder_of_an_earlier_version_is_taken_up_and_what_got_worse_comes_first() {
         assert_eq!(code(&first), 0, "{}", text(&first));
         assert!(text(&first).starts_with("regressed: 0\n"), "{}", text(&first));
         assert!(
-            text(&first).contains("not done again: 2 packages have a verdict"),
+            text(&first).contains("not rebuilt: 2 packages have a verdict"),
             "{}",
             text(&first)
         );
