@@ -17,6 +17,7 @@ use crate::ecosystem::provenance::declared_steps;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::plan::PinnedContainer;
 use crate::plan::{Plan, Recipe, Role, Step};
+use crate::text::plural;
 
 use super::SignerError;
 use files::files;
@@ -313,8 +314,9 @@ fn places(plan: &Plan, kind: Ecosystem) -> Result<(), SignerError> {
         Ok(())
     } else {
         Err(SignerError::Plan(format!(
-            "uses {files} files and {} sources from git as its source, which no plan of its kind does",
-            git.len()
+            "uses {} and {} as its source, which no plan of its kind does",
+            plural(files, "file"),
+            plural(git.len(), "git source")
         )))
     }
 }

@@ -380,14 +380,14 @@ async fn what_failed_goes_behind_the_others(desk: Desk) {
     }
     let due = desk.0.due_runs(20).await.unwrap();
     for run in &due {
-        let wait = Duration::from_millis(200);
+        let wait = Duration::from_secs(4);
         desk.0.sign_later(run.lease.job, wait).await.unwrap();
         desk.0.publish_later(run.lease.job, wait).await.unwrap();
     }
     let others = desk.0.due_runs(20).await.unwrap();
     assert_eq!(others.len(), 1, "only the one that has not failed");
     assert_eq!(desk.0.unpublished(20).await.unwrap().len(), 1);
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(4500)).await;
     let again = desk.0.due_runs(30).await.unwrap();
     assert_eq!((again.len(), again[0].lease), (21, others[0].lease));
     assert_eq!((again[0].tries, again[1].tries), (0, 1));

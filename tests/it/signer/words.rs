@@ -61,7 +61,7 @@ const REFUSALS: &[(&str, &str, fn(&mut Value, &mut Value))] = &[
             plan["inputs"][0]["file"]["sha256"] = json!("e".repeat(64));
         },
     ),
-    ("two-sources", "for its source", |_, plan| {
+    ("two-sources", "as its source", |_, plan| {
         plan["git"] = json!([{"place": "source.tar", "submodules": false, "source": {
             "repository": "https://github.com/mallory/idna", "commit": "f".repeat(40)
         }}]);
@@ -91,9 +91,13 @@ const REFUSALS: &[(&str, &str, fn(&mut Value, &mut Value))] = &[
     ("another-lock", "another lock than this signer's", |_, plan| {
         plan["container"]["lock"]["packages"][0]["version"] = json!("6.6.6");
     }),
-    ("everything-left-out", "without being compared", |_, plan| {
-        plan["not_compared"] = json!(["*"]);
-    }),
+    (
+        "everything-left-out",
+        "from the comparison, which no recipe",
+        |_, plan| {
+            plan["not_compared"] = json!(["*"]);
+        },
+    ),
     ("another-name", "which was released as", |record, plan| {
         plan["expected"][0]["file"]["name"] = json!("openssl.whl");
         record["outputs"][0]["name"] = json!("openssl.whl");
