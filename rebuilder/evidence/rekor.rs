@@ -77,10 +77,14 @@ impl Entry {
             "canonicalizedBody": value["body"],
         });
         if let Some(promise) = proof["signedEntryTimestamp"].as_str() {
-            bundled["inclusionPromise"] = json!({"signedEntryTimestamp": promise});
+            set(
+                &mut bundled,
+                "inclusionPromise",
+                json!({"signedEntryTimestamp": promise}),
+            );
         }
         if let Some(inclusion) = proof.get("inclusionProof").filter(|it| !it.is_null()) {
-            bundled["inclusionProof"] = inclusion_proof(inclusion)?;
+            set(&mut bundled, "inclusionProof", inclusion_proof(inclusion)?);
         }
         Ok(Self {
             kind,
@@ -92,8 +96,12 @@ impl Entry {
 
     /// The same for an entry in the form of bundles that cosign made, with the log's promise.
     pub(super) fn promised(mut bundled: Value) -> Result<Self, String> {
-        let (body, kind) = body_of(&bundled["canonicalizedBody"])?;
-        bundled["kindVersion"] = json!({"kind": "dsse", "version": "0.0.1"});
+        let (body, kind) = body_of(bundled.get("canonicalizedBody").unwrap_or(&Value::Null))?;
+        set(
+            &mut bundled,
+            "kindVersion",
+            json!({"kind": "dsse", "version": "0.0.1"}),
+        );
         Ok(Self {
             kind,
             body,
@@ -194,6 +202,13 @@ fn based(value: &Value) -> Result<String, String> {
     Ok(STANDARD.encode(bytes))
 }
 
+/// Sets a member, if the value can have any.
+fn set(value: &mut Value, name: &str, member: Value) {
+    if let Some(members) = value.as_object_mut() {
+        members.insert(name.to_owned(), member);
+    }
+}
+
 fn inclusion_proof(value: &Value) -> Result<Value, String> {
     only(
         value,
@@ -208,7 +223,7 @@ fn inclusion_proof(value: &Value) -> Result<Value, String> {
         "hashes": hashes?,
     });
     if let Some(checkpoint) = value["checkpoint"].as_str() {
-        proof["checkpoint"] = json!({"envelope": checkpoint});
+        set(&mut proof, "checkpoint", json!({"envelope": checkpoint}));
     }
     Ok(proof)
 }

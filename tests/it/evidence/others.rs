@@ -32,7 +32,10 @@ fn policy(folder: &Path) -> String {
         let name = format!(
             "projects/verified-builder/locations/{place}/keyRings/attestor/cryptoKeys/{key}/cryptoKeyVersions/1"
         );
-        text.push_str(&format!("[[keys]]\nname = {name:?}\nfile = {file:?}\n"));
+        text.push_str(&format!(
+            "[[keys]]\nname = {name:?}\nfile = \"{}\"\n",
+            file.display()
+        ));
         names.push(name);
     }
     text + &format!(

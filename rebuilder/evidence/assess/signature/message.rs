@@ -81,14 +81,12 @@ pub(in crate::evidence::assess) fn over_artifact(
     }
     let bytes = in_memory(artifact)?;
     let signed = |(_, plain): &&(&TrustedKey, &PublicKey)| plain.verify(&bytes, &signature);
-    match candidates.iter().find(signed) {
-        Some((key, _)) => good_key(
+    if let Some((key, _)) = candidates.iter().find(signed) {
+        return good_key(
             key,
             "the signature is good; no log proves when it was made".into(),
-        ),
-        None => {
-            let note = "the signature is not that of a trusted key over this file";
-            unless_unknown(Err(Unproven::Invalid(note.into())), hint, &candidates)
-        }
+        );
     }
+    let note = "the signature is not that of a trusted key over this file";
+    unless_unknown(Err(Unproven::Invalid(note.into())), hint, &candidates)
 }
