@@ -117,12 +117,12 @@ pub(super) fn other_sources(ground: &Ground) -> Result<(), String> {
         attempt("other files of the commit", "but they are sha256:", |plan, _| {
             plan["git"][0]["archive"] = json!("f".repeat(64));
         }),
-        attempt("a second source", "sources from git", |plan, _| {
+        attempt("a second source", "as its source", |plan, _| {
             let mut second = plan["git"][0].clone();
             second["place"] = json!("second.tar");
             plan["git"].as_array_mut().unwrap().push(second);
         }),
-        attempt("the source elsewhere", "sources from git", |plan, _| {
+        attempt("the source elsewhere", "as its source", |plan, _| {
             plan["git"][0]["place"] = json!("source/source.tar");
         }),
         attempt("no source", "but it should be", |plan, _| {

@@ -162,14 +162,14 @@ fn open_ones_are_refused(ground: &Ground) -> Result<(), String> {
     for bits in [0o777, 0o1777, 0o703] {
         fs::set_permissions(folder, fs::Permissions::from_mode(bits)).unwrap();
         must(
-            text(&show(ground, &key)).contains("everyone may write into it"),
+            text(&show(ground, &key)).contains("every user can write to it"),
             format!("a key in a folder with the mode {bits:o} is taken"),
         )?;
         let link = place(ground, "link.pem");
         let _ = fs::remove_file(&link);
         symlink(&key, &link).unwrap();
         must(
-            text(&show(ground, &link)).contains("everyone may write into it"),
+            text(&show(ground, &link)).contains("every user can write to it"),
             "a link hides an open folder",
         )?;
         must(
