@@ -59,7 +59,11 @@ impl Place {
         command.args(["--json", "--mirror"]);
         command.arg(at("https://index.crates.io", self.path("index")));
         command.arg("--mirror");
-        command.arg(at("https://static.crates.io/crates", self.path("crates")));
+        // The other crates come from the registry.
+        command.arg(at(
+            "https://static.crates.io/crates/rb-check",
+            self.path("crates/rb-check"),
+        ));
         command.arg("--git-mirror").arg(format!(
             "https://github.com/rb-example/check={}",
             self.source().join(".git").display()
