@@ -100,20 +100,7 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
     if args.init {
         return init(&args.project);
     }
-    let mut writers: Vec<(&Path, Render)> = Vec::new();
-    for path in &args.write {
-        writers.push((path, renderer(path)?));
-    }
-    if let Some(out) = args
-        .out
-        .as_deref()
-        .filter(|out| fs::symlink_metadata(out).is_ok())
-    {
-        return Err(
-            Failure::usage(format!("cannot write the proof to {}: it exists", out.display()))
-                .with_help("name another folder with --out"),
-        );
-    }
+    let writers = writers(&args)?;
     let signer = args.signing.choose()?;
     let project = Project::find(&args.project)?;
     let embedded = Embedded::new(&context.store)?;
@@ -174,19 +161,8 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
     };
     explain_all(&builds, &mut answer, effort, &progress).await?;
     answer.proof.against = against(&answer, &args.against)?;
-    if let Some(path) = &args.fix {
-        write_atomically(path, answer.proof.patch().as_bytes())?;
-    }
     let proof = &answer.proof;
-    for (path, render) in writers {
-        write_atomically(path, render(proof)?.as_bytes())?;
-    }
-    if let Some(path) = &args.badge_endpoint {
-        write_atomically(
-            path,
-            text::json_pretty(&report::prove::endpoint(proof)).as_bytes(),
-        )?;
-    }
+    write(proof, &args, &writers)?;
     let mut signed = None;
     if let Some(out) = &args.out {
         keep(builds, &answer, out)?;
@@ -194,26 +170,60 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
             signed = Some(signer.sign_by(&RunFolder::new(out), by)?);
         }
     }
-    if context.json {
-        output::print_json(proof)?;
-    } else if args.ci {
-        output::print(&report::prove::annotations(
-            proof,
-            std::env::var_os("GITHUB_ACTIONS").is_some(),
-        ))?;
-    } else {
-        let mut screen = report::prove::terminal(proof, output::colour());
-        if let Some(out) = &args.out {
-            screen.say(format_args!("kept: {}", out.display()));
-        }
-        match &signed {
-            Some(Signature::Bundle(path)) => screen.say(format_args!("certificate: {}", path.display())),
-            Some(Signature::Waits(why) | Signature::No(why)) => screen.say(format_args!("not signed: {why}")),
-            None => {}
-        }
-        output::print(&screen)?;
-    }
+    show(context, &args, proof, signed.as_ref())?;
     Ok(ExitCode::from(u8::from(!proof.is_good())))
+}
+
+/// What writes the files that are asked for. Nothing is built if one of them, or the proof, could not be written.
+fn writers(args: &ProveArgs) -> Result<Vec<(&Path, Render)>, Failure> {
+    let taken = |out: &&Path| fs::symlink_metadata(out).is_ok();
+    if let Some(out) = args.out.as_deref().filter(taken) {
+        return Err(
+            Failure::usage(format!("cannot write the proof to {}: it exists", out.display()))
+                .with_help("name another folder with --out"),
+        );
+    }
+    let writer = |path| Ok((Path::new(path), renderer(path)?));
+    args.write.iter().map(writer).collect()
+}
+
+fn write(proof: &Proof, args: &ProveArgs, writers: &[(&Path, Render)]) -> Result<(), Failure> {
+    if let Some(path) = &args.fix {
+        write_atomically(path, proof.patch().as_bytes())?;
+    }
+    for (path, render) in writers {
+        write_atomically(path, render(proof)?.as_bytes())?;
+    }
+    if let Some(path) = &args.badge_endpoint {
+        let badge = text::json_pretty(&report::prove::endpoint(proof));
+        write_atomically(path, badge.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn show(
+    context: &Context,
+    args: &ProveArgs,
+    proof: &Proof,
+    signed: Option<&Signature>,
+) -> Result<(), Failure> {
+    if context.json {
+        return output::print_json(proof);
+    }
+    if args.ci {
+        let on_github = std::env::var_os("GITHUB_ACTIONS").is_some();
+        return output::print(&report::prove::annotations(proof, on_github));
+    }
+    let mut screen = report::prove::terminal(proof, output::colour());
+    if let Some(out) = &args.out {
+        screen.say(format_args!("kept: {}", out.display()));
+    }
+    match signed {
+        Some(Signature::Bundle(path)) => screen.say(format_args!("certificate: {}", path.display())),
+        Some(Signature::Waits(why) | Signature::No(why)) => screen.say(format_args!("not signed: {why}")),
+        None => {}
+    }
+    output::print(&screen)
 }
 
 fn renderer(path: &Path) -> Result<Render, Failure> {
