@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Running;
 use super::api::ApiError;
 use super::cached::Cached;
-use crate::queue::published::{Cluster, Count, Open, Page, Span};
+use crate::queue::published::{Cluster, Count, Open, Span};
 use crate::report::site::Trends;
 
 /// Weeks that charts show.
@@ -81,13 +81,7 @@ impl Running {
 
     /// A job that waits or runs.
     pub(super) async fn open_job(&self, id: i64) -> Result<Option<Open>, ApiError> {
-        let only = Page {
-            after: Some(id.saturating_sub(1)),
-            limit: 1,
-            ..Page::default()
-        };
-        let (_, found) = self.queue.open_jobs(&only).await?;
-        Ok(found.into_iter().find(|job| job.id == id))
+        Ok(self.queue.open_job(id).await?)
     }
 
     /// Counts everything once, so that the first reader does not wait for it.

@@ -48,6 +48,12 @@ pub struct Count {
     pub count: i64,
 }
 
+/// Which jobs wait or run, without those that only try a worker.
+const OPEN: &str = "state IN ('ready', 'later', 'running') AND subject <> 'probe'";
+/// What [`Open::read`] reads, in its order.
+const OPEN_COLUMNS: &str =
+    "id, subject, state, priority, architecture, worker, attempt, created, changed, run_at";
+
 /// A job that waits or runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Open {
@@ -303,15 +309,22 @@ impl Queue {
 
     /// Jobs about packages that wait or run, and how many there are in all.
     pub async fn open_jobs(&self, page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
-        let conditions = Conditions::of("state IN ('ready', 'later', 'running') AND subject <> 'probe'");
-        let counted = format!("SELECT count(*) FROM queue_job WHERE {}", conditions.text);
+        let conditions = Conditions::of(OPEN);
+        let counted = format!("SELECT count(*) FROM queue_job WHERE {OPEN}");
         let total = self.number(Statement(counted, &[])).await?;
         let sql = format!(
-            "SELECT id, subject, state, priority, architecture, worker, attempt, created, changed, run_at FROM queue_job {}",
+            "SELECT {OPEN_COLUMNS} FROM queue_job {}",
             conditions.page(page, "id")
         );
         let rows = self.rows(Statement(sql, &[]), Open::read).await?;
         Ok((total, rows))
+    }
+
+    /// The job with this id, if it waits or runs.
+    pub async fn open_job(&self, id: i64) -> Result<Option<Open>, QueueError> {
+        let sql = format!("SELECT {OPEN_COLUMNS} FROM queue_job WHERE id = {id} AND {OPEN}");
+        let rows = self.rows(Statement(sql, &[]), Open::read).await?;
+        Ok(rows.into_iter().next())
     }
 }
 
