@@ -3,6 +3,7 @@
 //! `KINDS` is the table of sources. A registry that does not answer is never taken for one that has nothing new: what it
 //! named before stays on the list.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use futures_util::{StreamExt as _, stream};
@@ -60,20 +61,24 @@ pub enum Source {
 /// Reads what follows the word.
 type Read = fn(&str) -> Option<Source>;
 
-/// Words by which the memory knows a source, before a colon.
+const LIST: &str = "list";
+const DEBIAN: &str = "debian";
+const LOCK: &str = "lock";
+
+/// Words by which the memory knows a source, before a colon. One of the newest versions is called as its registry is.
 const KINDS: [(&str, Read); 6] = [
-    ("list", |text| Some(Source::List(text.into()))),
-    ("pypi", |text| newest(Ecosystem::Pypi, text)),
-    ("npm", |text| newest(Ecosystem::Npm, text)),
-    ("crates", |text| newest(Ecosystem::Crates, text)),
-    ("debian", |text| {
+    (LIST, |text| Some(Source::List(text.into()))),
+    (Ecosystem::Pypi.name(), |text| newest(Ecosystem::Pypi, text)),
+    (Ecosystem::Npm.name(), |text| newest(Ecosystem::Npm, text)),
+    (Ecosystem::Crates.name(), |text| newest(Ecosystem::Crates, text)),
+    (DEBIAN, |text| {
         let (suite, filter) = text.split_once('/')?;
         Some(Source::Debian {
             suite: suite.to_owned(),
             filter: filter.to_owned(),
         })
     }),
-    ("lock", |text| Some(Source::Lock(text.into()))),
+    (LOCK, |text| Some(Source::Lock(text.into()))),
 ];
 
 #[allow(clippy::unnecessary_wraps, reason = "it is a row of the table")]
@@ -100,17 +105,10 @@ impl Source {
     /// The form in which the memory keeps it.
     pub fn text(&self) -> String {
         match self {
-            Self::List(path) => format!("list:{}", path.display()),
-            Self::Newest { of, names } => {
-                let word = match of {
-                    Ecosystem::Pypi => "pypi",
-                    Ecosystem::Npm => "npm",
-                    _ => "crates",
-                };
-                format!("{word}:{}", names.display())
-            }
-            Self::Debian { suite, filter } => format!("debian:{suite}/{filter}"),
-            Self::Lock(path) => format!("lock:{}", path.display()),
+            Self::List(path) => format!("{LIST}:{}", path.display()),
+            Self::Newest { of, names } => format!("{of}:{}", names.display()),
+            Self::Debian { suite, filter } => format!("{DEBIAN}:{suite}/{filter}"),
+            Self::Lock(path) => format!("{LOCK}:{}", path.display()),
         }
     }
 
@@ -160,14 +158,12 @@ fn unreadable(path: &Path) -> impl FnOnce(String) -> SourceError {
 }
 
 fn of_subjects(all: Vec<Subject>) -> Found {
-    let mut found = Found::default();
-    for subject in all {
-        let text = subject.purl();
-        if found.subjects.iter().all(|(known, _)| *known != text) {
-            found.subjects.push((text, subject));
-        }
+    let mut known = HashSet::new();
+    let named = all.into_iter().map(|subject| (subject.purl(), subject));
+    Found {
+        subjects: named.filter(|(text, _)| known.insert(text.clone())).collect(),
+        missed: Vec::new(),
     }
-    found
 }
 
 /// The newest version of each name in a file.
@@ -180,7 +176,8 @@ async fn newest_of(
     let text =
         bounded::read_text(path, bounded::DOCUMENT).map_err(|error| unreadable(path)(error.to_string()))?;
     let prefix = of.purl_type().unwrap_or_default();
-    let mut names: Vec<Subject> = Vec::new();
+    let mut names = Vec::new();
+    let mut known = HashSet::new();
     for line in text.lines().map(str::trim) {
         let Some(name) = line
             .split_whitespace()
@@ -191,7 +188,7 @@ async fn newest_of(
         };
         let named: Result<Subject, _> = format!("pkg:{prefix}/{}", name.replace('@', "%40")).parse();
         let named = named.map_err(|error| unreadable(path)(error.to_string()))?;
-        if !names.contains(&named) {
+        if known.insert(named.purl()) {
             names.push(named);
         }
     }
