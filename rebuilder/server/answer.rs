@@ -104,6 +104,11 @@ pub(super) fn answer(headers: &HeaderMap, kind: &'static str, bytes: Vec<u8>, co
     response
 }
 
+/// A value of a document that may have none, which a row has as an empty text.
+pub(super) fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
 /// A document as JSON.
 pub(super) fn document(headers: &HeaderMap, document: &impl Serialize) -> Result<Response, ApiError> {
     let bytes = serde_json::to_vec(document).map_err(|error| ApiError::Request(error.to_string()))?;

@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::chart::Chart;
 use super::rows::{self, Row, VERDICTS, verdict};
-use super::trends::Trends;
+use super::trends::{Trends, class};
 use crate::queue::published::{Build, Count, Open, Regression};
 use crate::report::ReportError;
 use crate::text::plural;
@@ -95,15 +95,8 @@ pub struct Overview<'a> {
 pub fn overview(shown: &Overview) -> Result<String, ReportError> {
     let mut by_kind: BTreeMap<&str, BTreeMap<&'static str, i64>> = BTreeMap::new();
     for count in shown.counts {
-        let word = match verdict(&count.verdict).0 {
-            "refused" => "inconclusive",
-            word => word,
-        };
-        let cell = by_kind
-            .entry(&count.ecosystem)
-            .or_default()
-            .entry(word)
-            .or_default();
+        let kind = by_kind.entry(&count.ecosystem).or_default();
+        let cell = kind.entry(class(&count.verdict)).or_default();
         *cell = cell.saturating_add(count.count);
     }
     let total = shown

@@ -25,7 +25,7 @@ pub struct Trends {
 }
 
 /// The class of a verdict in charts; what was refused is not concluded either.
-fn class(word: &str) -> &'static str {
+pub(super) fn class(word: &str) -> &'static str {
     match verdict(word).0 {
         "refused" => "inconclusive",
         word => word,

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use crate::artifact::Subject;
 use crate::queue::published::{Build, Open, Output, Status};
+use crate::server::answer::some;
 
 /// A time without a zone, which is UTC, from milliseconds since 1970. Clients fail on one with a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +23,6 @@ impl Serialize for Time {
 pub(super) struct List<T> {
     pub(super) total: i64,
     pub(super) records: Vec<T>,
-}
-
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[derive(Debug, Serialize)]

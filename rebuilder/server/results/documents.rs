@@ -8,16 +8,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::queue::published::{Build, Cluster, Found, Open, Output, Reason, Regression, Span};
+use crate::server::answer::some;
 
 /// A time in RFC 3339, from milliseconds since 1970.
 fn time(milliseconds: i64) -> String {
     Timestamp::from_millisecond(milliseconds)
         .unwrap_or_default()
         .to_string()
-}
-
-fn some(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// What went wrong (RFC 9457).
