@@ -108,9 +108,13 @@ pub(super) fn remove_parts(folder: &Path) {
 }
 
 /// Git's only configuration: no helpers, no hooks, checks on, and repositories of other users may be read.
+///
+/// Three faults that old tools left in the history of many repositories are let through, as by git hosts: none of them
+/// changes which files a commit has, and every object still has to match its name.
 pub(super) fn configuration(store: &Store) -> Result<PathBuf, StoreError> {
     let path = store.git_config();
     let text = "[core]\n\thooksPath = /dev/null\n[transfer]\n\tfsckObjects = true\n[fetch]\n\trecurseSubmodules = false\n\
+                [fetch \"fsck\"]\n\tbadTimezone = ignore\n\tmissingSpaceBeforeDate = ignore\n\tzeroPaddedFilemode = ignore\n\
                 [protocol]\n\tallow = never\n\tversion = 2\n[protocol \"https\"]\n\tallow = always\n[protocol \"http\"]\n\tallow = always\n\
                 [protocol \"file\"]\n\tallow = always\n\
                 [http]\n\tfollowRedirects = false\n\tlowSpeedLimit = 1024\n\tlowSpeedTime = 60\n[credential]\n\thelper =\n[safe]\n\tdirectory = *\n[gc]\n\tauto = 0\n";
@@ -124,6 +128,41 @@ pub(super) fn configuration(store: &Store) -> Result<PathBuf, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Fetches a commit whose tree has one file with this mode and name, and whose author has this time zone.
+    async fn fetched(mode: &str, name: &str, zone: &str) -> Result<(), String> {
+        // The file is the empty one.
+        const FILE: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(folder.path().join("store"))).unwrap();
+        let tree = [format!("{mode} {name}\0").as_bytes(), &hex::decode(FILE).unwrap()].concat();
+        std::fs::write(folder.path().join("tree"), tree).unwrap();
+        let script = "git init -q --bare from && git init -q --bare to && cd from
+            git hash-object -w --stdin < /dev/null
+            tree=$(git hash-object --literally -t tree -w ../tree)
+            printf \"tree $tree\\nauthor a <a@b> 1 $ZONE\\ncommitter a <a@b> 1 +0000\\n\\nx\\n\" > ../commit
+            git update-ref refs/heads/odd $(git hash-object --literally -t commit -w ../commit)
+            cd ../to && git fetch -q ../from odd";
+        let mut command = Command::new("sh");
+        command.args(["-ec", script]).current_dir(folder.path());
+        command.env("ZONE", zone).env("GIT_CONFIG_NOSYSTEM", "1");
+        command.env("GIT_CONFIG_GLOBAL", configuration(&store).unwrap());
+        run(command, Duration::from_mins(1), None).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_old_tools_left_is_fetched_and_what_git_could_misread_is_not() {
+        for (mode, name, zone, is_fetched) in [
+            ("100644", "f", "+0000", true),
+            ("0100644", "f", "+0000", true),
+            ("100644", "f", "+0000000", true),
+            ("100644", ".git", "+0000", false),
+            ("100644", "..", "+0000", false),
+        ] {
+            let result = fetched(mode, name, zone).await;
+            assert_eq!(result.is_ok(), is_fetched, "{mode} {name} {zone}: {result:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_fetch_that_grows_prints_or_lasts_too_much_is_ended() {

@@ -273,7 +273,11 @@ pub(super) fn tree(bytes: &[u8], name: &str) -> io::Result<Vec<TreeEntry>> {
             )));
         }
         entries.push(TreeEntry {
-            mode: std::str::from_utf8(mode).map_err(|_| bad())?.to_owned(),
+            // Old tools padded modes.
+            mode: std::str::from_utf8(mode)
+                .map_err(|_| bad())?
+                .trim_start_matches('0')
+                .to_owned(),
             id: hex::encode(id),
             path: path.to_vec(),
         });
