@@ -55,8 +55,14 @@ impl Cgroup {
             if make(&group) {
                 // Memory that is swapped out would go beyond the limit; without swap there is no such file.
                 let _ = fs::write(group.join("memory.swap.max"), "0");
+                let all = missing.len();
                 missing.retain(|(_, settings, _)| !set(&group, settings));
-                this.groups.push(group);
+                // One that limits nothing, beside version 1, would only cost the time of moving a process into it.
+                if missing.len() < all {
+                    this.groups.push(group);
+                } else {
+                    remove(&group);
+                }
             }
         }
         for (bound, _, settings) in missing {
