@@ -204,7 +204,7 @@ impl Node {
         self.presence == Presence::Both && self.findings.is_empty() && self.children.is_empty()
     }
 
-    /// Calls `visit` for this node and all below, with the path from the root.
+    /// Calls `visit` for this node and all nodes below it, with their paths from the root.
     pub fn each<'a>(&'a self, path: &str, visit: &mut dyn FnMut(&str, &'a Node)) {
         visit(path, self);
         for child in &self.children {
@@ -212,7 +212,7 @@ impl Node {
         }
     }
 
-    /// Gives changes of content the causes that `reason` knows.
+    /// Gives changes of content the causes that `reason` returns.
     pub(super) fn attribute(&mut self, path: &str, reason: Attribute) {
         if let Some((cause, key, confidence)) = reason(path, self) {
             for finding in self.findings.iter_mut().filter(|finding| finding.is_content()) {
@@ -235,7 +235,7 @@ impl Node {
     }
 }
 
-/// What is known of a node from elsewhere: a cause, what findings share, and how sure that is.
+/// What is known of a node from elsewhere: a cause, the key of its findings, and the confidence.
 pub type Attribute<'a> = &'a dyn Fn(&str, &Node) -> Option<(Cause, &'static str, Confidence)>;
 
 fn child_path(path: &str, child: &Node) -> String {
