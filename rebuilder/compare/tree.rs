@@ -106,8 +106,8 @@ impl Way {
         }
     }
 
-    /// One component further. File systems without case, and those that normalise names, take several for one; on
-    /// some a backslash is a slash.
+    /// Adds one component. File systems that ignore case or normalise names treat several names as one; on some, a
+    /// backslash is a slash.
     fn step(&mut self, component: &str, buffer: &mut String) {
         buffer.clear();
         if component.is_ascii() {

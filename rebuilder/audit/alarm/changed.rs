@@ -1,4 +1,4 @@
-//! What changed between two runs of a package: what went in, how it was built, and what came of it. No effects.
+//! What changed between two runs of a package: its inputs, its build, and its outputs. No effects.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -115,8 +115,8 @@ impl<'a> Looking<'a> {
         Ok((Worth::TakenBack, repeats))
     }
 
-    /// Rebuilds the last good version, or the nearest other subject that was good. A control that gives other
-    /// bytes is the answer; a control without a verdict says nothing, so the next one is tried.
+    /// Rebuilds the last good version, or the nearest other subject that was good. A control with a verdict, good or
+    /// bad, is the answer; a control without one says nothing, so the next one is tried.
     async fn control(
         &mut self,
         suspect: &Suspect,

@@ -180,7 +180,7 @@ async fn locked(
 /// How the packages of a lock file are installed.
 #[derive(Clone, Copy)]
 enum How<'a> {
-    /// By the package manager that the source names, or whose version is not in question.
+    /// By npm, or by a package manager whose version the source names.
     ByIts,
     /// By this package manager, in a version that only the form of the lock file implies.
     ByGuessed(&'a str, &'a str),
