@@ -1,4 +1,5 @@
-//! What of an audit is done now, and why the rest is not: from what is remembered, without effects.
+//! Which subjects of an audit are rebuilt now, and why the others are not: decided from what is remembered,
+//! without effects.
 
 use serde::Serialize;
 
@@ -8,11 +9,11 @@ use crate::run::failure::Fault;
 /// Whether a subject is rebuilt now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
-    /// Yes.
+    /// It is rebuilt.
     Now,
-    /// It has a verdict.
+    /// It is not, as it has a verdict.
     HasVerdict,
-    /// It failed in a way that it would fail again.
+    /// It is not, as it failed in a way that would repeat itself.
     SameFailure,
     /// The next try is due at this time, in milliseconds since 1970.
     At(i64),
@@ -38,16 +39,16 @@ pub(super) fn due(newest: Option<&Outcome>, run: &Run, now: i64) -> Due {
     }
 }
 
-/// What was not done again, and why.
+/// The subjects that were not rebuilt, counted by reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NotDone {
     /// Subjects that have a verdict.
     pub has_verdict: usize,
-    /// Subjects whose build would fail as it did.
+    /// Subjects whose build would fail in the same way.
     pub same_failure: usize,
-    /// Subjects whose next try is due later.
+    /// Subjects whose next try is not due yet.
     pub later: usize,
-    /// When the first of these is due.
+    /// When the first of these next tries is due.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<jiff::Timestamp>,
 }
@@ -91,7 +92,8 @@ mod tests {
     #[test]
     fn verdicts_stay_failures_are_tried_when_they_are_due_and_the_user_has_the_last_word() {
         use Fault::{Build, Infrastructure, Inputs};
-        // Whose matter the failure is and when it is due; what is not good enough; the time; what follows.
+        // Whose fault the failure is and when the next try is due; the times before which a result is not
+        // good enough; the time now; the answer.
         for (fault, again_at, redo, retry, now, expected) in [
             (None, None, None, None, 5000, Due::HasVerdict),
             (None, None, Some(1000), None, 5000, Due::HasVerdict),

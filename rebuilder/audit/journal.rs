@@ -1,9 +1,10 @@
-//! What an audit has finished on this host: `results.jsonl`, one line of JSON for the newest result of each subject, and
-//! `runs/`, a folder for each rebuild.
+//! The finished part of an audit on this host: `results.jsonl`, one line of JSON for the newest result of
+//! each subject, and `runs/`, a folder for each rebuild.
 //!
-//! A run is moved into its place whole, then its line is appended and synced, then the memory is told. A kill between
-//! the first two leaves a run without a line, which is read again from the run; a line cut short is dropped, and its run
-//! speaks for it. What the memory was not told, it is told when the audit goes on.
+//! A run is moved into its place whole, then its line is appended and synced, then the memory is told. A kill
+//! between the first two steps leaves a run without a line; the line is made again from the run. A line that
+//! was cut short is dropped, and made again in the same way. What the memory was not told, it is told when
+//! the audit resumes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -20,7 +21,7 @@ use crate::run::{Record, RunFolder};
 use crate::store::PendingRun;
 use crate::store::{StoreError, write_atomically};
 
-/// A folder that cannot be used for a batch.
+/// A folder that cannot be used for an audit.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum JournalError {
     #[error("another batch is running in {0}")]
@@ -38,7 +39,7 @@ pub enum JournalError {
     Store(#[from] StoreError),
 }
 
-/// The results of a batch, opened by one process at a time.
+/// The results of an audit, opened by one process at a time.
 pub struct Journal {
     folder: PathBuf,
     known: Mutex<BTreeMap<String, ResultLine>>,
@@ -48,11 +49,11 @@ pub struct Journal {
 
 /// Name of the journal.
 const RESULTS: &str = "results.jsonl";
-/// File in a run folder that says whose run it is.
+/// The file in a run folder that names the run's subject.
 const SUBJECT: &str = "subject.txt";
 
 impl Journal {
-    /// Opens or makes a batch's folder, and takes up what an earlier process left there.
+    /// Opens or creates an audit's folder, and takes up what an earlier process left in it.
     pub fn open(folder: &Path) -> Result<Self, JournalError> {
         let runs = runs(folder);
         fs::create_dir_all(&runs).map_err(StoreError::io("make the folder", &runs))?;
@@ -104,12 +105,12 @@ impl Journal {
         self.known().values().cloned().collect()
     }
 
-    /// A folder for a run that is being made.
+    /// A folder for a run that is not finished yet.
     pub(super) fn pending(&self) -> Result<PendingRun, StoreError> {
         PendingRun::below(&runs(&self.folder))
     }
 
-    /// Moves the run into its place, and notes the result.
+    /// Moves the run into its place, and appends its line.
     pub(super) fn finish(&self, pending: PendingRun, line: &mut ResultLine) -> Result<(), StoreError> {
         if RunFolder::new(pending.path()).record().exists() {
             let marker = pending.path().join(SUBJECT);
@@ -134,7 +135,7 @@ impl Journal {
     }
 }
 
-/// Removes runs that were cut short, and takes up those that have no line yet.
+/// Removes unfinished runs, and makes the missing lines of finished ones.
 fn adopt(runs: &Path, known: &mut BTreeMap<String, ResultLine>) -> std::io::Result<()> {
     for entry in fs::read_dir(runs)? {
         let entry = entry?;
@@ -147,8 +148,8 @@ fn adopt(runs: &Path, known: &mut BTreeMap<String, ResultLine>) -> std::io::Resu
         else {
             continue;
         };
-        // A run of its own has each rebuild of a subject, and they are in order: only what is newer than the newest line
-        // can lack its line.
+        // Each rebuild of a subject has its own run folder, and their names are in order of time: only a run
+        // that is newer than the newest line can lack its line.
         let newest = known
             .get(&subject)
             .map(|line| line.run.as_deref().unwrap_or_default());
@@ -167,20 +168,20 @@ fn adopt(runs: &Path, known: &mut BTreeMap<String, ResultLine>) -> std::io::Resu
                     known.insert(subject, line);
                 }
             }
-            // It is rebuilt, into the same place.
+            // Without a readable record, the subject is rebuilt.
             Err(_) => fs::remove_dir_all(entry.path())?,
         }
     }
     Ok(())
 }
 
-/// Whether the run with the first name ended after that with the second one. Those of earlier versions have no time in
-/// their names, and are older.
+/// Whether the run with the first name ended after the one with the second name. Names that an earlier
+/// version of this program gave have no time; these runs are older.
 fn is_newer(name: &str, than: &str) -> bool {
     name.len() > than.len() || (name.len() == than.len() && name > than)
 }
 
-/// A name for the folder of a run: readable, and its own.
+/// The name of a run's folder: readable and unique.
 fn run_name(subject: &str, finished: jiff::Timestamp) -> String {
     let readable: String = subject
         .trim_start_matches("pkg:")

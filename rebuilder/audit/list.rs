@@ -18,17 +18,17 @@ pub enum ListError {
     ))]
     Lines {
         path: String,
-        /// Each with its number, from 1.
+        /// The lines, with their numbers from 1.
         lines: Vec<(usize, SubjectError)>,
     },
     #[error("{path} lists no packages")]
     Empty { path: String },
 }
 
-/// Most wrong lines that one message shows.
+/// Maximum number of wrong lines that one message shows.
 const LINES_SHOWN: usize = 20;
 
-/// All wrong lines, so that they can be mended at once.
+/// Names all wrong lines at once, so that the user can correct them together.
 fn wrong_lines(path: &str, lines: &[(usize, SubjectError)]) -> String {
     if let [(line, error)] = lines {
         return format!("line {line} of {path}: {error}");
@@ -46,7 +46,7 @@ fn wrong_lines(path: &str, lines: &[(usize, SubjectError)]) -> String {
     )
 }
 
-/// The subjects of a list, each once, with the text that names it.
+/// The subjects of a list, each once, with the text that names it in the list.
 pub fn read(path: &Path) -> Result<Vec<(String, Subject)>, ListError> {
     let name = path.display().to_string();
     let text =
@@ -61,7 +61,7 @@ pub fn read(path: &Path) -> Result<Vec<(String, Subject)>, ListError> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        // Text after the name belongs to the list's author.
+        // Text after the name is the list author's own remark.
         let text = line.split_whitespace().next().unwrap_or(line).to_owned();
         let subject: Subject = match text.parse() {
             Ok(subject) => subject,
@@ -86,7 +86,7 @@ pub fn read(path: &Path) -> Result<Vec<(String, Subject)>, ListError> {
     Ok(subjects)
 }
 
-/// For fuzzing.
+/// Entry points for fuzzing.
 pub const READERS: &[Reader] = &[
     ("list", |bytes| as_file(bytes, |path| drop(read(path)))),
     ("audit-result", |bytes| {

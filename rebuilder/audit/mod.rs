@@ -1,9 +1,9 @@
-//! Many subjects from a list, several side by side, each as `rebuild` does one.
+//! Audits: many subjects from a list, several at a time, each rebuilt as `rebuild` does.
 //!
-//! An audit is remembered in the database of `memory`: its list, its runs, and what came of each rebuild. What a host
-//! finishes is first kept in the audit's folder, as a run folder and a line of the journal, and the memory learns of it
-//! from there. So an audit that was killed goes on where it stopped: a subject is finished when its line, or its whole run
-//! folder, is there, and neither is ever seen half-written.
+//! An audit is remembered in the database of `memory`: its list, its runs, and the result of each rebuild. A
+//! host keeps a finished rebuild first in the audit's folder, as a run folder and a line of the journal; the
+//! memory learns of it from there. So a killed audit resumes where it stopped: a subject is finished if its
+//! line or its whole run folder exists, and neither is ever visible half-written.
 
 pub mod alarm;
 mod due;
@@ -60,34 +60,35 @@ pub use standing::{Change, Difference, Regressed, differences};
 pub use status::{RunStatus, Status};
 pub use summary::Summary;
 
-/// What all jobs of a batch share.
+/// What all jobs of an audit share.
 pub struct Auditor {
-    /// The way to the network; each job has an account of its own.
+    /// The fetcher; each job has its own account of the time.
     pub fetcher: Fetcher,
     /// Known containers.
     pub catalog: Catalog,
-    /// Runs the builds, and makes roots.
+    /// Runs the builds, and makes the roots.
     pub embedded: Embedded,
     /// Evidence and policy, the same for all.
     pub case: InspectionRequest,
-    /// How what differs is compared.
+    /// Options of the comparison.
     pub compare: compare::Options,
     /// Hints by subject, as the list writes it.
     pub hints: BTreeMap<String, Hints>,
-    /// Most plans for one subject.
+    /// Maximum number of plans for one subject.
     pub attempts: usize,
-    /// Jobs at the same time.
+    /// Number of jobs at the same time.
     pub jobs: usize,
-    /// What to do with a finished run before it counts, such as signing it.
+    /// Called for each finished run before it is put into its place, for example to sign it.
     pub finish: Finish,
     /// When alarms are raised, and where they are sent.
     pub watch: Watch,
 }
 
-/// Called with a run folder that is whole and not yet in its place; an error is reported with the run and ends nothing.
+/// Called with a run folder that is whole but not yet in its place. An error is reported with the run; the
+/// audit continues.
 pub type Finish = Box<dyn Fn(&RunFolder, &Plan, &Record) -> Result<(), String> + Send + Sync>;
 
-/// A batch that cannot go on.
+/// An audit that cannot continue.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum AuditError {
     #[error(transparent)]
@@ -106,7 +107,8 @@ pub enum AuditError {
 }
 
 impl Auditor {
-    /// Rebuilds every subject that is due, and gives the newest results of all, in the list's order.
+    /// Rebuilds every subject that is due, and returns the newest result of each subject, in the list's
+    /// order.
     pub async fn run(
         self: Arc<Self>,
         asked: &Asked<'_>,
@@ -158,7 +160,7 @@ impl Auditor {
         Ok(line)
     }
 
-    /// Rebuilds a subject once more, as any other; what has no verdict replaces nothing.
+    /// Rebuilds a subject once more and keeps the run, unless it has no verdict.
     async fn another(
         &self,
         text: &str,
@@ -174,7 +176,7 @@ impl Auditor {
         Ok(line)
     }
 
-    /// Rebuilds a subject once more, and keeps nothing but what came of it; `None` if it could not be tried.
+    /// Rebuilds a subject once more, and keeps only the result; `None` if the rebuild could not be tried.
     async fn rebuilt(
         &self,
         text: &str,
@@ -239,7 +241,7 @@ impl Auditor {
                 line
             }
             Err(AttemptError::Store(error)) => return Err(error.into()),
-            // It is not finished, and is done again when the batch goes on.
+            // The subject is not finished, and is rebuilt when the audit resumes.
             Err(AttemptError::Rebuild(RebuildError::Interrupted)) => return Err(AuditError::Interrupted),
             Err(error) => ResultLine::of_error(text, &error, started),
         };
@@ -248,7 +250,7 @@ impl Auditor {
     }
 }
 
-/// The runs of a batch, below its folder.
+/// The run folders of an audit.
 fn runs(folder: &Path) -> PathBuf {
     folder.join("runs")
 }

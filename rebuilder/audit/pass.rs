@@ -1,4 +1,4 @@
-//! One run of an audit: what it begins with, what it tells the memory, and how it ends.
+//! One run of an audit: how it begins, what it records in the memory, and how it ends.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,12 +12,12 @@ use super::{AuditError, Journal, ResultLine, remembered, standing};
 use crate::artifact::Subject;
 use crate::memory::{Audit, Memory, MemoryError, Outcome, Run};
 
-/// What is done although it was done before.
+/// Which subjects are rebuilt although they have a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Again {
-    /// Everything.
+    /// All of them.
     All,
-    /// What has no verdict.
+    /// Those without a verdict.
     Inconclusive,
 }
 
@@ -25,11 +25,11 @@ pub enum Again {
 pub struct Asked<'a> {
     /// Name of the audit.
     pub name: &'a str,
-    /// What its list names, as the list writes it.
+    /// The subjects, with the texts that name them in the list.
     pub subjects: &'a [(String, Subject)],
-    /// Folder of journal and runs.
+    /// Folder of the journal and the runs.
     pub folder: &'a Path,
-    /// What to do again.
+    /// Which subjects to rebuild again.
     pub again: Option<Again>,
     /// Results from before this time are not good enough.
     pub redo_before: Option<Timestamp>,
@@ -38,7 +38,8 @@ pub struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// What a run that begins now is not content with.
+    /// The times before which results, and results without a verdict, are not good enough for a run that
+    /// begins now.
     fn demands(&self, now: i64) -> (Option<i64>, Option<i64>) {
         let redo = self.redo_before.map(Timestamp::as_millisecond);
         match self.again {
@@ -49,10 +50,10 @@ impl Asked<'_> {
     }
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub(super) struct Pass {
     pub journal: Arc<Journal>,
-    /// What is due.
+    /// The subjects that are due.
     pub open: Vec<(String, Subject)>,
     pub audit: Audit,
     run: Run,
@@ -60,7 +61,7 @@ pub(super) struct Pass {
 }
 
 impl Pass {
-    /// Takes up the interrupted run of the audit, or begins one, and finds out what is due.
+    /// Resumes the interrupted run of the audit, or begins one, and finds the subjects that are due.
     pub(super) async fn begin(asked: &Asked<'_>, memory: &Memory) -> Result<Self, AuditError> {
         let journal = Arc::new(Journal::open(asked.folder)?);
         let folder = asked.folder.display().to_string();
@@ -96,7 +97,7 @@ impl Pass {
         })
     }
 
-    /// Tells the memory what came of a subject.
+    /// Records the result of a subject in the memory.
     pub(super) async fn record(
         &self,
         memory: &Memory,
@@ -107,7 +108,7 @@ impl Pass {
         memory.record(&self.audit, &self.run, &attempt).await.map(drop)
     }
 
-    /// Ends the run; gives how it stands, and the newest result of each subject.
+    /// Ends the run; returns its standing, and the newest result of each subject.
     pub(super) async fn end(
         self,
         asked: &Asked<'_>,
@@ -140,8 +141,8 @@ impl Pass {
     }
 }
 
-/// Tells the memory what the journal has and it has not: what was finished when the program was killed, or all of a
-/// folder that an earlier version made.
+/// Records in the memory what only the journal has: results that were finished when the program was killed,
+/// or all results of a folder that an earlier version of this program made.
 async fn import(
     journal: &Journal,
     audit: &Audit,
@@ -173,7 +174,7 @@ async fn import(
         memory.begin_run(audit, &run).await?
     };
     for line in lines {
-        // Lists change; what they no longer name is remembered as well.
+        // Lists change; subjects that they no longer name are remembered as well.
         let named = asked.subjects.iter().find(|(text, _)| *text == line.subject);
         let subject = match named {
             Some((_, subject)) => subject.clone(),
@@ -188,7 +189,7 @@ async fn import(
     Ok(())
 }
 
-/// The run that was interrupted.
+/// The run that was interrupted, if there is one.
 fn open_run(runs: &[Run]) -> Option<Run> {
     runs.last().filter(|run| run.ended.is_none()).cloned()
 }
@@ -213,7 +214,7 @@ async fn continue_or_begin(
     let Some(mut run) = open_run(&memory.runs(audit).await?) else {
         return Ok(memory.begin_run(audit, &new_run(now, asked.demands(now))).await?);
     };
-    // What is asked again of an interrupted run means the same moment: what it has done since is not done twice.
+    // For an interrupted run, "again" means since it began: what it has finished since then is not repeated.
     let (redo, retry) = asked.demands(run.started);
     (run.redo_before, run.retry_before) = (run.redo_before.max(redo), run.retry_before.max(retry));
     memory.ask_more(&run).await?;

@@ -1,4 +1,4 @@
-//! Between the journal's lines and the memory's rows.
+//! Converts between the journal's lines and the memory's rows.
 
 use std::path::Path;
 
@@ -29,13 +29,13 @@ pub(super) fn member(text: &str, subject: &Subject) -> Member {
     }
 }
 
-/// What a line says, for the memory; `folder` is the audit's.
+/// A journal line as the memory records it; `folder` is the audit's.
 pub(super) fn attempt(line: &ResultLine, subject: &Subject, folder: &Path) -> Attempt {
     let member = member(&line.subject, subject);
     let (failure, fault) = match &line.outcome {
         SubjectResult::Inconclusive { failure, .. } => match failure {
             Some(failure) => (Some(failure.code.to_string()), Some(failure.code.fault())),
-            // Earlier versions did not say why, so another try is worth it.
+            // Earlier versions did not record the kind of failure, so another try is worth it.
             None => (None, Some(Fault::Inputs)),
         },
         _ => (None, None),
@@ -69,7 +69,7 @@ pub(super) fn attempt(line: &ResultLine, subject: &Subject, folder: &Path) -> At
     }
 }
 
-/// The attestations in a run's folder. What cannot be read is not one.
+/// The attestations in a run's folder; files that cannot be read are left out.
 fn attestations(run: &Path) -> Vec<(String, String)> {
     let named = |path: &Path| {
         let bytes = crate::bounded::read(path, crate::bounded::DOCUMENT).ok()?;

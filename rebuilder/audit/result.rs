@@ -1,4 +1,4 @@
-//! What came of one subject of a batch, as a line of the journal tells it.
+//! The result of one subject of an audit, as a line of the journal records it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,30 +15,30 @@ use crate::run::{Cost, Record, Verdict};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "kebab-case")]
 pub enum SubjectResult {
-    /// Bit for bit.
+    /// Reproduced bit for bit.
     Reproduced,
-    /// But for what these normalisations set aside.
+    /// Reproduced except for what these normalisations set aside.
     Equivalent {
         /// Their names.
         normalisations: Vec<String>,
     },
     /// Different bytes were built.
     Mismatch {
-        /// The causes, the one to look at first first.
+        /// The causes, the most important one first.
         causes: Vec<String>,
     },
     /// No build was found that gives the released bytes; something undeclared may be the reason.
     NotReproduced {
-        /// The causes, the one to look at first first.
+        /// The causes, the most important one first.
         causes: Vec<String>,
     },
     /// There was nothing to compare.
     Inconclusive {
-        /// Stage that ended it.
+        /// The stage that failed.
         stage: String,
         /// What happened there.
         reason: String,
-        /// What kind of failure that is; lines of earlier versions lack it.
+        /// The kind of failure; lines of earlier versions lack it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         failure: Option<Failure>,
     },
@@ -50,7 +50,7 @@ pub enum SubjectResult {
 }
 
 impl SubjectResult {
-    /// Whether anything is known of the release.
+    /// Whether the result says anything about the release.
     pub fn has_verdict(&self) -> bool {
         !matches!(self, Self::Inconclusive { .. })
     }
@@ -67,7 +67,7 @@ impl SubjectResult {
         }
     }
 
-    /// Why it is not reproduced, in one word or two; `None` if it is.
+    /// Why the subject is not reproduced, in one word or two; `None` if it is.
     pub fn cause(&self) -> Option<String> {
         match self {
             Self::Reproduced => None,
@@ -88,10 +88,10 @@ impl SubjectResult {
 pub struct ResultLine {
     /// The subject as the list writes it.
     pub subject: String,
-    /// How it ended.
+    /// Its result.
     #[serde(flatten)]
     pub outcome: SubjectResult,
-    /// Outputs that were reproduced bit for bit, of how many.
+    /// How many outputs were reproduced bit for bit, and how many there are.
     pub outputs: (usize, usize),
     /// How many plans were tried.
     pub attempts: usize,
@@ -101,27 +101,27 @@ pub struct ResultLine {
     /// Digest of the plan; lines of earlier versions lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Sha256>,
-    /// Its run folder inside the batch folder; `None` if planning failed.
+    /// Its run folder, relative to the audit's folder; `None` if planning failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
     /// Why the run is not signed, if it should be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_signed: Option<String>,
-    /// When it began.
+    /// When the rebuild began.
     pub started: Timestamp,
-    /// When it ended.
+    /// When the rebuild ended.
     pub finished: Timestamp,
-    /// What the time went into.
+    /// How the time was spent.
     pub spent: Spent,
-    /// What it costs to have it verified; none where no run came of it.
+    /// What it costs to have the result verified; none if there is no run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
-    /// What the build gave; only of what this process rebuilt.
+    /// What the build produced; known only of rebuilds that this process made.
     #[serde(skip)]
     pub(super) built: Option<Built>,
 }
 
-/// What a build gave: the digest of its plan, and of each output.
+/// What a build produced: the digests of its plan and of each output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Built {
     plan: Sha256,
@@ -139,14 +139,14 @@ impl Built {
         }
     }
 
-    /// Whether the same plan gave other bytes.
+    /// Whether the same plan gave different bytes.
     pub(super) fn contradicts(&self, other: &Self) -> bool {
         self.plan == other.plan && self.outputs != other.outputs
     }
 }
 
 impl ResultLine {
-    /// What a record says.
+    /// The result in a record.
     pub(super) fn of_record(subject: &str, record: &Record) -> Self {
         let differing = || record.outputs.iter().filter_map(|output| output.differs.as_ref());
         let outcome = match &record.verdict {
@@ -195,7 +195,7 @@ impl ResultLine {
         }
     }
 
-    /// What an error says that left no run.
+    /// The result of an error that left no run.
     pub(super) fn of_error(subject: &str, error: &AttemptError, started: Timestamp) -> Self {
         let reason = error.to_string();
         let outcome = if error.is_refusal() {
@@ -229,7 +229,7 @@ impl ResultLine {
     }
 }
 
-/// Why the outputs are not the released ones, in a word each.
+/// Why the outputs are not the released ones, in one word each.
 fn causes(record: &Record) -> Vec<String> {
     let mut causes: Vec<String> = Vec::new();
     let missing = record.outputs.iter().any(|output| output.rebuilt.is_none());

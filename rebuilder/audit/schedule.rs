@@ -20,7 +20,7 @@ pub struct ScheduleError {
     reason: String,
 }
 
-/// The first time after `after` that a cron expression names.
+/// The first time after `after` that matches a cron expression.
 pub fn next_after(cron: &str, after: Timestamp) -> Result<Timestamp, ScheduleError> {
     let wrong = |reason: String| ScheduleError {
         text: cron.to_owned(),
@@ -36,7 +36,7 @@ pub fn next_after(cron: &str, after: Timestamp) -> Result<Timestamp, ScheduleErr
     next.map_err(|error| wrong(error.to_string()))
 }
 
-/// A date and time in UTC, where no time is left out or comes twice.
+/// A date and time in UTC, where no time is skipped or repeated.
 #[derive(Clone)]
 struct Utc(DateTime);
 

@@ -1,7 +1,8 @@
-//! What a scheduled audit is about: a list, or what an index, a suite or a lock file has when the audit runs.
+//! The subjects of a scheduled audit: a list, or what an index, a suite or a lock file names when the audit
+//! runs.
 //!
-//! `KINDS` is the table of sources. A registry that does not answer is never taken for one that has nothing new: what it
-//! named before stays on the list.
+//! `KINDS` is the table of sources. A registry that does not answer is not taken for one without news: the
+//! subjects that it named before stay on the list.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::container::Catalog;
 use crate::ecosystem::{self, PlanError, debian};
 use crate::store::Fetcher;
 
-/// A source that gives nothing to audit.
+/// A source from which no subjects could be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum SourceError {
     #[error(transparent)]
@@ -42,30 +43,31 @@ pub enum Source {
     List(PathBuf),
     /// A text file with one name per line, each in its newest version.
     Newest {
-        /// Of which registry.
+        /// The registry.
         of: Ecosystem,
         /// The file.
         names: PathBuf,
     },
     /// The binary packages of a suite.
     Debian {
-        /// Such as `trixie`.
+        /// The suite, such as `trixie`.
         suite: String,
-        /// Pattern for the names of packages or their sources.
+        /// Pattern for the names of packages or of their sources.
         filter: String,
     },
-    /// What a lock file takes from its registry.
+    /// The packages that a lock file takes from its registry.
     Lock(PathBuf),
 }
 
-/// Reads what follows the word.
+/// Reads what follows the word and the colon.
 type Read = fn(&str) -> Option<Source>;
 
 const LIST: &str = "list";
 const DEBIAN: &str = "debian";
 const LOCK: &str = "lock";
 
-/// Words by which the memory knows a source, before a colon. One of the newest versions is called as its registry is.
+/// The words that name the kind of a source in the memory, before a colon. For the newest versions of packages, it is the
+/// name of their registry.
 const KINDS: [(&str, Read); 6] = [
     (LIST, |text| Some(Source::List(text.into()))),
     (Ecosystem::Pypi.name(), |text| newest(Ecosystem::Pypi, text)),
@@ -89,20 +91,20 @@ fn newest(of: Ecosystem, names: &str) -> Option<Source> {
     })
 }
 
-/// What a source has now.
+/// The subjects that a source names now.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The subjects, with the texts that name them.
     pub subjects: Vec<(String, Subject)>,
-    /// What could not be looked up, and why; what was known of it stays.
+    /// What could not be looked up, and why; its earlier subjects stay.
     pub missed: Vec<String>,
 }
 
-/// Questions to a registry at the same time.
+/// Number of questions to a registry at the same time.
 const PARALLEL: usize = 8;
 
 impl Source {
-    /// The form in which the memory keeps it.
+    /// The text form, as the memory keeps it.
     pub fn text(&self) -> String {
         match self {
             Self::List(path) => format!("{LIST}:{}", path.display()),
@@ -112,20 +114,20 @@ impl Source {
         }
     }
 
-    /// Reads that form.
+    /// Reads the text form.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
         let known = text.split_once(':').and_then(|(word, rest)| {
             let (_, read) = KINDS.iter().find(|(kind, _)| *kind == word)?;
             read(rest)
         });
-        // Before there were other sources, the memory kept the path of a list.
+        // Before there were other sources, the memory kept only the path of a list.
         let known = known.or_else(|| text.starts_with('/').then(|| Self::List(text.into())));
         known.ok_or_else(|| SourceError::Unknown {
             text: text.to_owned(),
         })
     }
 
-    /// What it has now. `before` is what the audit named last.
+    /// The subjects that the source names now. `before` has those that the audit named last.
     pub async fn subjects(
         &self,
         fetcher: &Fetcher,

@@ -1,4 +1,5 @@
-//! How an audit's results stand to each other: what got worse, what got better, and what is no longer known.
+//! How the results of an audit compare with earlier ones: what got worse, what got better, and what is no
+//! longer known.
 
 use std::collections::BTreeMap;
 
@@ -19,16 +20,16 @@ fn rank(verdict: &str, allow_equivalent: bool) -> Option<u8> {
 /// A subject whose verdict is worse than it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Regressed {
-    /// As the list writes it.
+    /// The subject, as the list writes it.
     pub subject: String,
-    /// The version, if it was found out.
+    /// The version, if it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Its best verdict before.
     pub was: String,
-    /// When it had that verdict last.
+    /// When it last had that verdict.
     pub was_at: jiff::Timestamp,
-    /// Number of the run in which it had it last.
+    /// Number of the run in which it last had that verdict.
     pub was_in: i64,
     /// Its verdict now.
     pub is: String,
@@ -36,8 +37,8 @@ pub struct Regressed {
     pub is_in: i64,
 }
 
-/// The subjects whose newest verdict is worse than an earlier one of the same version. `past` has results of each with a
-/// verdict, the oldest first.
+/// The subjects whose newest verdict is worse than an earlier one of the same version. `past` holds their results
+/// that have a verdict, those of one subject from the oldest to the newest.
 pub(super) fn regressed(past: &[Outcome], allow_equivalent: bool) -> Vec<Regressed> {
     let mut of_each: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
     for outcome in past {
@@ -47,7 +48,7 @@ pub(super) fn regressed(past: &[Outcome], allow_equivalent: bool) -> Vec<Regress
         let (newest, earlier) = all.split_last()?;
         let now = rank(&newest.verdict, allow_equivalent)?;
         let same = earlier.iter().filter(|it| it.version == newest.version);
-        // Of several that were as good, the last.
+        // Of several equally good results, the last one.
         let best = same.max_by_key(|it| rank(&it.verdict, allow_equivalent))?;
         if rank(&best.verdict, allow_equivalent)? <= now {
             return None;
@@ -75,13 +76,13 @@ fn time(milliseconds: i64) -> jiff::Timestamp {
 pub enum Change {
     /// Its verdict is worse.
     Regressed,
-    /// It had a verdict, and the newer run found none.
+    /// It had a verdict, and the newer run could not find one.
     NoLongerKnown,
-    /// It has a verdict, and had none.
+    /// It has a verdict, and had none before.
     NewlyKnown,
     /// Its verdict is better.
     Improved,
-    /// The verdict is as good, for another reason or by another name.
+    /// The version changed, or an equally good verdict has another name or reason.
     Changed,
     /// Only the newer run has it.
     Added,
@@ -90,7 +91,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// In words.
+    /// A short description.
     pub fn words(self) -> &'static str {
         match self {
             Self::Regressed => "regressed",
@@ -109,9 +110,9 @@ impl Change {
 pub struct Difference {
     /// What became of it.
     pub change: Change,
-    /// As the lists write it.
+    /// The subject, as the lists write it.
     pub subject: String,
-    /// The older verdict, or the failure's code.
+    /// The older verdict, with the code of the failure if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub was: Option<String>,
     /// The newer one.
@@ -119,7 +120,7 @@ pub struct Difference {
     pub is: Option<String>,
 }
 
-/// The differences between the results of two runs, by what became of each subject.
+/// The differences between the results of two runs, ordered by kind of change.
 pub fn differences(older: &[Outcome], newer: &[Outcome], allow_equivalent: bool) -> Vec<Difference> {
     let by_text = |all: &[Outcome]| -> BTreeMap<String, Outcome> {
         let pairs = all.iter().map(|outcome| (outcome.text.clone(), outcome.clone()));
@@ -160,7 +161,7 @@ fn change(was: Option<&Outcome>, is: Option<&Outcome>, allow_equivalent: bool) -
     };
     let rank = |outcome: &Outcome| rank(&outcome.verdict, allow_equivalent);
     match (rank(was), rank(is)) {
-        // Another version is another file: neither is a measure for the other.
+        // Another version is another file, so the two verdicts cannot be compared.
         _ if was.version != is.version && was.version.is_some() && is.version.is_some() => {
             Some(Change::Changed)
         }
@@ -194,7 +195,8 @@ mod tests {
 
     #[test]
     fn only_a_worse_verdict_of_the_same_version_has_regressed() {
-        // Verdicts in the order of the runs, each with its version; whether equivalent is enough; was and is.
+        // Verdicts in the order of the runs, each with its version; whether equivalent is good enough; the
+        // verdict before and the verdict now.
         type Row = (
             &'static [(&'static str, &'static str)],
             bool,

@@ -1,4 +1,4 @@
-//! Where an audit stands: its runs, what its newest results come to, and what is due.
+//! The state of an audit: its runs, the newest results in numbers, and what is due.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::due::{Due, NotDone, due};
 use super::standing::{self, Regressed};
 use crate::memory::{Audit, Memory, MemoryError, Run};
 
-/// Where an audit stands.
+/// The state of an audit.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     /// Its name.
@@ -18,38 +18,38 @@ pub struct Status {
     pub folder: String,
     /// Subjects that its list names.
     pub subjects: usize,
-    /// How many of these have no result yet.
+    /// Subjects that have no result yet.
     pub untried: usize,
-    /// How many of these have each verdict.
+    /// Number of subjects with each verdict.
     pub verdicts: BTreeMap<String, usize>,
-    /// How many of those without one have each failure.
+    /// Number of subjects without a verdict, by failure.
     pub failures: BTreeMap<String, usize>,
     /// Subjects whose verdict is worse than it was.
     pub regressed: Vec<Regressed>,
     /// Subjects that a run would rebuild now.
     pub due: usize,
-    /// What it would not rebuild, and why.
+    /// The subjects that a run would not rebuild now, by reason.
     pub not_due: NotDone,
-    /// Its runs, the oldest first.
+    /// The runs of the audit, the oldest first.
     pub runs: Vec<RunStatus>,
 }
 
 /// A run, as its audit shows it.
 #[derive(Debug, Clone, Serialize)]
 pub struct RunStatus {
-    /// Counted from 1.
+    /// Its number, counted from 1.
     pub number: i64,
     /// When it began.
     pub started: Timestamp,
-    /// When it ended; without it, the run was interrupted or is going on.
+    /// When it ended; `None` if it was interrupted or is still going on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
-    /// Rebuilds that it made.
+    /// Number of rebuilds that it made.
     pub rebuilds: i64,
 }
 
 impl Status {
-    /// Reads it from the memory.
+    /// Reads the state of an audit from the memory.
     pub async fn of(memory: &Memory, audit: &Audit, allow_equivalent: bool) -> Result<Self, MemoryError> {
         let time = |at: i64| Timestamp::from_millisecond(at).unwrap_or_default();
         let now = Timestamp::now().as_millisecond();
@@ -60,7 +60,7 @@ impl Status {
             number: 0,
             started: now,
             ended: None,
-            // An interrupted run keeps what it was asked.
+            // An interrupted run keeps the demands that it began with.
             redo_before: runs
                 .last()
                 .filter(|run| run.ended.is_none())

@@ -1,4 +1,4 @@
-//! A batch in numbers.
+//! The results of an audit in numbers.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use super::{Alarm, NotDone, Regressed, ResultLine, SubjectResult};
 use crate::ledger::Spent;
 use crate::run::Cost;
 
-/// What came of a list.
+/// The results of one run of an audit.
 #[derive(Debug, Clone, Serialize)]
 pub struct Summary {
     /// Name of the audit.
     pub audit: String,
-    /// Number of this run in it, from 1.
+    /// Number of this run, counted from 1.
     pub run: i64,
-    /// When the run began; it may have been interrupted meanwhile.
+    /// When the run began; it may have been interrupted since.
     pub began: jiff::Timestamp,
     /// Whether there is an older run to compare with.
     pub has_past: bool,
@@ -25,41 +25,42 @@ pub struct Summary {
     /// Alarms that this run raised.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub alarms: Vec<Alarm>,
-    /// Suspicions that were not told, as the control was not good; later runs look again.
+    /// Suspicions that could not be confirmed; later runs look into them again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub withheld: Vec<Alarm>,
-    /// Suspicions that came out well each time that they were rebuilt.
+    /// Suspicions of which every repeat was good.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub taken_back: Vec<Alarm>,
-    /// Whom an alarm could not be told, and why.
+    /// The receivers that could not be told of an alarm, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_told: Vec<String>,
-    /// What was not rebuilt, and why.
+    /// The subjects that were not rebuilt, by reason.
     pub not_done: NotDone,
-    /// Subjects with a result.
+    /// Number of subjects with a result.
     pub total: usize,
-    /// How many have each verdict.
+    /// Number of subjects with each verdict.
     pub verdicts: BTreeMap<&'static str, usize>,
-    /// How many that are not reproduced have each first cause, normalisations or stage.
+    /// Number of subjects that are not reproduced, by first cause, normalisations or stage.
     pub causes: BTreeMap<String, usize>,
-    /// How many were rebuilt by this process; the others were finished before.
+    /// Number of subjects that this process rebuilt; the others were finished before.
     pub rebuilt_now: usize,
-    /// Jobs at the same time.
+    /// Number of jobs at the same time.
     pub jobs: usize,
-    /// What the wall time of this process went into: a second counts for a kind of work while any job does it, and for
-    /// this tool while none does anything else.
+    /// How the wall time of this process was spent: a second counts for a kind of work if any job does it,
+    /// and for this tool if no job does anything else.
     pub wall: Spent,
-    /// Part of the wall time in which a build command ran, dependencies were installed, or something was fetched.
+    /// The share of the wall time in which a build command ran, dependencies were installed, or something was
+    /// fetched.
     pub share: f64,
-    /// What the time of the jobs went into, summed.
+    /// How the time of the jobs was spent, summed.
     pub jobs_spent: Spent,
-    /// What it costs to have all of them verified.
+    /// What it costs to have all results verified.
     pub cost: Cost,
     /// Every result, in the list's order.
     pub results: Vec<ResultLine>,
 }
 
-/// How a run stands in its audit.
+/// How a run compares with the audit's earlier ones.
 pub(super) struct Standing {
     pub audit: String,
     pub run: i64,
@@ -119,7 +120,7 @@ impl Summary {
         }
     }
 
-    /// Adds what came of looking into what is suspicious.
+    /// Adds the outcome of looking into the suspicions.
     pub(super) fn watched(&mut self, watched: Watched) {
         self.alarms = watched.raised;
         self.withheld = watched.withheld;
@@ -136,7 +137,7 @@ impl Summary {
         })
     }
 
-    /// Whether some subject was not reproduced, rather than not built.
+    /// Whether some subject was built but not reproduced.
     pub fn any_bad(&self, allow_equivalent: bool) -> bool {
         self.results.iter().any(|line| match line.outcome {
             SubjectResult::Mismatch { .. } | SubjectResult::NotReproduced { .. } => true,

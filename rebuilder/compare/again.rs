@@ -1,4 +1,5 @@
-//! Bytes that are read a second time: of members that were not kept, and of streams that must be read in any order.
+//! Reads bytes a second time: those of members that were not kept, and those of streams that must be read in any
+//! order.
 
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -8,13 +9,13 @@ use super::format::FormatReader;
 use super::limits::Meter;
 use super::source::Source;
 
-/// What is kept of second walks: in memory up to this much, in an unnamed temporary file beyond.
+/// Maximum number of bytes of second walks that are kept in memory; more go into an unnamed temporary file.
 const MOST_IN_MEMORY: usize = 24 << 20;
 
-/// Members whose bytes are wanted, by their places, and the bytes once they are found.
+/// Members whose bytes are wanted, by their positions, and the bytes once they are found.
 pub(super) type Wanted = HashMap<usize, Option<Source>>;
 
-/// Walks again for the bytes of some members.
+/// Walks the archive again for the bytes of some members.
 pub(super) fn fetch(
     format: &dyn FormatReader,
     source: &Source,
@@ -42,7 +43,7 @@ pub(super) fn fetch(
     Ok(())
 }
 
-/// Bytes that can be read in any order, of a stream that cannot: in memory up to `room`, beyond in a temporary file.
+/// The bytes of a stream, readable in any order: in memory up to `room`, otherwise in a temporary file.
 pub(super) fn materialise(content: &mut dyn Read, room: usize) -> io::Result<Source> {
     let mut spool = tempfile::SpooledTempFile::new(room);
     let size = io::copy(content, &mut spool)?;

@@ -57,7 +57,7 @@ impl<T> Both<T> {
         Both::new(change(self.released), change(self.rebuilt))
     }
 
-    /// The same of both values, or the first error.
+    /// Applies a function to both values; returns the first error.
     pub fn try_map<U, E>(self, mut change: impl FnMut(T) -> Result<U, E>) -> Result<Both<U>, E> {
         Ok(Both::new(change(self.released)?, change(self.rebuilt)?))
     }

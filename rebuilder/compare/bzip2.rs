@@ -11,7 +11,7 @@ pub(super) struct Bzip2(Decompress);
 /// The end of a stream without a block, whose checksum is zero.
 const EMPTY: [u8; 10] = [0x17, 0x72, 0x45, 0x38, 0x50, 0x90, 0, 0, 0, 0];
 
-/// Whether it is the header of a stream and of its first block, or of its end.
+/// Whether the bytes are the header of a stream, followed by that of its first block or by its end.
 pub(super) fn is_header(head: &[u8]) -> bool {
     const BLOCK: [u8; 6] = [0x31, 0x41, 0x59, 0x26, 0x53, 0x59];
     const END: [u8; 6] = [0x17, 0x72, 0x45, 0x38, 0x50, 0x90];
@@ -29,7 +29,7 @@ impl Bzip2 {
 
 impl Framing for Bzip2 {
     fn begin(&mut self, input: &mut Input, facts: &mut Facts) -> io::Result<bool> {
-        // A decoder takes much memory, and there may be many streams without a block.
+        // A decoder uses much memory, and there may be many streams without a block.
         while let [b'B', b'Z', b'h', b'1'..=b'9', rest @ ..] = input.peek(14)?
             && rest.starts_with(&EMPTY)
         {

@@ -1,21 +1,21 @@
-//! Classes of reasons why two builds of one source differ, and what a maintainer can do about each.
+//! The causes of differences between two builds of one source, and what a maintainer can do about each.
 
 use serde::{Deserialize, Serialize};
 
-/// How sure an attribution is.
+/// How certain an attribution is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Confidence {
-    /// It would explain what was seen, and so would other things.
+    /// The cause would explain the difference, but so would others.
     Possible,
-    /// What was seen has the form of this cause.
+    /// The difference has the form of this cause.
     Likely,
-    /// The bytes say so: the field has this meaning, or all others were compared and are the same.
+    /// The bytes prove it: the field has this meaning, or everything else was compared and is the same.
     Proven,
 }
 
 impl Confidence {
-    /// The word in reports.
+    /// Its name in reports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Possible => "possible",
@@ -27,7 +27,7 @@ impl Confidence {
 
 macro_rules! causes {
     ($($variant:ident, $name:literal, $title:literal, $fix:literal;)*) => {
-        /// Why two artifacts differ. In order of how much a reader should worry.
+        /// The causes of differences, in the order in which a reader should worry about them.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum Cause {
@@ -35,7 +35,7 @@ macro_rules! causes {
         }
 
         impl Cause {
-            /// Every class, the most worrying first.
+            /// All causes, the most worrying first.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// The name in machine-readable reports.
@@ -43,7 +43,7 @@ macro_rules! causes {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// The name for people.
+            /// The name for readers.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),* }
             }
@@ -136,8 +136,8 @@ impl Reason {
 }
 
 impl Cause {
-    /// How sure two findings of one root cause are together: as the less sure one. But a pair of build folders that
-    /// is proven in one place is the reason wherever else it is.
+    /// The confidence in two findings of one root cause: that of the less certain one. But a pair of build folders
+    /// that is proven in one place is the reason in all other places too.
     pub(super) fn together(self, one: Confidence, other: Confidence) -> Confidence {
         if self == Self::BuildPath {
             one.max(other)

@@ -1,4 +1,4 @@
-//! Compressions that a whole file may be in: how they are recognised, named and decoded.
+//! Compressions of whole files: how they are recognised, named and decoded.
 
 use std::io;
 
@@ -19,7 +19,7 @@ pub(super) enum Codec {
     Lzip,
 }
 
-/// First four bytes of a frame that decoders pass over, but for the lowest four bits of the first.
+/// First four bytes of a frame that decoders skip, except for the lowest four bits of the first byte.
 const SKIPPABLE: [u8; 4] = [0x50, 0x2a, 0x4d, 0x18];
 
 impl Codec {
@@ -45,14 +45,14 @@ impl Codec {
         })
     }
 
-    /// Whether what is behind the magic bytes is of the format too: texts begin with some of them.
+    /// Whether the bytes after the magic number fit the format too: some texts begin with it.
     fn may_begin(self, head: &[u8]) -> bool {
         match self {
-            // Its own tool refuses reserved flags.
+            // gzip itself refuses reserved flags.
             Self::Gzip => head.get(3).is_none_or(|flags| flags & 0xe0 == 0),
             Self::Lzma => Lzma::is_header(head),
             Self::Bzip2 => bzip2::is_header(head),
-            // The version, and the dictionary's size as an exponent from 12 to 29.
+            // The version, and the size of the dictionary as an exponent from 12 to 29.
             Self::Lzip => {
                 matches!(head, [_, _, _, _, 0 | 1, size, ..] if (12..=29).contains(&(size & 0x1f)))
             }
@@ -84,7 +84,7 @@ impl Codec {
         }
     }
 
-    /// The ending that its tool gives to names.
+    /// The suffix that the format's own tool gives to names.
     pub fn ending(self) -> &'static str {
         match self {
             Self::Gzip => ".gz",
@@ -97,7 +97,7 @@ impl Codec {
         }
     }
 
-    /// What sets aside how the same bytes are compressed.
+    /// The normalisation that sets aside differences in compression.
     pub fn normalisation(self) -> Normalisation {
         match self {
             Self::Gzip => Normalisation::GzipCompression,
@@ -133,7 +133,7 @@ impl Codec {
     }
 }
 
-/// The length of a skippable frame's content, and what follows its header (of Zstandard, RFC 8878 3.1.2, and of LZ4).
+/// The length of a skippable frame's content, and the bytes after its header (Zstandard, RFC 8878 3.1.2, and LZ4).
 pub(super) fn skippable(head: &[u8]) -> Option<(u32, &[u8])> {
     let (header, rest) = head.split_first_chunk::<8>()?;
     let [low, a, b, c, length @ ..] = header;

@@ -1,4 +1,4 @@
-//! What a comparison concludes: the causes of what differs, what may be set aside, and the limits that were hit.
+//! The result of a comparison: the causes of the differences, what may be set aside, and the limits that were reached.
 
 use std::collections::BTreeMap;
 
@@ -11,31 +11,31 @@ use super::limits::Limit;
 use super::normalise::Normalisation;
 use crate::artifact::Sha256;
 
-/// One of the two files.
+/// One of the two artifacts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Side {
     /// Its path or name.
     pub name: String,
-    /// Length in bytes; of a folder, of all its files.
+    /// Length in bytes; for a folder, of all its files.
     pub size: u64,
-    /// Digest; none for folders, and for large files that differ unless digests were asked for.
+    /// Digest; `None` for folders, and for large files that differ unless digests were asked for.
     pub sha256: Option<Sha256>,
 }
 
-/// Why two artifacts differ, with every place that has the same reason.
+/// A reason why two artifacts differ, with all places that share it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootCause {
-    /// The class.
+    /// The cause.
     pub cause: Cause,
-    /// What the places share.
+    /// What the places have in common.
     pub key: String,
-    /// The least sure of them.
+    /// The confidence in the least certain place.
     pub confidence: Confidence,
-    /// How many places.
+    /// Number of places.
     pub places: u64,
-    /// How many other places only follow.
+    /// Number of other places that only follow from these.
     pub follow: u64,
-    /// Where the first of them is.
+    /// The first of these places.
     pub example: Example,
     /// What a maintainer can do.
     pub fix: String,
@@ -46,7 +46,7 @@ pub struct RootCause {
 pub struct Example {
     /// Path of the node.
     pub path: String,
-    /// Where in it.
+    /// The place within the node.
     pub place: String,
     /// Released value.
     pub released: String,
@@ -54,40 +54,40 @@ pub struct Example {
     pub rebuilt: String,
 }
 
-/// A normalisation that was needed.
+/// A normalisation that was applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
-    /// Which.
+    /// The normalisation.
     pub name: Normalisation,
     /// Its version.
     pub version: u32,
-    /// How many differences it sets aside.
+    /// Number of differences that it sets aside.
     pub places: u64,
 }
 
-/// A limit that was hit, and where.
+/// A limit that was reached, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitHit {
-    /// Which.
+    /// The limit.
     pub limit: Limit,
-    /// What went beyond it.
+    /// What exceeded it.
     pub what: String,
 }
 
-/// What a comparison concludes.
+/// The outcome of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Bit for bit.
+    /// The same bytes.
     Identical,
-    /// The same but for what the listed normalisations set aside.
+    /// The same, except for what the listed normalisations set aside.
     Equivalent,
     /// They differ.
     Different,
 }
 
 impl Outcome {
-    /// The word in reports.
+    /// Its name in reports.
     pub fn word(self) -> &'static str {
         match self {
             Self::Identical => "identical",
@@ -97,7 +97,7 @@ impl Outcome {
     }
 }
 
-/// Two artifacts, where and why they differ. `docs/schema/comparison.schema.json` describes its JSON.
+/// Where and why two artifacts differ. `docs/schema/comparison.schema.json` describes its JSON form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Comparison {
     /// Form of this document; 1.
@@ -108,18 +108,18 @@ pub struct Comparison {
     pub released: Side,
     /// The rebuilt side.
     pub rebuilt: Side,
-    /// Why they differ, the one to look at first.
+    /// The causes, the most important one first.
     pub causes: Vec<RootCause>,
-    /// Normalisations that set something aside, in order of name; for `equivalent` these are all of it.
+    /// Normalisations that set something aside, by name; for `equivalent`, they set everything aside.
     pub normalisations: Vec<Applied>,
-    /// Limits that were hit: what is beyond them was not compared.
+    /// Limits that were reached: anything beyond them was not compared.
     pub limits: Vec<LimitHit>,
-    /// Where they differ; none if they are identical.
+    /// Where the artifacts differ; none if they are identical.
     pub tree: Option<Node>,
 }
 
 impl Comparison {
-    /// Before anything was found to differ.
+    /// The result before any difference is found.
     pub(super) fn identical(released: Side, rebuilt: Side) -> Self {
         Self {
             version: 1,
@@ -133,16 +133,16 @@ impl Comparison {
         }
     }
 
-    /// Attributes changes of content by what is known beyond the two files, and concludes the causes again. `reason` gets
-    /// each node with its path. Nothing that was not set aside is set aside by it.
+    /// Attributes changes of content with knowledge from outside the two files, and concludes the causes again.
+    /// `reason` gets each node with its path. This never sets anything aside.
     pub fn attribute(&mut self, reason: Attribute) {
         let Some(tree) = &mut self.tree else { return };
         tree.attribute("", reason);
         self.causes = causes(tree);
     }
 
-    /// The causes of what no normalisation set aside, each once and with the surest of its findings; of what only
-    /// follows from something else only if there is nothing else.
+    /// The causes that no normalisation set aside, each once, with the confidence of its most certain finding.
+    /// Findings that only follow from others count only if there are no others.
     pub fn open_causes(&self) -> Vec<(Cause, Confidence)> {
         let aside = |finding: &Finding| {
             let own = finding.normalisation;

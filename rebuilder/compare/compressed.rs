@@ -1,4 +1,4 @@
-//! Two compressed files: what they hold, and how it is compressed.
+//! Compares two compressed files: their content, and how it is compressed.
 
 use std::io::{self, Read};
 
@@ -15,8 +15,8 @@ use super::source::{Codec, Source};
 use super::streams::Facts;
 
 impl Comparer<'_> {
-    /// What compressed files hold, and how it is compressed; one of them may be plain. False if they only begin like
-    /// compressed files, so that they are something else.
+    /// Compares the content of compressed files, and how it is compressed; one of them may be plain. Returns false if
+    /// they only begin like compressed files, so that they must be compared as something else.
     pub fn compressed(
         &self,
         at: At,
@@ -43,7 +43,7 @@ impl Comparer<'_> {
         node.children = inner.children;
         node.same = inner.same;
         self.read_to_end(&opened, node);
-        // A plain file has nothing beside its contents; one that cannot be read to its end has a finding already.
+        // A plain file has only content; a file that cannot be read to its end has a finding already.
         let none = Facts::default();
         let facts = |source: &Source| match source {
             Source::Decoded { .. } => source.facts().cloned(),
@@ -72,7 +72,7 @@ impl Comparer<'_> {
         Ok(true)
     }
 
-    /// What the files hold, up to the limits; a plain one is its own contents.
+    /// The content of the files, up to the limits; a plain file is its own content.
     fn opened(&self, sides: Both<&Source>, codecs: Both<Option<Codec>>) -> Both<Source> {
         let open = |source: &Source, codec: Option<Codec>| {
             let deadline = self.meter.deadline.clone();
@@ -85,8 +85,8 @@ impl Comparer<'_> {
         )
     }
 
-    /// Two files of which one is not even read to its first byte. Answers whether a limit is why; if one side is read as
-    /// compressed, the other is told to be damaged.
+    /// Two files of which one cannot even be read to its first byte. Returns whether a limit is the reason; if one
+    /// side can be read as compressed, the other is reported as damaged.
     fn without_a_beginning(
         &self,
         begins: Both<Option<io::Error>>,
@@ -109,7 +109,7 @@ impl Comparer<'_> {
         limit
     }
 
-    /// Reads what the comparison of the contents left unread, so that all that is beside them is known.
+    /// Reads the rest of the contents that the comparison did not read, so that everything after them is known.
     fn read_to_end(&self, opened: &Both<Source>, node: &mut Node) {
         for (which, source) in opened.as_ref().each() {
             if source.facts().is_some() || !matches!(source, Source::Decoded { .. }) {
@@ -130,8 +130,8 @@ impl Comparer<'_> {
         }
     }
 
-    /// Two files of which at least one cannot be read to its end: what both have before that is compared. Beyond a
-    /// limit nothing more is read.
+    /// Two files of which at least one cannot be read to its end: the common readable part is compared. Beyond a
+    /// limit, nothing more is read.
     pub fn readable_part(
         &self,
         sides: Both<&Source>,
@@ -162,7 +162,7 @@ impl Comparer<'_> {
     }
 }
 
-/// Reads up to the first error, and keeps that.
+/// A reader that stops at the first error, and keeps it.
 pub(super) struct UpTo<R> {
     inner: R,
     pub error: Option<io::Error>,
@@ -200,10 +200,10 @@ fn name(codec: Option<Codec>) -> &'static str {
     codec.map_or("none", Codec::name)
 }
 
-/// How much of a source is read at once.
+/// Number of bytes that are read at once.
 const PIECE: usize = 1 << 16;
 
-/// Whether two files have equal streams, but for the headers that were compared already.
+/// Whether two files have equal streams, apart from the headers, which were compared already.
 fn equal_streams(meter: &Meter, sides: Both<&Source>, facts: Both<&Facts>) -> io::Result<bool> {
     let lengths = facts.map(|facts| facts.end.saturating_sub(facts.header));
     if !lengths.same() {

@@ -1,4 +1,4 @@
-//! How the same bytes are compressed in two ways, as far as that shows.
+//! Finds out how the same bytes were compressed in two ways, as far as the files show it.
 
 use std::io::{self, Read as _};
 
@@ -7,7 +7,7 @@ use super::cause::{Cause, Confidence};
 use super::finding::Finding;
 use super::source::{Codec, Source};
 
-/// The same bytes, compressed in another way: with what is known of how.
+/// The finding for the same bytes compressed in two ways, with what is known about each.
 pub(super) fn compression(codec: Codec, sides: Both<&Source>) -> io::Result<Finding> {
     let described = sides.try_map(|side| described(codec, side))?;
     let threads = described.as_ref().map(|side| side.threads);
@@ -34,7 +34,7 @@ pub(super) fn compression(codec: Codec, sides: Both<&Source>) -> io::Result<Find
 
 struct Described {
     text: String,
-    /// How the stream is cut for threads, if that shows.
+    /// How the stream was split for threads, if that is visible.
     threads: Option<&'static str>,
 }
 
@@ -42,7 +42,7 @@ fn described(codec: Codec, source: &Source) -> io::Result<Described> {
     let head = source.head(64)?;
     let plain = |text: String| Described { text, threads: None };
     Ok(match codec {
-        // Block headers carry sizes only when xz ran with threads (xz-file-format 3.1.2).
+        // Block headers have sizes only if xz ran with threads (xz-file-format 3.1.2).
         Codec::Xz => {
             let sized = head.get(13).is_some_and(|flags| flags & 0xc0 != 0);
             let check = match head.get(7) {
@@ -98,7 +98,7 @@ fn described(codec: Codec, source: &Source) -> io::Result<Described> {
     })
 }
 
-/// Whether there are empty stored blocks in the first megabytes, as compressors with threads leave them (pigz).
+/// Whether the first megabytes contain empty stored blocks, as compressors with threads leave them (pigz).
 fn sync_points(source: &Source) -> io::Result<bool> {
     const LOOKED_AT: u64 = 4 << 20;
     let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! From single findings to an answer: which only follow from others, what they have in common, whether named
+//! Concludes from single findings: which ones only follow from others, what they have in common, and whether named
 //! normalisations account for all of them.
 
 use std::cmp::Reverse;
@@ -10,10 +10,10 @@ use super::comparison::{Applied, Example, Outcome, RootCause};
 use super::finding::{Finding, Node, Presence};
 use super::normalise::Normalisation;
 
-/// How findings of sizes of other files are marked, which [`sizes`] looks at.
+/// The key of findings about sizes of other files, which [`sizes`] checks.
 pub(super) const SIZES: &str = "sizes of other files";
 
-/// A size of all files together follows from them only if one of them has another size, or is new.
+/// A total size follows from the files only if the size of one of them differs, or if one is new.
 pub(super) fn sizes(root: &mut Node) {
     let mut resized = false;
     root.each("", &mut |_, node| {
@@ -34,10 +34,10 @@ pub(super) fn sizes(root: &mut Node) {
     });
 }
 
-/// How findings of names that hold digests are marked, which [`names`] looks at.
+/// The key of findings about names that contain digests, which [`names`] checks.
 pub(super) const NAMES: &str = "names with digests of other files";
 
-/// A name with a digest of its file follows from that file only if the rebuilt side has no file of that name any more.
+/// A name with its file's digest follows from that file only if the rebuilt side no longer has a file with that name.
 pub(super) fn names(root: &mut Node) {
     let mut gone: HashSet<String> = HashSet::new();
     root.each("", &mut |path, node| {
@@ -58,7 +58,7 @@ pub(super) fn names(root: &mut Node) {
     });
 }
 
-/// Times that are not the one that the build was told to take.
+/// Notes times that are not the one that the build was told to use.
 pub(super) fn source_date_epoch(root: &mut Node, epoch: Option<i64>) {
     let Some(epoch) = epoch else { return };
     let wanted = jiff::Timestamp::from_second(epoch)
@@ -73,7 +73,7 @@ pub(super) fn source_date_epoch(root: &mut Node, epoch: Option<i64>) {
         {
             let text = &finding.rebuilt;
             let year = wanted.get(..4).unwrap_or_default();
-            // A date in other words has at least the year of the wanted one.
+            // A date in any language contains at least the year of the expected one.
             let honoured = text.contains(&wanted)
                 || text.contains(&epoch.to_string())
                 || text.contains(&day)
@@ -85,7 +85,7 @@ pub(super) fn source_date_epoch(root: &mut Node, epoch: Option<i64>) {
             }
             let exact = text.parse::<jiff::Timestamp>().is_ok() || !text.contains(year);
             finding.cause = Cause::SourceDateEpoch;
-            // What only might be a time does not get surer by this.
+            // This does not raise the confidence in findings that only may be times.
             if finding.confidence != Confidence::Possible {
                 finding.confidence = if exact {
                     Confidence::Proven
@@ -98,14 +98,14 @@ pub(super) fn source_date_epoch(root: &mut Node, epoch: Option<i64>) {
     });
 }
 
-/// Members of a package are clamped to one time that several share; a text with a later time took the clock.
+/// Members of a package are clamped to a time that several of them share; a text with a later time used the clock.
 pub(super) fn clamped(times: &HashMap<i64, u64>) -> Option<i64> {
     let (newest, count) = times.iter().max_by_key(|(time, _)| **time)?;
     (*count >= 2 && *newest > 315_532_800).then_some(*newest)
 }
 
-/// A benign reason that is only possible does not stand alone: where nothing in a node says that it may be content,
-/// the difference is told as that too. A pair of build folders that is sure elsewhere is the reason here as well.
+/// A harmless reason that is only possible is not enough: if no finding of a node says that content may have changed,
+/// that is added. A pair of build folders that is certain elsewhere is the reason here as well.
 pub(super) fn doubts(root: &mut Node) {
     let mut sure: HashSet<String> = HashSet::new();
     root.each("", &mut |_, node| {
@@ -135,7 +135,7 @@ pub(super) fn doubts(root: &mut Node) {
     });
 }
 
-/// Whether a finding leaves open what the difference is.
+/// Whether a finding leaves the cause of the difference open.
 fn is_open(cause: Cause) -> bool {
     matches!(
         cause,
@@ -148,7 +148,7 @@ fn is_open(cause: Cause) -> bool {
     )
 }
 
-/// Root causes, the one to look at first.
+/// The root causes, the most important one first.
 pub(super) fn causes(root: &Node) -> Vec<RootCause> {
     let mut groups: Groups = BTreeMap::new();
     let mut following: Vec<(String, &Finding)> = Vec::new();
@@ -178,17 +178,17 @@ pub(super) fn causes(root: &Node) -> Vec<RootCause> {
     causes
 }
 
-/// Findings of one root cause, and whether something may set all of them aside.
+/// Findings of one root cause, and whether normalisations set all of them aside.
 type Groups = BTreeMap<(Cause, String), (bool, RootCause)>;
 
-/// That the release was made of something else, or that content changed, comes first whatever else there is; then what
-/// was not compared; then what explains most.
+/// The order of causes. First come other sources and changed content, whatever else there is; then what was not
+/// compared; then the causes that explain most.
 fn rank(cause: &RootCause) -> u8 {
     match cause.cause {
         Cause::OtherSource | Cause::NotFromSource => 0,
         Cause::Content => 1,
         Cause::Unread | Cause::AmbiguousArchive | Cause::MissingFromSource => 2,
-        // Nothing that runs differs.
+        // No code that runs differs.
         Cause::DebugInformation => 4,
         _ => 3,
     }
@@ -224,7 +224,7 @@ pub(super) fn outcome(root: &Node, options: &Options) -> (Outcome, Vec<Applied>)
     let mut applied: BTreeMap<Normalisation, Applied> = BTreeMap::new();
     let mut all = true;
     root.each("", &mut |_, node| {
-        // What one side alone has is set aside by its finding, or not at all.
+        // A file that only one side has needs a finding to be set aside.
         all &= node.presence == Presence::Both || !node.findings.is_empty();
         for finding in &node.findings {
             let normalisation = finding

@@ -1,4 +1,4 @@
-//! Values in the encoding of ASN.1 (X.690), in definite lengths, one behind the other.
+//! Values in ASN.1's encoding (X.690) with definite lengths, one after another.
 
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const OCTETS: u8 = 0x04;
@@ -12,16 +12,16 @@ pub(super) const SECOND: u8 = 0xa1;
 /// 1.2.840.113549.1.7.2, SignedData of the Cryptographic Message Syntax (RFC 5652).
 pub(super) const SIGNED_DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
 
-/// Which lengths are taken.
+/// The forms of lengths that are accepted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lengths {
-    /// Those in their shortest form alone, as DER demands.
+    /// Only the shortest form, as DER requires.
     Shortest,
-    /// Those of any form, as BER allows.
+    /// Any form, as BER allows.
     Any,
 }
 
-/// Values one behind the other.
+/// A sequence of values.
 pub(super) struct Values<'a> {
     rest: &'a [u8],
     lengths: Lengths,
@@ -62,13 +62,13 @@ impl<'a> Values<'a> {
         (*own == tag).then_some(content)
     }
 
-    /// The values in the next one, if it has this tag.
+    /// The values inside the next value, if it has this tag.
     pub fn inside(&mut self, tag: u8) -> Option<Self> {
         let lengths = self.lengths;
         Some(Self::new(self.next(tag)?, lengths))
     }
 
-    /// Whether everything constructed holds whole values, up to `deepest` within each other.
+    /// Whether all constructed values contain complete values, up to a depth of `deepest`.
     pub fn are_well_formed(mut self, deepest: u32) -> bool {
         const CONSTRUCTED: u8 = 0x20;
         while let Some(tag) = self.peek() {

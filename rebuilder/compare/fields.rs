@@ -1,4 +1,4 @@
-//! What archives store about their members beside the bytes: fields that differ, and the order of members.
+//! What archives store about their members besides the bytes: fields, and the order of members.
 
 use std::collections::HashMap;
 
@@ -57,13 +57,13 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
     }
 }
 
-/// Whether the digest in a member's name is that of its bytes, as far as these are at hand.
+/// Whether the digest in a member's name is that of its bytes, as far as the bytes are known.
 fn names_itself(row: &Row) -> bool {
     row.sha256()
         .is_none_or(|sha256| row.path.to_ascii_lowercase().contains(&sha256.to_hex()))
 }
 
-/// Nothing sets aside what puts other bytes at the place where readers look for them: a compression, or a field that only
+/// No normalisation sets aside a field that decides which bytes a reader finds: a compression, or a field that only
 /// one side has.
 fn moves_bytes(finding: &mut Finding) {
     let one_sided = finding.released.is_empty() != finding.rebuilt.is_empty();
@@ -114,19 +114,19 @@ fn field_finding(
         if changed.trailing_zeros() >= 12 {
             finding.key = format!("{format}: type within the mode");
         } else if changed & 0o7000 != 0 {
-            // A set-id bit is what a program may do.
+            // A set-id bit changes what a program may do.
             finding = finding
                 .because(Cause::Content, Confidence::Proven)
                 .keyed("set-id and sticky bits");
             finding.normalisation = None;
         } else if changed & 0o700 != 0 {
-            // No umask takes these.
+            // No umask removes these bits.
             finding = finding
                 .because(Cause::Content, Confidence::Proven)
                 .keyed("what the owner may do");
             finding.normalisation = None;
         } else if kind.installed && (released & 0o111 == 0) != (rebuilt & 0o111 == 0) {
-            // pip makes a file executable for everyone if anyone may run it.
+            // pip makes a file executable for everyone if anyone may execute it.
             finding.normalisation = None;
         } else if let Some(key) = umask(*released, *rebuilt) {
             finding.key = format!("{format}: {key}");
@@ -138,8 +138,8 @@ fn field_finding(
     within.set_aside(finding)
 }
 
-/// Owners and modes count unless what unpacks the archive is known to set its own. Only the names of all members tell
-/// that.
+/// Owners and modes count, unless the installer that unpacks the archive is known to set its own. Only the names of
+/// all members tell that.
 pub(super) fn keep_owners(
     nodes: &mut [(usize, Node)],
     format: &dyn FormatReader,
@@ -167,7 +167,7 @@ pub(super) fn keep_owners(
     }
 }
 
-/// The two masks that would make these two modes of one.
+/// The two masks that would produce these two modes from one.
 fn umask(released: u32, rebuilt: u32) -> Option<String> {
     const MASKS: [u32; 5] = [0o000, 0o002, 0o022, 0o027, 0o077];
     let full = if released & rebuilt & 0o100 != 0 {
@@ -187,7 +187,7 @@ fn in_turn<'n>(format: &dyn FormatReader, names: &'n [String]) -> impl Iterator<
     names.iter().filter(searched)
 }
 
-/// Whether the same members are in another order.
+/// The finding if the same members are in another order.
 pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) -> Option<Finding> {
     let mut pairs = walked.pairs.clone();
     pairs.sort_unstable();
@@ -208,7 +208,7 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
     let (released, rebuilt) = (name(first), rebuilt_name(instead));
     let old: Vec<String> = pairs.iter().map(|(released, _)| name(released)).collect();
     let new: Vec<String> = expected.iter().map(rebuilt_name).collect();
-    // Of a package, its installer says; of anything else, what unpackers of the format do.
+    // For a package, its installer decides; for anything else, what unpackers of the format do.
     let folders_first = match within.installs() {
         Some(as_they_are) => as_they_are && (format.streams() || format.folders_first()),
         None => format.folders_first(),

@@ -1,4 +1,4 @@
-//! What a comparison finds: a tree of nodes, and the differences found in each.
+//! The findings of a comparison: a tree of nodes, with the differences of each.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,31 +10,31 @@ use super::place::Place;
 /// One difference and its cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Where in the node: a field, a line, a section, an offset.
+    /// The place within the node: a field, a line, a section, an offset.
     pub place: Place,
-    /// What the released side has there.
+    /// The value on the released side.
     pub released: String,
-    /// What the rebuilt side has there.
+    /// The value on the rebuilt side.
     pub rebuilt: String,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
     /// What findings of one root cause share, such as `/build/a → /build/b`.
     pub key: String,
-    /// How sure that is.
+    /// The confidence in the cause.
     pub confidence: Confidence,
     /// Whether it only follows from differences elsewhere.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub follows: bool,
-    /// The file that it is a checksum of, if it is one.
+    /// The file whose checksum it is, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checksum_of: Option<String>,
-    /// What both sides claim of that file, until it was recomputed.
+    /// The claims of both sides about that file, until they are checked.
     #[serde(skip)]
     pub(super) claims: Option<Box<Claims>>,
-    /// What may set it aside.
+    /// The normalisation that may set it aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<Normalisation>,
-    /// How many places it is about.
+    /// Number of places.
     pub places: u64,
 }
 
@@ -56,7 +56,7 @@ impl Finding {
         }
     }
 
-    /// Whether nothing explains it or sets it aside.
+    /// Whether it is a change of content, and no normalisation sets it aside.
     pub fn is_content(&self) -> bool {
         self.cause == Cause::Content && self.normalisation.is_none()
     }
@@ -86,7 +86,7 @@ impl Finding {
         self
     }
 
-    /// A checksum that follows from its file, if that proves to be so.
+    /// Marks a checksum, which follows from its file if that is confirmed later.
     pub(super) fn claiming(mut self, claims: Claims) -> Self {
         self.checksum_of = claims.file().map(str::to_owned);
         self.claims = Some(Box::new(claims));
@@ -101,7 +101,7 @@ impl Finding {
     }
 }
 
-/// Maximum length of a value shown, in characters.
+/// Maximum length of a displayed value, in characters.
 const LONGEST_VALUE: usize = 240;
 
 fn shortened(text: String) -> String {
@@ -115,20 +115,20 @@ fn shortened(text: String) -> String {
     kept
 }
 
-/// Lines that differ, with the number of the first on each side, from 1.
+/// Differing lines, with the number of the first line on each side, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hunk {
-    /// First line, released.
+    /// Number of the first released line.
     pub released_from: u64,
     /// Lines of the released side.
     pub released: Vec<String>,
-    /// First line, rebuilt.
+    /// Number of the first rebuilt line.
     pub rebuilt_from: u64,
     /// Lines of the rebuilt side.
     pub rebuilt: Vec<String>,
 }
 
-/// Bytes that differ, in hexadecimal, from an offset that is the same on both sides.
+/// Differing bytes in hexadecimal, from an offset that is the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ByteRange {
     /// Offset of the first byte shown.
@@ -142,15 +142,15 @@ pub struct ByteRange {
 /// The differing bytes themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Excerpt {
-    /// What was read, such as `lines` or `strings of .rodata`.
+    /// What was compared, such as `lines` or `strings of .rodata`.
     pub of: String,
-    /// Lines, for text.
+    /// Lines, if it is text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hunks: Vec<Hunk>,
-    /// Bytes, for all else.
+    /// Bytes, otherwise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bytes: Vec<ByteRange>,
-    /// How many hunks or ranges there are beyond those kept.
+    /// Number of hunks or ranges that were not kept.
     #[serde(default)]
     pub more: u64,
 }
@@ -159,7 +159,7 @@ pub struct Excerpt {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Presence {
-    /// On both, differing.
+    /// Both sides; they differ.
     #[default]
     Both,
     /// Only the released side has it.
@@ -173,10 +173,10 @@ pub enum Presence {
 pub struct Node {
     /// Name within its parent.
     pub name: String,
-    /// Its name on the rebuilt side, if that is another one.
+    /// Its name on the rebuilt side, if that is different.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuilt_name: Option<String>,
-    /// What it was read as.
+    /// The format that it was read as.
     pub format: String,
     /// Which sides have it.
     pub presence: Presence,
@@ -188,23 +188,23 @@ pub struct Node {
     /// The differing lines or bytes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub excerpts: Vec<Excerpt>,
-    /// Members that differ, in path order.
+    /// Members that differ, in order of path.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<Node>,
-    /// How many members are the same.
+    /// Number of members that are the same.
     pub same: u64,
-    /// Whether the bytes of a member differ, whatever was found in them; known only while archives are compared.
+    /// Whether the bytes of a member differ, whatever findings there are; known only while archives are compared.
     #[serde(skip)]
     pub(super) other_bytes: bool,
 }
 
 impl Node {
-    /// Whether nothing was found in it or below.
+    /// Whether there are no findings in it or below.
     pub fn is_same(&self) -> bool {
         self.presence == Presence::Both && self.findings.is_empty() && self.children.is_empty()
     }
 
-    /// Calls `visit` for this node and all below, with the path from the root.
+    /// Calls `visit` for this node and all nodes below it, with their paths from the root.
     pub fn each<'a>(&'a self, path: &str, visit: &mut dyn FnMut(&str, &'a Node)) {
         visit(path, self);
         for child in &self.children {
@@ -212,7 +212,7 @@ impl Node {
         }
     }
 
-    /// Gives changes of content the causes that `reason` knows.
+    /// Gives changes of content the causes that `reason` returns.
     pub(super) fn attribute(&mut self, path: &str, reason: Attribute) {
         if let Some((cause, key, confidence)) = reason(path, self) {
             for finding in self.findings.iter_mut().filter(|finding| finding.is_content()) {
@@ -235,7 +235,7 @@ impl Node {
     }
 }
 
-/// What is known of a node from elsewhere: a cause, what findings share, and how sure that is.
+/// What is known of a node from elsewhere: a cause, the key of its findings, and the confidence.
 pub type Attribute<'a> = &'a dyn Fn(&str, &Node) -> Option<(Cause, &'static str, Confidence)>;
 
 fn child_path(path: &str, child: &Node) -> String {

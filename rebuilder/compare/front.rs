@@ -1,25 +1,25 @@
-//! Members that readers expect in front of all others, as they look for them by place: what is first in a Debian
-//! package, in a jar that is read as a stream, in an EPUB.
+//! Members that readers expect before all others, because they look for them by position: the first in a Debian
+//! package, in a jar that is read as a stream, or in an EPUB.
 
 use super::both::Both;
 use super::finding::Finding;
 use super::package;
 use super::stored::{Fields, Type, type_of};
 
-/// How many such members are remembered.
+/// Maximum number of such members that are remembered.
 const MOST: usize = 64;
 
-/// One side's members with a place of their own, and what stands before each that should not.
+/// One side's members with an expected position, and which member is wrongly before each.
 #[derive(Debug, Default)]
 pub(super) struct Front {
     found: Vec<(String, Option<String>)>,
     highest: u8,
-    /// The first member without a place of its own.
+    /// The first member without an expected position.
     other: Option<String>,
 }
 
 impl Front {
-    /// The next member in stored order.
+    /// Adds the next member in stored order.
     pub fn add(&mut self, format: &str, path: &str, fields: &Fields) {
         if type_of(fields) == Some(Type::Header) || self.found.len() >= MOST {
             return;
@@ -37,7 +37,7 @@ impl Front {
     }
 }
 
-/// Members that are in their place on one side only.
+/// Members that are in the right position on one side only.
 pub(super) fn findings(sides: Both<&Front>) -> Vec<Finding> {
     let told = |before: &Option<String>| match before {
         Some(other) => format!("behind {other}"),
@@ -53,7 +53,7 @@ pub(super) fn findings(sides: Both<&Front>) -> Vec<Finding> {
                 .iter()
                 .any(|(other, before)| before.is_none() && below(other))
         };
-        // Where a folder is has no meaning if what readers look for in it is in its place.
+        // The position of a folder does not matter if its content that readers look for is in the right position.
         if sides.all(folder_of_found) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! gzip: members one after another, and what their headers say beside the bytes that they hold.
+//! gzip: members one after another, and the fields of their headers.
 
 use std::io::{self, Write as _};
 
@@ -10,7 +10,7 @@ use super::stored::{FieldKind, Fields, Value};
 use super::streams::{Facts, Framing, Input, Step, invalid, text_of};
 use crate::artifact::HashingWriter;
 
-/// The normalisations that are for headers of gzip alone.
+/// The normalisations for gzip headers.
 pub(super) const NORMALISATIONS: &[Normalisation] = &[
     Normalisation::GzipMisc,
     Normalisation::GzipName,
@@ -39,7 +39,7 @@ static OTHER: FieldKind = FieldKind::by(
     Normalisation::GzipMisc,
 );
 
-/// What gunzip passes over silently.
+/// gunzip skips these silently.
 static ZEROS: FieldKind = FieldKind::by(
     "zeros after the last stream",
     Cause::ArchiveDialect,
@@ -53,7 +53,7 @@ static FURTHER: FieldKind = FieldKind::by(
 
 /// Maximum length of a name or comment.
 const LONGEST: usize = 1 << 16;
-/// Maximum number of values of headers that are told one by one: other writers than bgzip write few streams.
+/// Maximum number of header values that are reported individually; only bgzip writes many streams.
 const MOST: usize = 64;
 
 /// Reads members (RFC 1952).
@@ -61,9 +61,9 @@ pub(super) struct Gzip {
     inflate: Decompress,
     crc: Crc,
     began: u64,
-    /// What the header of this member says.
+    /// Fields of the current member's header.
     header: Fields,
-    /// The whole length of this member less one, as bgzip says it in an extra field.
+    /// The length of the whole member minus one, as bgzip stores it in an extra field.
     announced: Option<u16>,
     further: Option<HashingWriter<io::Sink>>,
 }
@@ -126,7 +126,7 @@ impl Gzip {
         Ok(())
     }
 
-    /// Adds what the header says, unless the member before says the same.
+    /// Adds the header's fields, unless the member before has the same.
     fn tell(&mut self, facts: &mut Facts) -> io::Result<()> {
         for (kind, value) in std::mem::take(&mut self.header) {
             let same = facts.fields.iter().rev().find(|(other, _)| *other == kind);
@@ -207,7 +207,7 @@ impl Framing for Gzip {
     }
 }
 
-/// A header while it is read, with the checksum of what was read of it.
+/// A header being read, with the checksum of the bytes so far.
 struct Taken<'a, 'b> {
     input: &'a mut Input<'b>,
     crc: Crc,
@@ -226,7 +226,7 @@ impl Taken<'_, '_> {
         Ok(bytes)
     }
 
-    /// Up to its NUL.
+    /// Reads a NUL-terminated text.
     fn text(&mut self) -> io::Result<String> {
         let mut text = Vec::new();
         loop {

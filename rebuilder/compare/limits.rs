@@ -1,5 +1,5 @@
-//! What a comparison may cost. Archives are untrusted, so every walk counts what it unpacks; a limit that is hit
-//! becomes a finding with a name, never a crash and never a pass.
+//! Limits on the cost of a comparison. Archives are untrusted, so every walk counts what it unpacks; reaching a limit
+//! becomes a named finding, never a crash and never a pass.
 
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::deadline::{Deadline, Over};
 
-/// Names of the limits, as reports show them.
+/// Names of the limits in reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Limit {
-    /// Archives within archives.
+    /// Depth of nested archives.
     Depth,
     /// Members in all archives together.
     Members,
     /// Bytes that the archives unpack to.
     UnpackedBytes,
-    /// Memory that one decompressor asks for.
+    /// Memory that one decompressor needs.
     DecoderMemory,
-    /// Bytes of one member's name.
+    /// Length in bytes of a member's name.
     NameLength,
     /// Entries of a zip archive that share bytes.
     OverlappingEntries,
-    /// Seconds.
+    /// Duration.
     Time,
 }
 
@@ -44,18 +44,18 @@ impl Limit {
     }
 }
 
-/// How far a comparison goes.
+/// Limits of a comparison.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Archives within archives.
+    /// Maximum depth of nested archives.
     pub depth: u32,
-    /// Members of both sides together.
+    /// Maximum number of members of both sides together.
     pub members: u64,
-    /// Bytes unpacked of both sides together, every pass counted.
+    /// Maximum number of bytes that are unpacked of both sides together; every pass counts.
     pub unpacked: u64,
-    /// Bytes unpacked for each byte of the two files, if that allows less than `unpacked`.
+    /// Maximum number of unpacked bytes for each byte of the two files, if that is less than `unpacked`.
     pub expansion: u64,
-    /// Time; none if it may take as long as it takes.
+    /// Maximum duration; `None` for no limit.
     pub time: Option<Duration>,
 }
 
@@ -71,28 +71,28 @@ impl Default for Limits {
     }
 }
 
-/// Least time for two files that come from outside, and how much more there is for each of their bytes: a twentieth of
-/// the speed at which a slow machine compares what is packed well.
+/// Minimum time limit for two files from outside, and the additional time for their size: a twentieth of the speed at
+/// which a slow machine compares well-compressed files.
 const LEAST_TIME: Duration = Duration::from_mins(1);
 const BYTES_IN_A_SECOND: u64 = 1 << 20;
 const MOST_TIME: Duration = Duration::from_hours(1);
 
 impl Limits {
-    /// How long it may take to look at files of so many bytes, unless a limit was given.
+    /// The time limit for files with this number of bytes, unless a limit was given.
     pub fn time_for(bytes: u64) -> Duration {
         let more = Duration::from_secs(bytes / BYTES_IN_A_SECOND);
         LEAST_TIME.saturating_add(more).min(MOST_TIME)
     }
 }
 
-/// Small files may expand to this much whatever the factor.
+/// Small files may always expand to this number of bytes, whatever the factor is.
 const ALWAYS_ALLOWED: u64 = 4 << 30;
 /// Maximum length of a member name, in bytes.
 pub(super) const LONGEST_NAME: usize = 1 << 16;
-/// Most memory of one decompressor: enough for `xz -9` and `zstd --long=27`.
+/// Maximum memory of one decompressor: enough for `xz -9` and `zstd --long=27`.
 pub(super) const DECODER_MEMORY: u64 = 160 << 20;
 
-/// A limit that was hit; travels inside an [`io::Error`].
+/// A limit that was reached, inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 #[error("the limit {} is reached: {what}", limit.name())]
 pub(super) struct Hit {
@@ -108,12 +108,12 @@ impl Hit {
         })
     }
 
-    /// The limit behind an error, if one is.
+    /// The limit behind an error, if there is one.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref().and_then(|inner| inner.downcast_ref())
     }
 
-    /// An error as the limit that it is, if it says that time is over.
+    /// Turns an error about the deadline into one about the time limit.
     pub fn named(error: io::Error) -> io::Error {
         Over::of(&error).map_or(error, Self::over)
     }
@@ -123,7 +123,7 @@ impl Hit {
     }
 }
 
-/// Counts for one comparison; shared by its threads.
+/// The counters of one comparison, shared by its threads.
 #[derive(Debug)]
 pub(super) struct Meter {
     unpacked: AtomicU64,
@@ -135,7 +135,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    /// For two files of `size` bytes together.
+    /// A meter for two files of `size` bytes together.
     pub fn new(limits: &Limits, deadline: &Deadline, size: u64) -> Self {
         let by_size = size.saturating_mul(limits.expansion).max(ALWAYS_ALLOWED);
         Self {
@@ -150,7 +150,7 @@ impl Meter {
         }
     }
 
-    /// For looking ahead: nothing that is read this way counts, but time does.
+    /// A meter for looking ahead: bytes that are read with it do not count, but time does.
     pub fn apart(&self) -> Self {
         Self {
             unpacked: AtomicU64::new(0),
@@ -171,7 +171,8 @@ impl Meter {
         self.deadline.check().map_err(Hit::over)
     }
 
-    /// How much one stream may unpack to: half of what is left, so that the rest can still be compared.
+    /// Maximum number of bytes that one stream may unpack to: half of what is left, so that the rest can still be
+    /// compared.
     pub fn share(&self) -> u64 {
         self.most
             .saturating_sub(self.unpacked.load(Ordering::Relaxed))
@@ -191,7 +192,7 @@ impl Meter {
     }
 }
 
-/// Counts what is read through it.
+/// A reader that counts the bytes that are read through it.
 pub(super) struct Metered<'a, R> {
     pub inner: R,
     pub meter: &'a Meter,

@@ -1,5 +1,5 @@
-//! Two large members read at the same time, each on the thread of its side, and compared piece by piece: no digest
-//! is needed, and what is equal is dropped at once.
+//! Reads two large members at the same time, each on the thread of its side, and compares them piece by piece. No
+//! digest is needed, and equal pieces are dropped at once.
 
 use std::io;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use super::format::Member;
 use super::row::{Bytes, Identity};
 use super::source::Source;
 
-/// How much is read at once.
+/// Number of bytes that are read at once.
 const PIECE: usize = 1 << 18;
-/// How many pieces one side may be ahead.
+/// Number of pieces that one side may be ahead.
 const AHEAD: usize = 4;
 
-/// One side's end of the line: one sends its pieces, the other compares them and answers.
+/// One side's end of the line: one side sends its pieces, the other compares them and answers.
 #[derive(Debug)]
 pub(super) enum Line {
     Sends {
@@ -39,8 +39,8 @@ pub(super) fn lines() -> (Line, Line) {
     (Line::Sends { pieces, answer }, compares)
 }
 
-/// The pieces of a member while it is small enough to be kept, and buffers that were used before: most members turn
-/// out the same, and fresh memory costs more than comparing it.
+/// The pieces of a member while it is small enough to be kept, and buffers for reuse: most members are equal, and
+/// allocating memory costs more than comparing.
 #[derive(Default)]
 pub(super) struct Pieces {
     kept: Vec<Arc<Vec<u8>>>,
@@ -63,8 +63,8 @@ impl Pieces {
     }
 }
 
-/// Reads a member while its partner is read on the other thread. Its bytes are kept if they are at most `most` and
-/// not the same. A line that the other side breaks off, as it failed, counts as different.
+/// Reads a member while the other thread reads its partner. The bytes are kept if there are at most `most` and they
+/// differ. If the other side fails and drops its end of the line, the members count as different.
 pub(super) fn read(line: Line, member: &mut Member, most: usize, pieces: &mut Pieces) -> io::Result<Bytes> {
     let mut whole = member.size <= most as u64;
     let mut size = 0_u64;
@@ -104,10 +104,10 @@ pub(super) fn read(line: Line, member: &mut Member, most: usize, pieces: &mut Pi
     })
 }
 
-/// The next piece of a member; an empty one is its end.
+/// Returns the next piece of a member; an empty one marks the end.
 type Next<'a> = &'a mut dyn FnMut() -> io::Result<Arc<Vec<u8>>>;
 
-/// Sends all pieces to the other thread; once nobody listens, they are read all the same.
+/// Sends all pieces to the other thread; if it stops listening, the rest is still read.
 fn send(line: &SyncSender<Arc<Vec<u8>>>, next: Next) -> io::Result<()> {
     let mut listening = true;
     loop {
@@ -120,7 +120,7 @@ fn send(line: &SyncSender<Arc<Vec<u8>>>, next: Next) -> io::Result<()> {
     }
 }
 
-/// Whether the pieces from the other thread are the same as the own ones.
+/// Whether the pieces from the other thread are equal to our own.
 fn are_same(line: &Receiver<Arc<Vec<u8>>>, next: Next) -> io::Result<bool> {
     let (mut same, mut ended) = (true, false);
     loop {

@@ -1,4 +1,4 @@
-//! LZ4 frames (`lz4_Frame_format.md`, version 1.6): blocks with their checksums, and frames that decoders pass over.
+//! LZ4 frames (`lz4_Frame_format.md`, version 1.6): blocks with their checksums, and skippable frames.
 
 use std::hash::Hasher as _;
 use std::io::{self, Read as _};
@@ -12,24 +12,24 @@ use super::zstd::skip;
 
 pub(super) const MAGIC: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 
-/// How far back a block may refer to the blocks before it.
+/// How far back a block may refer to earlier blocks.
 const WINDOW: usize = 1 << 16;
 
 #[derive(Default)]
 pub(super) struct Lz4 {
     flags: u8,
     largest_block: usize,
-    /// Length of the contents, if the header says it.
+    /// Length of the contents, if the header has it.
     announced: Option<u64>,
     length: u64,
     hash: Option<XxHash32>,
-    /// Bytes of the block as stored.
+    /// The stored bytes of the current block.
     stored: Vec<u8>,
-    /// Room for a block, how much of it is one, and how much of that was given out.
+    /// Buffer for a decoded block, its length, and how much of it has been returned.
     room: Vec<u8>,
     filled: usize,
     given: usize,
-    /// The last bytes of the blocks before.
+    /// The last bytes of the earlier blocks.
     before: Vec<u8>,
 }
 
@@ -113,7 +113,7 @@ impl Lz4 {
         Ok(true)
     }
 
-    /// Keeps the end of the block for those that refer to it.
+    /// Keeps the end of the block for later blocks that refer to it.
     fn remember(&mut self) {
         if self.flags & LINKED_IF_CLEAR != 0 {
             return;

@@ -1,4 +1,4 @@
-//! xz, lzip and bare LZMA, which liblzma decodes.
+//! xz, lzip and bare LZMA, decoded by liblzma.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use super::source::Codec;
 use super::stored::FieldKind;
 use super::streams::{Facts, Framing, Input, Step, invalid};
 
-/// Padding behind a stream (xz-file-format 2.2).
+/// Padding after a stream (xz-file-format 2.2).
 static PADDING: FieldKind = FieldKind::by(
     "zeros after the last stream",
     Cause::ArchiveDialect,
@@ -27,7 +27,7 @@ fn stream(codec: Codec) -> io::Result<Stream> {
     match codec {
         Codec::Lzip => Stream::new_lzip_decoder(DECODER_MEMORY, 0),
         Codec::Lzma => Stream::new_lzma_decoder(DECODER_MEMORY),
-        // A check that is not verified is a place for any bytes.
+        // If a check were not verified, it could hold any bytes.
         _ => Stream::new_stream_decoder(DECODER_MEMORY, TELL_UNSUPPORTED_CHECK),
     }
     .map_err(io::Error::other)
@@ -39,8 +39,8 @@ impl Lzma {
         Ok(Self { codec, stream })
     }
 
-    /// Whether it is a header of bare LZMA: usual properties, a dictionary of 2ⁿ or 2ⁿ + 2ⁿ⁻¹ bytes, a length that is
-    /// unknown or below 256 GiB, and the first byte of the range coder, which is always zero.
+    /// Whether the bytes are a header of bare LZMA: usual properties, a dictionary of 2ⁿ or 2ⁿ + 2ⁿ⁻¹ bytes, a length
+    /// that is unknown or below 256 GiB, and the first byte of the range coder, which is always zero.
     pub fn is_header(head: &[u8]) -> bool {
         const LONGEST: u64 = 1 << 38;
         let Some((&[0x5d, a, b, c, d, length @ .., 0], _)) = head.split_first_chunk::<14>() else {
@@ -54,7 +54,7 @@ impl Lzma {
         round && (length == u64::MAX || length < LONGEST)
     }
 
-    /// Whether a further stream follows; takes the padding before it.
+    /// Whether another stream follows; takes the padding before it.
     fn follows(&self, input: &mut Input) -> io::Result<bool> {
         match self.codec {
             Codec::Xz => {

@@ -1,4 +1,4 @@
-//! Single archives for planners: what is in them, and the bytes of one member.
+//! Single archives for planners: the list of members, and the bytes of one member.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -22,15 +22,15 @@ pub struct Member {
     pub size: u64,
     /// Permission bits, if the format stores them.
     pub mode: Option<u32>,
-    /// Numbers of its user and its group, if the format stores both.
+    /// Ids of its user and its group, if the format stores both.
     pub owner: Option<(u32, u32)>,
-    /// Unix seconds, if the format stores a time; one without a zone is read as UTC.
+    /// Modification time in Unix seconds, if the format stores a time; one without a zone is read as UTC.
     pub time: Option<i64>,
     /// Operating system that the archive was written on, if the format stores it: `Unix`, `Dos` and others.
     pub system: Option<String>,
 }
 
-/// A file that claims to be an archive and cannot be read as one.
+/// A file that begins like an archive but cannot be read as one.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("{path} is not a complete archive")]
 #[diagnostic(help("the file is truncated or damaged; download it again"))]
@@ -40,16 +40,16 @@ pub struct MemberError {
 }
 
 impl MemberError {
-    /// Why it was not read to its end.
+    /// Why it could not be read to its end.
     pub(crate) fn reason(&self) -> String {
         self.source.to_string()
     }
 }
 
-/// Maximum number of bytes that [`read_member`] takes into memory.
+/// Maximum number of bytes that [`read_member`] reads into memory.
 const READ_LIMIT: u64 = 64 << 20;
 
-/// The members of an archive, in stored order; none if the format is unknown.
+/// The members of an archive, in stored order; `None` if the format is unknown.
 pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
     let mut members = Vec::new();
     let walked = Source::file(path).and_then(|source| {
@@ -80,8 +80,8 @@ pub fn list(path: &Path) -> Result<Option<Vec<Member>>, MemberError> {
     }
 }
 
-/// The bytes of the first member whose path fits. Members of tar archives within a Debian package have paths
-/// such as `data.tar/usr/bin/jq`.
+/// The bytes of the first member whose path matches. Members of tar archives within a Debian package have paths such
+/// as `data.tar/usr/bin/jq`.
 pub fn read_member(path: &Path, fits: impl Fn(&str) -> bool) -> Result<Option<Vec<u8>>, MemberError> {
     let mut found = None;
     let walked = Source::file(path).and_then(|source| {
@@ -91,10 +91,10 @@ pub fn read_member(path: &Path, fits: impl Fn(&str) -> bool) -> Result<Option<Ve
     walked.map(|()| found).map_err(|source| error(path, source))
 }
 
-/// How deep archives are looked for in archives, and how large one may be that can be read only once.
+/// Maximum depth of nested archives that are searched, and maximum size of one that can be read only once.
 const DEPTH: usize = 4;
 const IN_MEMORY: u64 = 64 << 20;
-/// How many bytes are looked through for each byte of a file: sources unpack to less, bombs to more.
+/// Number of bytes that are searched for each byte of a file: sources unpack to less, bombs to more.
 const SEARCHED_EXPANSION: u64 = 100;
 
 /// Calls `take` with the path and the bytes of every file in an archive and in the archives inside it. A file that is not
@@ -148,7 +148,7 @@ fn visit(
             unless_damaged(visit(inner, &below, meter, deeper, take))?;
             return Ok(true);
         }
-        // What can be read only once is kept in memory if it is an archive of bearable size.
+        // An archive that can be read only once is kept in memory, if it is not too large.
         let mut head = Vec::new();
         let content = member.content;
         content.take(HEAD as u64).read_to_end(&mut head)?;
@@ -163,7 +163,7 @@ fn visit(
     readable(&fields)
 }
 
-/// An error if something in an archive was not read.
+/// An error if a part of an archive was not read.
 fn readable(fields: &Fields) -> io::Result<()> {
     let unread = fields.iter().find(|(kind, _)| kind.cause == Cause::Unread);
     unread.map_or(Ok(()), |(kind, value)| {
@@ -172,7 +172,7 @@ fn readable(fields: &Fields) -> io::Result<()> {
     })
 }
 
-/// A damaged archive inside an archive ends only its own search.
+/// A damaged nested archive ends only its own search.
 fn unless_damaged(walked: io::Result<()>) -> io::Result<()> {
     let damaged = |error: &io::Error| error.kind() != io::ErrorKind::Other;
     match walked {
@@ -199,7 +199,7 @@ fn meter(source: &Source) -> Meter {
 
 type Opened = (&'static dyn format::FormatReader, Source);
 
-/// The archive format of a file, looked for under one compression too.
+/// The archive format of a file, also below one layer of compression.
 fn open(source: &Source) -> io::Result<Option<Opened>> {
     let head = source.head(HEAD)?;
     let source = Codec::detect(&head).map_or_else(|| source.clone(), |codec| source.decoded(codec));

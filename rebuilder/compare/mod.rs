@@ -1,4 +1,4 @@
-//! Released bytes against rebuilt bytes: whether they are the same, where they differ, and why.
+//! Compares released with rebuilt bytes: whether they are the same, where they differ, and why.
 //!
 //! ```text
 //!  two files ──▶ pair ──▶ walk ──▶ file ──▶ findings ──▶ conclude ──▶ Comparison
@@ -7,12 +7,12 @@
 //!                               (file)      (explain)
 //! ```
 //!
-//! Three tables say what is known: `format` has the archive formats, `file` the comparators of single files, and
-//! `package` what kinds of packages know about themselves. Adding one is a file and a line.
+//! There are three tables: `format` has the archive formats, `file` the comparators for single files, and `package`
+//! what is specific to kinds of packages. Adding one takes a file and a line.
 //!
-//! Nothing is unpacked: archives are streams of members, paired as they come (`walk`); what is equal ends at once.
-//! Every byte is read by some reader, and a difference that no reader explains is a change of content. So a
-//! normalisation, which only names findings, cannot set aside what was not seen.
+//! Nothing is unpacked to disk: archives are streams of members, which are paired as they come (`walk`); equal members
+//! are dropped at once. Some reader accounts for every byte, and a difference that no reader explains is a change of
+//! content. So a normalisation, which only names findings, cannot set aside a difference that was not seen.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -77,18 +77,18 @@ use package::Within;
 use pair::{At, Comparer, on_two_threads};
 use source::{Codec, Source};
 
-/// How to compare.
+/// Options of a comparison.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// What may be set aside.
+    /// The normalisations that may be applied.
     pub normalise: Chosen,
-    /// What it may cost.
+    /// The limits of the comparison.
     pub limits: Limits,
     /// SOURCE_DATE_EPOCH of the rebuild, in Unix seconds.
     pub source_date_epoch: Option<i64>,
-    /// Whether files that differ are hashed too; costs as much as decompressing some of them.
+    /// Whether files that differ are hashed too; this costs as much as decompressing some of them.
     pub digests: bool,
-    /// When it must end, whatever the limits say.
+    /// The time by which the comparison must end, whatever the limits are.
     pub deadline: Deadline,
 }
 
@@ -101,8 +101,8 @@ pub struct CompareError {
     source: io::Error,
 }
 
-/// Compares two files or two folders. Damaged and hostile contents are findings; only what cannot be opened is an
-/// error.
+/// Compares two files or two folders. Damaged and hostile contents are findings; only a file that cannot be opened is
+/// an error.
 pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Comparison, CompareError> {
     let error = |path: &Path| {
         let path = path.display().to_string();
@@ -140,7 +140,7 @@ pub fn compare(released: &Path, rebuilt: &Path, options: &Options) -> Result<Com
     Ok(comparison)
 }
 
-/// Compares two files that are in memory; `name` helps to tell what they are.
+/// Compares two files in memory; `name` helps to recognise their format.
 pub fn compare_bytes(name: &str, released: &[u8], rebuilt: &[u8], options: &Options) -> Comparison {
     let side = |bytes: &[u8]| Side {
         name: name.to_owned(),
@@ -158,7 +158,7 @@ pub fn compare_bytes(name: &str, released: &[u8], rebuilt: &[u8], options: &Opti
     comparison
 }
 
-/// A name and the first bytes of a file of each format that is known here, with which fuzzing begins.
+/// A name and the first bytes of a file for each known format, as seeds for fuzzing.
 #[doc(hidden)]
 pub fn examples() -> Vec<(String, &'static [u8])> {
     format::examples()
@@ -168,7 +168,7 @@ pub fn examples() -> Vec<(String, &'static [u8])> {
         .collect()
 }
 
-/// Which format, compression or kind of package each normalisation is for.
+/// The format, compression or kind of package of each normalisation.
 #[doc(hidden)]
 pub fn declared() -> Vec<(&'static str, Normalisation)> {
     let of_codecs = Codec::ALL.map(|codec| (codec.name(), codec.normalisation()));
@@ -199,7 +199,7 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
         if matches!(old, Source::Folder(_)) {
             return;
         }
-        // The files differ, so a tree without findings means that no reader looked at the differing bytes.
+        // The files differ, so a tree without findings means that no reader covered the differing bytes.
         tree.findings
             .push(Finding::new("bytes that no reader looked at", "", ""));
     }
@@ -225,10 +225,10 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
     comparison.tree = Some(tree);
 }
 
-/// Files up to this size are always hashed.
+/// Files up to this size in bytes are always hashed.
 const CHEAP_TO_HASH: u64 = 8 << 20;
 
-/// False only if the files are certain to differ, and so large that hashing them would be most of the work.
+/// Returns false only if the files certainly differ, and are so large that hashing them would be most of the work.
 fn maybe_same(old: &Source, new: &Source) -> io::Result<bool> {
     const LOOKED_AT: usize = 1 << 20;
     let (Some(released), Some(rebuilt)) = (old.size(), new.size()) else {
@@ -240,7 +240,7 @@ fn maybe_same(old: &Source, new: &Source) -> io::Result<bool> {
     Ok(released == rebuilt && old.head(LOOKED_AT)? == new.head(LOOKED_AT)?)
 }
 
-/// Without a digest if there was no time to hash the file; the comparison says so.
+/// The description of one side. It has no digest if there was no time to hash the file; the comparison reports that.
 fn side(path: &Path, source: &Source, hash: bool, deadline: &Deadline) -> io::Result<Side> {
     let name = path.display().to_string();
     let (sha256, size) = match source {

@@ -1,8 +1,8 @@
-//! What may be set aside and still be called equivalent: a named, versioned set.
+//! The differences that may be set aside, so that the files still count as equivalent: a named, versioned set.
 //!
 //! A normalisation never rewrites an archive. The comparison attributes each difference to one place, and a
 //! normalisation names the places that it sets aside; every other difference stays visible. Names that OSS Rebuild's
-//! stabilizers have mean the same thing here.
+//! stabilizers also use have the same meaning here.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,7 +19,7 @@ macro_rules! normalisations {
         }
 
         impl Normalisation {
-            /// All of them, by name.
+            /// All normalisations, by name.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// The stable name in options, reports and signed statements.
@@ -27,12 +27,12 @@ macro_rules! normalisations {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// Whether a comparison takes it if nothing else is asked for.
+            /// Whether a comparison applies it by default.
             pub fn is_default(self) -> bool {
                 match self { $(Self::$variant => $default),* }
             }
 
-            /// The formats that it is for.
+            /// The formats that it applies to.
             pub fn formats(self) -> &'static str {
                 match self { $(Self::$variant => $formats),* }
             }
@@ -42,7 +42,7 @@ macro_rules! normalisations {
                 match self { $(Self::$variant => $aside),* }
             }
 
-            /// Why that cannot hide a change of what is installed or run.
+            /// Why this cannot hide a change in what is installed or run.
             pub fn safe_because(self) -> &'static str {
                 match self { $(Self::$variant => $safe),* }
             }
@@ -108,7 +108,7 @@ normalisations! {
 }
 
 impl Normalisation {
-    /// Grows with every change of meaning.
+    /// The version, which increases with every change of meaning.
     pub fn version(self) -> u32 {
         match self {
             Self::CargoVcsHash
@@ -139,7 +139,7 @@ impl fmt::Display for Normalisation {
     }
 }
 
-/// A name that is not in the set.
+/// A name that is not that of a normalisation.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("unknown normalisation {0:?}")]
 #[diagnostic(help(
@@ -158,7 +158,7 @@ impl FromStr for Normalisation {
     }
 }
 
-/// The normalisations that a comparison may use.
+/// The normalisations that a comparison may apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chosen(BTreeSet<Normalisation>);
 
@@ -175,7 +175,7 @@ impl Default for Chosen {
 }
 
 impl Chosen {
-    /// `none`, `default`, `all`, or comma-separated names; `default,NAME` adds one, `-NAME` excludes one.
+    /// Reads `none`, `default`, `all`, or comma-separated names; `default,NAME` adds one, `-NAME` excludes one.
     pub fn parse(text: &str) -> Result<Self, UnknownNormalisation> {
         let mut chosen = Self(BTreeSet::new());
         for word in text.split(',').map(str::trim).filter(|word| !word.is_empty()) {
@@ -195,7 +195,7 @@ impl Chosen {
         Ok(chosen)
     }
 
-    /// Whether `normalisation` is among them.
+    /// Whether `normalisation` is included.
     pub fn has(&self, normalisation: Normalisation) -> bool {
         self.0.contains(&normalisation)
     }

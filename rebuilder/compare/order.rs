@@ -1,6 +1,6 @@
-//! Whether things that are the same on both sides are only in another order, and what sorted them.
+//! Whether elements that both sides have differ only in their order, and what sorted them.
 
-/// Whether one side is in byte order and the other in the order of a language: letters without their case first.
+/// Whether one side is in byte order and the other in the order of a locale: by letters, ignoring case, first.
 pub(super) fn sorted_by_locale(
     released: &[impl AsRef<str>],
     rebuilt: &[impl AsRef<str>],
@@ -15,7 +15,7 @@ pub(super) fn sorted_by_locale(
     (locale && released.len() > 2).then_some("sorted by another locale")
 }
 
-/// What a language sorts by first.
+/// The primary sort key of locales.
 fn letters(line: &str) -> String {
     line.chars()
         .filter(|c| c.is_alphanumeric())

@@ -1,4 +1,4 @@
-//! One pair of files, whatever they are: the same, or a node that says where they differ.
+//! Compares one pair of files of any kind: they are the same, or a node says where they differ.
 
 use std::collections::HashMap;
 use std::io::{self, Read as _};
@@ -17,17 +17,17 @@ use super::limits::{Hit, Limit, Meter, Metered};
 use super::package::{File, FilePath, Within};
 use super::source::{Codec, Source};
 
-/// Where a pair is in all that is compared.
+/// The place of a pair in the comparison.
 #[derive(Clone, Copy)]
 pub(super) struct At<'a> {
     pub path: &'a str,
     pub within: Within<'a>,
-    /// How many archives deep it may still go.
+    /// Number of further levels of archives that may be entered.
     pub depth: u32,
 }
 
 impl<'a> At<'a> {
-    /// A pair inside of this one.
+    /// The place of a pair inside this one.
     pub fn inside<'b>(self, path: &'b str) -> At<'b>
     where
         'a: 'b,
@@ -40,19 +40,19 @@ impl<'a> At<'a> {
     }
 }
 
-/// One comparison: what its threads share.
+/// One comparison: the state that its threads share.
 pub(super) struct Comparer<'a> {
     pub meter: &'a Meter,
     pub limits: Mutex<Vec<LimitHit>>,
-    /// How often members of both sides have one time; the newest tells what times were clamped to.
+    /// How often members of both sides have each time; the newest one tells what times were clamped to.
     pub times: Mutex<HashMap<i64, u64>>,
-    /// How many nodes there are.
+    /// Number of nodes.
     pub nodes: AtomicU64,
-    /// Whether all is one package whose times were clamped to SOURCE_DATE_EPOCH.
+    /// Whether the whole is one package whose times were clamped to SOURCE_DATE_EPOCH.
     pub clamped: AtomicBool,
 }
 
-/// Files smaller than this are read one after the other.
+/// Smaller files are read one after the other.
 const WORTH_A_THREAD: u64 = 1 << 20;
 
 impl<'a> Comparer<'a> {
@@ -66,7 +66,7 @@ impl<'a> Comparer<'a> {
         }
     }
 
-    /// The pair's node; its findings are empty if the bytes turn out to be the same.
+    /// The node of a pair; it has no findings if the bytes are the same.
     pub fn pair(&self, at: At, sides: Both<&Source>) -> Node {
         let sizes = sides.map(Source::size);
         let mut node = Node {
@@ -122,7 +122,7 @@ impl<'a> Comparer<'a> {
         Ok(())
     }
 
-    /// A finding that something was not compared; a limit is noted for the whole comparison too.
+    /// A finding that something was not compared; a limit is also noted for the whole comparison.
     pub fn unread(&self, place: &str, error: &io::Error) -> Finding {
         if let Some(hit) = Hit::of(error) {
             let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
@@ -148,7 +148,7 @@ impl<'a> Comparer<'a> {
         finding
     }
 
-    /// From its beginning, counted.
+    /// Opens a source from its beginning, and counts the bytes.
     pub fn open(&self, source: &Source) -> io::Result<Metered<'a, Box<dyn io::Read + Send>>> {
         Ok(Metered {
             inner: source.open()?,
@@ -156,7 +156,7 @@ impl<'a> Comparer<'a> {
         })
     }
 
-    /// Bytes for a reader that needs them in any order.
+    /// The bytes for a reader that needs them in any order.
     fn any_order(&self, format: &dyn FormatReader, source: &Source) -> io::Result<Source> {
         const IN_MEMORY: usize = 32 << 20;
         if format.streams() || source.seekable().is_ok() {
@@ -165,7 +165,7 @@ impl<'a> Comparer<'a> {
         materialise(&mut self.open(source)?, IN_MEMORY)
     }
 
-    /// Two files that are not archives.
+    /// Compares two files that are not archives.
     fn leaf(&self, at: At, sides: Both<&Source>, node: &mut Node) -> io::Result<Leaf> {
         let large = sides.all(|side| side.size().is_none_or(|size| size > WORTH_A_THREAD));
         let read = if large {
@@ -197,7 +197,7 @@ impl<'a> Comparer<'a> {
         Ok(leaf)
     }
 
-    /// All bytes, if they are not too many to be read whole.
+    /// All bytes, if there are not too many to be read whole.
     fn load(&self, source: &Source) -> io::Result<Option<Vec<u8>>> {
         let size = source.size();
         if size.is_some_and(|size| size > file::LARGEST) {
@@ -210,7 +210,7 @@ impl<'a> Comparer<'a> {
     }
 }
 
-/// The same work for both sides at the same time.
+/// Does the same work for both sides at the same time.
 pub(super) fn on_two_threads<I: Send, T: Send>(
     sides: Both<I>,
     work: impl Fn(I) -> io::Result<T> + Sync,

@@ -1,5 +1,5 @@
-//! Partners for members whose names differ: renamed files, names that contain versions, and files that are named by
-//! digest and known by the role that some manifest gives them.
+//! Finds partners for members with different names: renamed files, names that contain versions, and files that are
+//! named by digest and have a role in a manifest.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use super::source::{Codec, Source};
 use super::walk::{Later, Walked};
 use crate::artifact::Sha256;
 
-/// Pairs what is left alone on both sides, if there is a reason to.
+/// Pairs members without a partner, if there is a reason to.
 pub(super) fn pair(
     format: &dyn FormatReader,
     sides: Both<&Source>,
@@ -49,7 +49,7 @@ pub(super) fn pair(
     }
 }
 
-/// Takes out the rows whose keys are exactly once on both sides.
+/// Removes and pairs the rows whose keys occur exactly once on each side.
 fn join(
     old: &mut Vec<Row>,
     new: &mut Vec<Row>,
@@ -99,7 +99,7 @@ fn join(
     }
 }
 
-/// The path without the ending that a compressor gives.
+/// The path without the suffix of a compressor.
 pub(super) fn without_compression(path: &str) -> &str {
     Codec::ALL
         .into_iter()
@@ -115,7 +115,7 @@ fn without_numbers(path: &str) -> String {
     )
 }
 
-/// Whether the name is a digest of the content: a blob of an OCI layout, or a layer of `docker save`.
+/// Whether the name is a digest of the content: a blob of an OCI layout, or a layer from `docker save`.
 pub(super) fn is_digest(path: &str) -> bool {
     let parts = path.split(['/', '.']);
     parts

@@ -1,4 +1,4 @@
-//! Where in a node a difference is. Reports and JSON show a place as words; the comparison itself asks what it is.
+//! The place of a difference in a node. Reports and JSON show it as text; the comparison itself uses its type.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::stored::FieldKind;
 
-/// A place in a node; serialised as its words, which also decide whether two are equal.
+/// A place in a node; it is serialised as its text, which also decides whether two places are equal.
 #[derive(Debug, Clone)]
 pub struct Place(Where);
 
@@ -19,7 +19,7 @@ enum Where {
 }
 
 impl Place {
-    /// The stored field that this is, if it is one.
+    /// The stored field, if the place is one.
     pub(super) fn field(&self) -> Option<&'static FieldKind> {
         match self.0 {
             Where::Field(kind) => Some(kind),
@@ -27,17 +27,17 @@ impl Place {
         }
     }
 
-    /// Whether this is that stored field.
+    /// Whether the place is this stored field.
     pub(super) fn is(&self, kind: &'static FieldKind) -> bool {
         self.field().is_some_and(|own| std::ptr::eq(own, kind))
     }
 
-    /// Whether its words are these, and it is not a stored field.
+    /// Whether the place has this text and is not a stored field.
     pub(super) fn is_words(&self, words: &str) -> bool {
         matches!(&self.0, Where::Words(own) if own == words)
     }
 
-    /// Whether this is a field that a format stores, such as a time or an owner.
+    /// Whether the place is a field that a format stores, such as a time or an owner.
     pub fn is_stored(&self) -> bool {
         self.field().is_some()
     }

@@ -1,4 +1,4 @@
-//! Digests of certain members of archives in archives, in one walk.
+//! Computes digests of certain members of nested archives, in one walk.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
@@ -100,24 +100,25 @@ pub(super) struct Wanted {
     /// What is wanted of its members, by path.
     members: HashMap<String, Wanted>,
     digests: Digests,
-    /// How many members have this path.
+    /// Number of members with this path.
     times: u32,
-    /// The earlier member that it is another name of.
+    /// The earlier member of which this is another name.
     link: Option<String>,
 }
 
-/// How much of an archive is held in memory that must be read in any order; beyond, it is in a temporary file.
+/// Maximum number of bytes of an archive that are held in memory for random access; a larger one is in a temporary
+/// file.
 const IN_MEMORY: usize = 16 << 20;
-/// How deep archives are looked for in archives.
+/// Maximum depth of nested archives that are searched.
 const DEEPEST: u32 = 16;
 
 impl Wanted {
-    /// A name for the archive whose path is `part` but for the ending of a compressor.
+    /// A name for the archive whose path, without the suffix of a compressor, is `part`.
     pub fn part(part: &str) -> String {
         format!("\0{part}")
     }
 
-    /// Asks for a file; without an algorithm, only whether it is there.
+    /// Requests a file; without an algorithm, only whether it exists.
     pub fn want(&mut self, way: &[String], algorithm: Option<Algorithm>) {
         let file = way.iter().fold(self, |wanted, name| {
             wanted.members.entry(name.clone()).or_default()
@@ -139,7 +140,7 @@ impl Wanted {
         self.at(way).is_some_and(|(_, file)| file.times > 0)
     }
 
-    /// The digests of a file that is there once.
+    /// The digests of a file, if exactly one has this path.
     pub fn found(&self, way: &[String]) -> Option<&Digests> {
         let (archive, file) = self.at(way)?;
         let once = Some(file).filter(|file| file.times == 1)?;
@@ -160,7 +161,7 @@ impl Wanted {
         self.members.get_mut(&Self::part(without_compression(path)))
     }
 
-    /// Asks for what links lead to, and forgets all that was counted; none if there are no links.
+    /// Requests the targets of links; returns false if there are no links.
     fn follow_links(&mut self) -> bool {
         let mut links: Vec<(String, Vec<Algorithm>)> = Vec::new();
         let mut any = false;
@@ -186,7 +187,7 @@ impl Wanted {
     }
 }
 
-/// Finds what is wanted in an archive.
+/// Finds the wanted members of an archive.
 pub(super) fn recompute(source: &Source, wanted: &mut Wanted, meter: &Meter) -> io::Result<()> {
     if wanted.members.is_empty() {
         return Ok(());
@@ -241,7 +242,7 @@ fn take(member: Member, wanted: &mut Wanted, meter: &Meter, depth: u32) -> io::R
     find(&source, wanted, meter, depth)
 }
 
-/// An archive and its format; none if it is something else.
+/// An archive and its format; `None` for other files.
 pub(super) fn opened(
     source: &Source,
     meter: &Meter,
@@ -266,7 +267,7 @@ pub(super) fn opened(
     Ok(Some((format, plain)))
 }
 
-/// How often a source is decoded.
+/// Number of times that a source is decoded.
 fn layers(source: &Source) -> u32 {
     match source {
         Source::Decoded { inner, .. } => layers(inner).saturating_add(1),

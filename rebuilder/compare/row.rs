@@ -1,10 +1,10 @@
-//! Members as a walk leaves them: without their bytes if those are many, but with what tells them from others.
+//! Members after a walk: large ones without their bytes, but with what identifies the content.
 
 use super::source::Source;
 use super::stored::Fields;
 use crate::artifact::Sha256;
 
-/// A member without its bytes, or with them if they are few.
+/// A member, without its bytes unless there are few.
 #[derive(Debug)]
 pub(super) struct Row {
     pub path: String,
@@ -15,24 +15,24 @@ pub(super) struct Row {
     pub source: Option<Source>,
 }
 
-/// What was read of a member.
+/// The result of reading a member.
 pub(super) struct Bytes {
     pub size: u64,
     pub identity: Identity,
     pub source: Option<Source>,
 }
 
-/// What tells whether two members have the same bytes.
+/// How to tell whether two members have the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Identity {
     Digest(Sha256),
-    /// Compared with its partner byte by byte while both were read.
+    /// It was compared with its partner byte by byte while both were read.
     InStep {
         same: bool,
     },
-    /// Its bytes are in memory, and no digest was asked for yet.
+    /// Its bytes are in memory, and no digest has been needed so far.
     Held,
-    /// It could not be read, for this reason.
+    /// It could not be read, with the reason.
     Unread(String),
 }
 
@@ -53,7 +53,7 @@ impl Row {
         }
     }
 
-    /// Its digest, if it was read alone.
+    /// Its digest, if it was read on its own.
     pub fn sha256(&self) -> Option<Sha256> {
         match (&self.identity, &self.source) {
             (Identity::Digest(sha256), _) => Some(*sha256),
@@ -70,7 +70,7 @@ impl Row {
         }
     }
 
-    /// Lets go of its bytes, but not of what tells them from others.
+    /// Drops its bytes, but keeps their digest.
     pub fn drop_bytes(&mut self) {
         if let Some(sha256) = self.sha256() {
             self.identity = Identity::Digest(sha256);
@@ -78,7 +78,7 @@ impl Row {
         self.source = None;
     }
 
-    /// How many of its bytes are in memory.
+    /// Number of its bytes in memory.
     pub fn held(&self) -> usize {
         match &self.source {
             Some(Source::Memory(bytes)) => bytes.len(),

@@ -1,4 +1,4 @@
-//! Bytes that can be read again: a part of a file, a piece of memory, or what a compressed one decodes to.
+//! Bytes that can be read again: a part of a file, a piece of memory, or the decoded form of another source.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
@@ -19,7 +19,7 @@ pub(super) enum Source {
     Memory(Arc<Vec<u8>>),
     /// A folder on disk.
     Folder(PathBuf),
-    /// What another source decodes to.
+    /// The decoded form of another source.
     Decoded {
         codec: Codec,
         inner: Box<Source>,
@@ -58,7 +58,7 @@ impl Source {
         self.decoded_up_to(codec, u64::MAX, Deadline::default())
     }
 
-    /// What it decodes to, which is an error beyond so many bytes or so much time.
+    /// Its decoded form; reading fails beyond `most` bytes or after the deadline.
     pub fn decoded_up_to(&self, codec: Codec, most: u64, deadline: Deadline) -> Self {
         Self::Decoded {
             codec,
@@ -69,7 +69,7 @@ impl Source {
         }
     }
 
-    /// What is beside the compressed bytes, if they were decoded to the end.
+    /// The fields beside the compressed bytes, if they were decoded to the end.
     pub fn facts(&self) -> Option<&Facts> {
         match self {
             Self::Decoded { told, .. } => told.get(),
@@ -86,7 +86,7 @@ impl Source {
         }
     }
 
-    /// A part of it; none if it cannot be read in any order.
+    /// A part of it; `None` if it cannot be read in any order.
     pub fn part(&self, from: u64, length: u64) -> Option<Self> {
         match self {
             Self::Part { file, start, size } if from.checked_add(length)? <= *size => Some(Self::Part {
@@ -98,7 +98,7 @@ impl Source {
         }
     }
 
-    /// From its beginning.
+    /// Opens it at its beginning.
     pub fn open(&self) -> io::Result<Box<dyn Read + Send>> {
         Ok(match self {
             Self::Folder(_) => return Err(io::ErrorKind::IsADirectory.into()),
@@ -120,7 +120,7 @@ impl Source {
         })
     }
 
-    /// For reading in any order; an error if it must be decoded from its beginning.
+    /// Opens it for random access; an error if it must be decoded from its beginning.
     pub fn seekable(&self) -> io::Result<Box<dyn ReadSeek>> {
         Ok(match self {
             Self::Part { file, start, size } => Box::new(Part::new(file.clone(), *start, *size)),
@@ -129,7 +129,7 @@ impl Source {
         })
     }
 
-    /// Its first bytes, at most `most`; fewer if it cannot be read beyond.
+    /// Its first bytes, at most `most`; fewer if the rest cannot be read.
     pub fn head(&self, most: usize) -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
         match self.open()?.take(most as u64).read_to_end(&mut head) {
@@ -139,7 +139,7 @@ impl Source {
     }
 }
 
-/// Both at once.
+/// A reader that can seek.
 pub(super) trait ReadSeek: Read + Seek + Send {}
 impl<T: Read + Seek + Send> ReadSeek for T {}
 

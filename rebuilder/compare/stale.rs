@@ -1,5 +1,5 @@
-//! Lines of a list of checksums that are the same on both sides, though the file that they name is not: they are wrong
-//! on one side.
+//! Lines in lists of checksums that are the same on both sides although the named file differs: they are wrong on one
+//! side.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -26,7 +26,7 @@ pub(super) struct Listing<'a> {
     pub within: Within<'a>,
 }
 
-/// A finding for each such line. `names` are those of members of both sides, by their place.
+/// A finding for each such line. `names` are those of members that both sides have, by position.
 pub(super) fn lines(
     listing: &Listing,
     nodes: &[(usize, Node)],
@@ -37,7 +37,7 @@ pub(super) fn lines(
     if differing.is_empty() || !(listing.within.has_list() || names.values().any(|name| is_list(name))) {
         return Vec::new();
     }
-    // What cannot be read here could not be compared either, and that is told.
+    // An unreadable list could not be compared either, which is reported.
     let Ok(lists) = listing.sides.try_map(|source| listing.read(source)) else {
         return Vec::new();
     };
@@ -68,7 +68,7 @@ pub(super) fn lines(
     findings
 }
 
-/// Whether it is the list of checksums that cargo keeps of a vendored crate.
+/// Whether the file is cargo's list of checksums for a vendored crate.
 fn is_vendored(path: &str) -> bool {
     path.rsplit('/').next() == Some(".cargo-checksum.json")
 }
@@ -125,7 +125,7 @@ pub(super) fn unchanged(
 }
 
 impl Listing<'_> {
-    /// What is known of a member that is a list of other members.
+    /// What is known about a member that lists other members.
     fn list(&self, path: &str) -> Option<Checksums> {
         let whole = format!("{}/{path}", self.path);
         match File::new(&whole, self.within).text().lines {
@@ -134,7 +134,7 @@ impl Listing<'_> {
         }
     }
 
-    /// The bytes of the lists of one side, by path.
+    /// The lists of one side, by path.
     fn read(&self, source: &Source) -> io::Result<HashMap<String, Vec<u8>>> {
         let (mut found, mut room) = (HashMap::new(), LONGEST);
         self.format.walk(source, &self.meter.apart(), &mut |member| {

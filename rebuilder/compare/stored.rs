@@ -1,28 +1,28 @@
-//! What formats store beside the bytes: kinds of fields, and their values.
+//! What formats store besides the bytes: kinds of fields, and their values.
 
 use std::fmt;
 
 use super::cause::{Cause, Reason};
 use super::normalise::Normalisation;
 
-/// What a stored field means; one static for all members that have it, so its address is its identity.
+/// The meaning of a stored field; it is a single static, so its address is its identity.
 #[derive(Debug)]
 pub(super) struct FieldKind {
-    /// Name for people.
+    /// Name for reports.
     pub name: &'static str,
-    /// Why two builds differ in it, if the values do not say more.
+    /// The cause of a difference, if the values do not tell a more specific one.
     pub cause: Cause,
-    /// What may set it aside.
+    /// The normalisation that may set it aside.
     pub normalisation: Option<Normalisation>,
-    /// Whether packages that install files install it too; in those, nothing sets it aside.
+    /// Whether packages install it with their files; in those, nothing sets it aside.
     pub installed: bool,
-    /// Whether it follows from the contents, so that it is only worth telling if those are the same.
+    /// Whether it follows from the contents, so that it is reported only if those are the same.
     pub follows_contents: bool,
-    /// What two lists of values say beyond that they differ.
+    /// Finds a more specific reason in two lists of values.
     pub refine: Option<Refine>,
 }
 
-/// A better reason than the kind's own, seen in the released and the rebuilt values.
+/// A more specific reason than that of the kind, from the released and the rebuilt values.
 pub(super) type Refine = fn(&[Value], &[Value]) -> Option<Reason>;
 
 impl FieldKind {
@@ -74,26 +74,26 @@ impl PartialEq for FieldKind {
 
 impl Eq for FieldKind {}
 
-/// The stored value.
+/// A stored value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Number(u64),
-    /// Permission bits and more.
+    /// Permission bits and other mode bits.
     Mode(u32),
     /// Seconds since 1970.
     Time(i64),
-    /// The operating system that the writer of an archive claims, and what else it says of itself.
+    /// The operating system of an archive's writer, and its other claims about itself.
     Creator {
         system: String,
         versions: String,
     },
     Type(Type),
-    /// What a link is to, as it is written.
+    /// The target of a link, as written.
     Target(String),
     Text(String),
 }
 
-/// What an unpacker makes of a member.
+/// What an unpacker makes from a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Type {
     File,
@@ -105,9 +105,9 @@ pub(super) enum Type {
     BlockDevice,
     Fifo,
     Socket,
-    /// A file whose path ends with a slash, of which some make a folder.
+    /// A file whose path ends with a slash, from which some unpackers make a folder.
     FileOrFolder,
-    /// Nothing: it says something of the members that follow.
+    /// Nothing: it has data about the members that follow.
     Header,
     Other,
 }
@@ -131,7 +131,7 @@ impl fmt::Display for Type {
 }
 
 impl Type {
-    /// The type within a Unix mode, if it has one.
+    /// The type in a Unix mode, if it has one.
     pub fn of_mode(mode: u32) -> Option<Self> {
         Some(match mode & 0o170_000 {
             0o010_000 => Self::Fifo,
@@ -163,15 +163,15 @@ impl fmt::Display for Value {
     }
 }
 
-/// Values as one text.
+/// Several values as one text.
 pub(super) fn joined(values: &[Value]) -> String {
     values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Fields in the order that their format has them; kinds without a value are left out.
+/// Fields in the order of their format; kinds without a value are left out.
 pub(super) type Fields = Vec<(&'static FieldKind, Value)>;
 
-/// The operating system that an archive's writer claims.
+/// The operating system of an archive's writer, according to the archive.
 pub(super) fn system(fields: &Fields) -> Option<String> {
     fields.iter().find_map(|(_, value)| match value {
         Value::Creator { system, .. } => Some(system.clone()),
@@ -187,15 +187,15 @@ pub(super) fn mode(fields: &Fields) -> Option<u32> {
     })
 }
 
-/// The names of the fields that say whose a member is.
+/// The names of the fields for the owner and the group of a member.
 pub(super) const OWNER: &str = "owner";
 pub(super) const GROUP: &str = "group";
 
-/// The numbers of the user and of the group.
+/// The ids of user and group.
 pub(super) fn owner(fields: &Fields) -> Option<(u32, u32)> {
     let number = |name: &str| {
         fields.iter().find_map(|(kind, value)| match value {
-            // Their names follow.
+            // Their names follow the ids.
             Value::Text(text) if kind.name == name => text.split(' ').next()?.parse().ok(),
             _ => None,
         })
@@ -203,7 +203,7 @@ pub(super) fn owner(fields: &Fields) -> Option<(u32, u32)> {
     Some((number(OWNER)?, number(GROUP)?))
 }
 
-/// The first time, which is the member's own.
+/// The first time, which is the member's modification time.
 pub(super) fn time(fields: &Fields) -> Option<i64> {
     fields.iter().find_map(|(_, value)| match value {
         Value::Time(time) => Some(*time),
@@ -211,7 +211,7 @@ pub(super) fn time(fields: &Fields) -> Option<i64> {
     })
 }
 
-/// What an unpacker makes of the member, if the format says so.
+/// What an unpacker makes from the member, if the format tells.
 pub(super) fn type_of(fields: &Fields) -> Option<Type> {
     fields.iter().find_map(|(_, value)| match value {
         Value::Type(what) => Some(*what),
@@ -219,10 +219,10 @@ pub(super) fn type_of(fields: &Fields) -> Option<Type> {
     })
 }
 
-/// The name of the field that says how a path is written.
+/// The name of the field with the spelling of a path.
 pub(super) const SPELLING: &str = "path as written";
 
-/// How the path is written, if not in the usual way.
+/// The spelling of the path, if it is unusual.
 pub(super) fn spelling(fields: &Fields) -> Option<&str> {
     fields.iter().find_map(|(kind, value)| match value {
         Value::Text(text) if kind.name == SPELLING => Some(text.as_str()),
@@ -230,7 +230,7 @@ pub(super) fn spelling(fields: &Fields) -> Option<&str> {
     })
 }
 
-/// What a link is to.
+/// The target of a link.
 pub(super) fn target(fields: &Fields) -> Option<&str> {
     fields.iter().find_map(|(_, value)| match value {
         Value::Target(target) => Some(target.as_str()),

@@ -1,7 +1,7 @@
-//! Compressed files as what they are: streams one after another, headers between them, and bytes behind the last.
+//! Compressed files as a sequence: streams one after another, headers between them, and bytes after the last stream.
 //!
-//! Reading decodes. Once the end is reached, [`Told`] says what the file holds beside the compressed bytes, so every
-//! byte of it is a part of a stream, a field, or content.
+//! Reading decodes the streams. At the end, [`Told`] has what the file contains besides the compressed bytes, so every
+//! byte of it is part of a stream, a field, or content.
 
 use std::io::{self, Read, Write as _};
 use std::sync::{Arc, OnceLock};
@@ -12,29 +12,29 @@ use super::stored::{FieldKind, Fields, Value};
 use crate::artifact::HashingWriter;
 use crate::deadline::Deadline;
 
-/// Bytes that no decompressor takes for a stream.
+/// Bytes that no decompressor accepts as a stream.
 static TRAILING: FieldKind = FieldKind::new("bytes after the last stream", Cause::Content);
 
-/// What a compressed file holds beside its compressed bytes.
+/// The content of a compressed file besides its compressed bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Facts {
     pub fields: Fields,
-    /// Length of the first header, if fields say all that is in it.
+    /// Length of the first header, if the fields cover it completely.
     pub header: u64,
-    /// Where the last stream ends.
+    /// The end of the last stream.
     pub end: u64,
 }
 
-/// Known once a file has been decoded to its end.
+/// Set when a file has been decoded to its end.
 pub(super) type Told = Arc<OnceLock<Facts>>;
 
-/// The compressed bytes, some of which can be looked at before they are taken.
+/// The compressed bytes, with a way to look ahead.
 pub(super) struct Input<'a> {
     inner: Box<dyn Read + Send + 'a>,
     buffer: Vec<u8>,
     from: usize,
     to: usize,
-    /// How many bytes were taken.
+    /// Number of bytes that were taken.
     pub offset: u64,
 }
 
@@ -49,7 +49,7 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// The next bytes: at least so many, unless the file ends before.
+    /// The next bytes: at least `least`, unless the file ends before.
     pub fn peek(&mut self, least: usize) -> io::Result<&[u8]> {
         if self.to.saturating_sub(self.from) < least {
             self.buffer.copy_within(self.from..self.to, 0);
@@ -68,20 +68,20 @@ impl<'a> Input<'a> {
         Ok(self.buffer.get(self.from..self.to).unwrap_or_default())
     }
 
-    /// Takes so many of the bytes that were looked at.
+    /// Takes this number of the bytes that were looked at.
     pub fn consume(&mut self, bytes: usize) {
         self.from = self.from.saturating_add(bytes).min(self.to);
         self.offset = self.offset.saturating_add(bytes as u64);
     }
 
-    /// Takes exactly so many bytes.
+    /// Takes exactly this number of bytes.
     pub fn exactly<const N: usize>(&mut self) -> io::Result<[u8; N]> {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// Takes as many bytes as there is room for.
+    /// Fills the whole buffer.
     pub fn fill(&mut self, bytes: &mut [u8]) -> io::Result<()> {
         self.read_exact(bytes).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => truncated(),
@@ -99,26 +99,26 @@ impl Read for Input<'_> {
     }
 }
 
-/// What one step of a decoder did.
+/// The result of one step of a decoder.
 pub(super) struct Step {
-    /// How much of the input it took.
+    /// Number of input bytes that it took.
     pub read: usize,
     pub written: usize,
     /// Whether the stream ended.
     pub end: bool,
 }
 
-/// How streams of one codec follow each other.
+/// How the streams of one codec follow each other.
 pub(super) trait Framing: Send {
-    /// Takes what is before a stream; false if what follows is not a stream.
+    /// Takes the bytes before a stream; returns false if what follows is not a stream.
     fn begin(&mut self, input: &mut Input, facts: &mut Facts) -> io::Result<bool>;
-    /// Decodes a part of a stream, and takes what it has read of the input.
+    /// Decodes a part of a stream, and takes the input that it has used.
     fn decode(&mut self, input: &mut Input, output: &mut [u8]) -> io::Result<Step>;
-    /// Takes what is behind a stream and belongs to it.
+    /// Takes the bytes after a stream that belong to it.
     fn end(&mut self, _input: &mut Input, _facts: &mut Facts) -> io::Result<()> {
         Ok(())
     }
-    /// What so many zeros at the end of the file are, if a decompressor passes over them silently.
+    /// The field for this number of zeros at the end of the file, if decompressors silently skip them.
     fn zeros(&self, _length: u64) -> Option<&'static FieldKind> {
         None
     }
@@ -128,7 +128,7 @@ pub(super) trait Framing: Send {
 enum State {
     Between,
     Inside,
-    /// Behind the compressed bytes, before what belongs to them.
+    /// After the compressed bytes, before the bytes that belong to them.
     Ending,
     Done,
 }
@@ -164,7 +164,7 @@ impl<'a> Streams<'a> {
         }
     }
 
-    /// Reads what is behind the last stream.
+    /// Reads the bytes after the last stream.
     fn finish(&mut self) -> io::Result<()> {
         if let Some(rest) = Rest::of(&mut self.input)? {
             let zeros = self.framing.zeros(rest.length).filter(|_| rest.zeros);
@@ -174,7 +174,7 @@ impl<'a> Streams<'a> {
             });
         }
         self.state = State::Done;
-        // Each reader that comes to the end finds the same.
+        // Every reader that reaches the end finds the same facts.
         let _ = self.told.set(std::mem::take(&mut self.facts));
         Ok(())
     }
@@ -196,7 +196,7 @@ impl Read for Streams<'_> {
                 }
                 State::Between => self.finish()?,
                 State::Ending => {
-                    // Streams may be many and empty, so that nobody counts what they hold.
+                    // There may be many empty streams, so counting their content is not enough.
                     self.deadline.check().map_err(Hit::over)?;
                     self.framing.end(&mut self.input, &mut self.facts)?;
                     self.facts.end = self.input.offset;
@@ -227,16 +227,16 @@ impl Read for Streams<'_> {
     }
 }
 
-/// Bytes that are no stream, up to the end of what they are read from.
+/// The rest of an input, which is not a stream.
 pub(super) struct Rest {
     pub length: u64,
     pub zeros: bool,
-    /// Length, digest and the first of them.
+    /// Length, digest and the first bytes.
     pub text: String,
 }
 
 impl Rest {
-    /// None if there are none.
+    /// `None` if there are no bytes.
     pub fn of(from: &mut dyn Read) -> io::Result<Option<Self>> {
         const SHOWN: usize = 24;
         let mut buffer = [0; 1 << 12];
@@ -268,7 +268,7 @@ impl Rest {
     }
 }
 
-/// Texts of headers; different bytes give different texts.
+/// Texts in headers; different bytes give different texts.
 pub(super) fn text_of(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.contains('\\') => text.to_owned(),

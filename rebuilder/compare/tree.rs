@@ -1,11 +1,11 @@
-//! What unpackers make of an archive: one tree, built from the members in stored order.
+//! The tree that unpackers make from an archive, built from the members in stored order.
 //!
-//! A later member replaces an earlier one of the same path, `a//x` and `./a/x` mean `a/x`, a hard link needs its
-//! target before it, and what lies below a symbolic link lies elsewhere. The order of members has no meaning where
-//! none of this makes it matter; [`Outline`] holds what does, so that two archives are compared by it.
+//! A later member replaces an earlier one with the same path, `a//x` and `./a/x` mean `a/x`, a hard link needs its
+//! target before it, and a path below a symbolic link leads elsewhere. If none of this applies, the order of members
+//! does not matter; [`Outline`] holds what does, so that two archives can be compared by it.
 //!
-//! Only hashes are kept of paths, 32 bytes for each member and each folder. The model holds for widely used unpackers
-//! (GNU tar, bsdtar, Python, dpkg, Info-ZIP, cpio); where they disagree about an archive, that is said too.
+//! Only hashes of paths are kept, 32 bytes for each member and each folder. The model holds for widely used unpackers
+//! (GNU tar, bsdtar, Python, dpkg, Info-ZIP, cpio); if they disagree about an archive, that is reported too.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,13 +18,13 @@ use super::cause::{Cause, Confidence};
 use super::finding::Finding;
 use super::stored::{Fields, Type, mode, spelling, target, type_of};
 
-/// Maximum length of a path that is followed, in components. The longest that Linux opens has half of 4096.
+/// Maximum length of a path that is followed, in components. Linux opens paths of up to 2048.
 const DEEPEST: usize = 256;
-/// How many notes of each kind are kept in words.
+/// Maximum number of notes of each kind that are kept as text.
 const MOST_TOLD: usize = 64;
 
-/// The path that every unpacker takes it for: without `.` and empty components, and without a slash at its end.
-/// A slash at its beginning and `..` stay, as unpackers differ in what they make of them.
+/// The path as every unpacker interprets it: without `.` and empty components, and without a trailing slash. A leading
+/// slash and `..` stay, as unpackers treat them differently.
 pub(super) fn clean(path: &str) -> Cow<'_, str> {
     let rest = path.strip_prefix('/').unwrap_or(path);
     let odd = |component: &str| component.is_empty() || component == ".";
@@ -37,7 +37,7 @@ pub(super) fn clean(path: &str) -> Cow<'_, str> {
     Cow::Owned(if joined.is_empty() { ".".to_owned() } else { joined })
 }
 
-/// Facts about members, as a sum of keyed hashes that does not depend on their order, and the first few in words.
+/// Facts about members, as an order-independent sum of keyed hashes, and the first few as text.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     sum: u64,
@@ -56,7 +56,7 @@ impl Notes {
         }
     }
 
-    /// The first fact that the other side lacks.
+    /// The first fact that the other side does not have.
     fn beyond(&self, other: &Self) -> String {
         let lacks = |fact: &u64| other.told.iter().all(|(known, _)| known != fact);
         let first = self.told.iter().find(|(fact, _)| lacks(fact));
@@ -64,34 +64,34 @@ impl Notes {
     }
 }
 
-/// What of an archive's tree depends on the order of members or on the unpacker.
+/// The parts of an archive's tree that depend on the order of members or on the unpacker.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
-    /// Members that must keep their order among each other.
+    /// Members whose relative order matters.
     order: Notes,
-    /// Folders that come after what is in them.
+    /// Folders that come after their content.
     late: Notes,
-    /// What widely used unpackers disagree about.
+    /// Facts about which widely used unpackers disagree.
     ambiguous: Notes,
-    /// Why no two members may change places, if that is so.
+    /// Why no two members may be swapped, if that is the case.
     tangled: Option<String>,
 }
 
-/// What is known of one path.
+/// What is known about one path.
 #[derive(Clone, Copy)]
 struct Seen {
-    /// How often it came; never, if it only lies on the way to others.
+    /// How often it occurred; 0 if it is only on the way to others.
     times: u32,
     what: Type,
-    /// The permission bits that came last, for a file through any of its names.
+    /// The last permission bits, for a file under any of its names.
     mode: Option<u32>,
-    /// The path of the file that it is a hard link to, or its own.
+    /// The path of the file that it is a hard link to, or its own path.
     file: u64,
-    /// How its path was written.
+    /// The spelling of its path.
     spelling: u64,
 }
 
-/// Where a path leads: its hash, and the hash that it shares with others that are one file on some file systems.
+/// The target of a path: its hash, and the hash that it shares with paths that are the same file on some file systems.
 #[derive(Clone)]
 struct Way {
     exact: DefaultHasher,
@@ -106,15 +106,15 @@ impl Way {
         }
     }
 
-    /// One component further. File systems without case, and those that normalise names, take several for one; on
-    /// some a backslash is a slash.
+    /// Adds one component. File systems that ignore case or normalise names treat several names as one; on some, a
+    /// backslash is a slash.
     fn step(&mut self, component: &str, buffer: &mut String) {
         buffer.clear();
         if component.is_ascii() {
             buffer.push_str(component);
             buffer.make_ascii_lowercase();
         } else {
-            // In capitals first, as one letter may be two of the other case ("ß", "SS").
+            // First to upper case, as one letter may be two in the other case ("ß", "SS").
             let capitals = component.nfc().flat_map(char::to_uppercase);
             buffer.extend(capitals.flat_map(char::to_lowercase));
         }
@@ -127,11 +127,11 @@ impl Way {
     }
 }
 
-/// The tree as it grows.
+/// The tree so far.
 pub(super) struct Tree<'a> {
     hasher: &'a RandomState,
     seen: HashMap<u64, Seen>,
-    /// The last of the paths that differ only by case and the like, by what they share.
+    /// The last of the paths that differ only by case and the like, by their shared hash.
     last: HashMap<u64, u64>,
     outline: Outline,
     /// The folder of the last member, if it is an ordinary one.
@@ -140,7 +140,7 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// Facts of two trees can be compared if both have the same hasher.
+    /// Facts of two trees can be compared if both use the same hasher.
     pub fn new(hasher: &'a RandomState) -> Self {
         Self {
             hasher,
@@ -156,7 +156,7 @@ impl<'a> Tree<'a> {
         self.outline
     }
 
-    /// The next member in stored order.
+    /// Adds the next member in stored order.
     pub fn add(&mut self, path: &str, fields: &Fields) {
         let what = type_of(fields).unwrap_or(Type::File);
         let cleaned = clean(path);
@@ -191,7 +191,7 @@ impl<'a> Tree<'a> {
         self.put(path, what, &way, file, fields);
     }
 
-    /// The way to a folder, whose own folders are there from now on if they were not before.
+    /// The way to a folder; it and the folders above it exist from here on.
     fn folder(&mut self, folder: &str, path: &str) -> Option<Way> {
         if let Some((known, way)) = &self.folder
             && known == folder
@@ -244,7 +244,7 @@ impl<'a> Tree<'a> {
         self.seen.insert(key, now);
         let is_folder = what == Type::Folder;
         let comes_late = before.is_some() && times == 0;
-        // Some unpackers set the mode of a folder at once, and cannot write into it then.
+        // Some unpackers set the mode of a folder at once, and cannot write into it afterwards.
         if is_folder && mode(fields).is_some_and(|mode| mode & 0o300 != 0o300) {
             let fact = self.fact(("closed", comes_late), path);
             self.outline.order.add(fact);
@@ -257,7 +257,7 @@ impl<'a> Tree<'a> {
                 self.outline.late.tell(fact, words);
             }
             (true, true) if before.mode != now.mode => {
-                // Some unpackers set all modes at the end, in an order of the paths as they are written.
+                // Some unpackers set all modes at the end, in the order of the paths as written.
                 let fact = self.fact(("again", before.spelling, now.spelling), path);
                 let words = || format!("{path}: a folder that is repeated with another mode");
                 self.outline.order.tell(fact, words);
@@ -281,7 +281,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Another path that is the same one on some file systems: of files, the later wins there.
+    /// Another path that is the same on some file systems, where the later of two files replaces the earlier.
     fn alike(&mut self, path: &str, what: Type, way: &Way) {
         let exact = way.exact.finish();
         let Some(before) = self.last.insert(way.folded.finish(), exact) else {
@@ -295,8 +295,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// A hard link is to what its target is at that moment. Some unpackers give the file the mode that the link has.
-    /// Answers the path of the file.
+    /// A hard link refers to its target at that moment. Some unpackers apply the link's mode to the file. Returns the
+    /// path of the file.
     fn link(&mut self, path: &str, fields: &Fields) -> Option<u64> {
         let target = target(fields)?;
         let cleaned = clean(target);
@@ -329,7 +329,7 @@ impl<'a> Tree<'a> {
         Some(file)
     }
 
-    /// A member whose place depends on what is already there, and on the unpacker.
+    /// A member whose place depends on existing files and on the unpacker.
     fn tangle(&mut self, path: &str, words: impl FnOnce() -> String) {
         let fact = self.fact("tangled", path);
         let words = words();
@@ -352,8 +352,8 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Why the same members in another order make another tree, for each side, if they do. With `folders_first`, a folder
-/// must come before what is in it.
+/// Why the order of the same members changes the tree, for each side, if it does. With `folders_first`, a folder must
+/// come before its content.
 pub(super) fn order_matters(outlines: Both<&Outline>, folders_first: bool) -> Option<Both<String>> {
     let Both { released, rebuilt } = outlines;
     if released.tangled.is_some() || rebuilt.tangled.is_some() {
@@ -367,7 +367,7 @@ pub(super) fn order_matters(outlines: Both<&Outline>, folders_first: bool) -> Op
         .or_else(|| differing(|outline| &outline.late).filter(|_| folders_first))
 }
 
-/// What unpackers disagree about on one side and not, or otherwise, on the other.
+/// Facts on which unpackers disagree for one side, but not in the same way for the other.
 pub(super) fn ambiguous(outlines: Both<&Outline>) -> Option<Finding> {
     let notes = outlines.map(|outline| &outline.ambiguous);
     if notes.map(|notes| notes.sum).same() {

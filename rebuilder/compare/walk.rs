@@ -1,9 +1,8 @@
-//! Two archives walked in parallel: members are paired by path as they come, and what is the same on both sides is
-//! forgotten at once.
+//! Walks two archives in parallel: members are paired by path as they come, and equal ones are dropped at once.
 //!
-//! Small members stay in memory until their partner comes; the side that is ahead waits for the other. Large ones
-//! wait for their partner before they are read, and are then compared piece by piece while both are decoded
-//! ([`lockstep`]). What was too large to keep, or whose partner came too late, is read in a second walk ([`super::again`]).
+//! Small members stay in memory until their partner comes; the side that is ahead waits for the other. Large ones wait
+//! for their partner before they are read, and are then compared piece by piece while both are decoded ([`lockstep`]).
+//! Members that were too large to keep, or whose partner came too late, are read in a second walk ([`super::again`]).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -23,42 +22,43 @@ use super::tree::{Outline, Tree};
 use crate::artifact::HashingWriter;
 use crate::deadline::Over;
 
-/// Largest member that waits in memory for its partner, and how much may wait on each side.
+/// Maximum size of a member that waits in memory for its partner, and of all waiting members of a side.
 const LARGEST_KEPT: usize = 8 << 20;
 const MOST_KEPT: usize = 16 << 20;
-/// Members of this size wait for their partner before they are read, and largest one that is kept while it is read.
+/// Members of this size wait for their partner before they are read; and maximum size of one that is kept while it is
+/// read.
 const WORTH_WAITING: u64 = 1 << 20;
 const LARGEST_IN_STEP: usize = 16 << 20;
-/// Archives smaller than this are walked one after the other.
+/// Smaller archives are walked one after the other.
 const WORTH_A_THREAD: u64 = 1 << 18;
-/// How many names are remembered to tell how the order differs.
+/// Maximum number of names that are remembered, to describe how the order differs.
 const MOST_NAMES: usize = 50_000;
 
-/// A pair whose bytes differ and were not both at hand.
+/// A pair with different bytes, of which not both were kept.
 pub(super) struct Later {
     pub released: Row,
     pub rebuilt: Row,
 }
 
-/// What two walks found.
+/// The result of two walks.
 #[derive(Default)]
 pub(super) struct Walked {
-    /// Members that differ, with their place in the released archive.
+    /// Members that differ, by position in the released archive.
     pub nodes: Vec<(usize, Node)>,
     pub later: Vec<Later>,
     /// Members of one side only.
     pub alone: Both<Vec<Row>>,
     pub same: u64,
-    /// Places of pairs in both archives, and their names while there are not too many.
+    /// Positions of pairs in both archives, and their names unless there are too many.
     pub pairs: Vec<(usize, usize)>,
     pub names: HashMap<usize, String>,
-    /// What of each side's tree depends on the order of members or on the unpacker.
+    /// The parts of each side's tree that depend on the order of members or on the unpacker.
     pub outlines: Both<Outline>,
-    /// Members that readers look for by place.
+    /// Members that readers look for by position.
     pub fronts: Both<Front>,
     /// Fields of the archives themselves.
     pub fields: Both<Fields>,
-    /// What ended a walk early.
+    /// The error that ended a walk early.
     pub errors: Both<Option<io::Error>>,
 }
 
@@ -68,25 +68,25 @@ struct State {
     sides: Both<Side>,
 }
 
-/// What a side shows the other.
+/// The state of one side that the other one sees.
 #[derive(Default)]
 struct Side {
-    /// Members without a partner so far, by path and by how often that path came before.
+    /// Members without a partner so far, by path and by the number of earlier members with that path.
     waiting: HashMap<(String, u32), Row>,
-    /// How often paths came, by their hash.
+    /// How often each path occurred, by its hash.
     seen: HashMap<u64, u32>,
-    /// Bytes in memory.
+    /// Number of bytes in memory.
     kept: usize,
     /// Whether this side is idle: finished, or waiting for the other.
     idle: bool,
-    /// The large member that this side is about to read, and its end of the line to the other side once that has come.
+    /// The large member that this side is about to read, and its end of the line when the other side has arrived.
     before: Option<(String, Option<lockstep::Line>)>,
 }
 
-/// Called for each pair that is not the same in everything; gives its node, or the rows back for later.
+/// Called for each pair that is not completely equal; returns its node, or the rows for later.
 pub(super) type Judge<'a> = &'a (dyn Fn(Row, Row) -> Judged + Sync);
 
-/// What a pair turned out to be.
+/// The result for a pair.
 pub(super) enum Judged {
     Same,
     Node(Box<Node>),
@@ -100,7 +100,7 @@ struct Meeting<'a> {
     judge: Judge<'a>,
 }
 
-/// Walks both and pairs their members.
+/// Walks both archives and pairs their members.
 pub(super) fn walk(format: &dyn FormatReader, sides: Both<&Source>, meter: &Meter, judge: Judge) -> Walked {
     let meeting = Meeting {
         state: Mutex::new(State::default()),
@@ -166,7 +166,7 @@ impl Meeting<'_> {
                 None => read(&mut member, &mut buffer),
             };
             let bytes = match read {
-                // The next member of a stream is where this one ends, if that is found.
+                // In a stream, the next member begins where this one ends, if that can be found.
                 Err(error) if !format.streams() && Hit::of(&error).is_none() => Bytes {
                     size: member.size,
                     identity: Identity::Unread(error.to_string()),
@@ -200,7 +200,7 @@ impl Meeting<'_> {
         self.end(which, end, tree.outline(), front);
     }
 
-    /// Keeps what one walk found, and lets the other side go on alone.
+    /// Stores the result of one walk, and lets the other side continue alone.
     fn end(&self, which: Which, end: io::Result<Fields>, outline: Outline, front: Front) {
         let mut state = self.lock();
         *state.walked.outlines.of_mut(which) = outline;
@@ -213,11 +213,11 @@ impl Meeting<'_> {
         self.turn.notify_all();
     }
 
-    /// Waits until the other side is about to read the member of the same path, or never will.
+    /// Waits until the other side is about to read the member with the same path, or never will.
     fn wait_before(&self, which: Which, path: &str) -> Option<lockstep::Line> {
         let other = which.other();
         let mut state = self.lock();
-        // A partner that was read already, or one of several with this path, is paired by its digest.
+        // A partner that was already read, or one of several with this path, is paired by its digest.
         let hash = self.hasher.hash_one(path);
         let times = state.sides.as_ref().map(|side| side.seen.get(&hash));
         if !times.same() {
@@ -226,7 +226,7 @@ impl Meeting<'_> {
         let theirs = state.sides.of_mut(other);
         if let Some((there, line)) = &mut theirs.before {
             if there != path {
-                // The sides are before different members: neither waits on.
+                // The sides are at different members: neither waits any longer.
                 theirs.before = None;
                 self.turn.notify_all();
                 return None;
@@ -259,7 +259,7 @@ impl Meeting<'_> {
         }
     }
 
-    /// Pairs the member with its partner, or leaves it to wait for one.
+    /// Pairs the member with its partner, or stores it until the partner comes.
     fn meet(&self, which: Which, mut row: Row) {
         let other = which.other();
         let mut state = self.lock();
@@ -290,7 +290,7 @@ impl Meeting<'_> {
                 break;
             }
             own.idle = true;
-            // The other may wait for this side to be idle.
+            // The other side may wait for this one to become idle.
             self.turn.notify_all();
             state = self.wait(state);
             state.sides.of_mut(which).idle = false;
@@ -323,7 +323,7 @@ impl Meeting<'_> {
     }
 }
 
-/// Reads a member: its bytes if they are few and cannot be read again without walking, otherwise their digest.
+/// Reads a member: its bytes, if they are few and cannot be read again without a walk, otherwise their digest.
 fn read(member: &mut Member, buffer: &mut [u8]) -> io::Result<Bytes> {
     let again = member.source.take();
     let mut kept = Vec::new();
@@ -359,7 +359,7 @@ fn read(member: &mut Member, buffer: &mut [u8]) -> io::Result<Bytes> {
     })
 }
 
-/// The error with the place at which a walk ends; a limit is one of the whole comparison and has its own words.
+/// The error with the place where a walk ended; a limit concerns the whole comparison and has its own message.
 fn at(place: &str, error: &io::Error) -> Option<io::Error> {
     let is_limit = Hit::of(error).is_some() || Over::of(error).is_some();
     (!is_limit).then(|| io::Error::new(error.kind(), format!("{place}: {error}")))

@@ -1,4 +1,4 @@
-//! Zstandard (RFC 8878): frames one after another, and frames that decoders pass over.
+//! Zstandard (RFC 8878): frames one after another, including skippable frames.
 
 use std::io::{self, Read as _};
 
@@ -12,15 +12,15 @@ use super::streams::{Facts, Framing, Input, Rest, Step, invalid, truncated};
 
 pub(super) const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// Decoders pass over them, but tools keep what they like in them.
+/// Decoders skip them, but tools store their own data in them.
 static SKIPPED: FieldKind = FieldKind::new("skippable frame", Cause::Content);
 
-/// Windows up to `zstd --long=27`.
+/// Largest window: `zstd --long=27`.
 const WINDOW: u32 = 27;
 
 pub(super) struct Zstd {
     decoder: Decoder<'static>,
-    /// The length of the next frame, as pzstd says it in a skippable frame of its own.
+    /// The length of the next frame, as pzstd stores it in a skippable frame.
     announced: Option<u32>,
     began: u64,
 }
@@ -36,7 +36,7 @@ impl Zstd {
         })
     }
 
-    /// Says that a frame which does not announce the next one's length is there.
+    /// Reports the last skippable frame as content, since it does not announce the length of the next frame.
     fn wrong(&mut self, facts: &mut Facts) {
         if let Some(length) = self.announced.take() {
             let text = format!("0, 4 bytes, {}", hex::encode(length.to_le_bytes()));
@@ -60,7 +60,7 @@ fn needs_dictionary(head: &[u8]) -> bool {
     number.copied().any(|byte| byte != 0)
 }
 
-/// Takes a frame that decoders pass over, and tells what is in it.
+/// Takes a skippable frame, and reports its content.
 pub(super) fn skip(input: &mut Input, length: u32, facts: &mut Facts) -> io::Result<()> {
     const MOST: usize = 64;
     let number = input.peek(1)?.first().map_or(0, |low| low & 0x0f);
@@ -72,7 +72,7 @@ pub(super) fn skip(input: &mut Input, length: u32, facts: &mut Facts) -> io::Res
     let text = format!("{number}, {}", rest.map(|rest| rest.text).unwrap_or_default());
     let own = facts.fields.iter().filter(|(kind, _)| *kind == &SKIPPED).count();
     if own >= MOST {
-        // Only the last is kept beyond, with all before it in its digest.
+        // Beyond the limit only one field is kept, whose digest covers all earlier ones.
         if let Some((_, Value::Text(last))) = facts.fields.last_mut() {
             let both = crate::artifact::Sha256::of(format!("{last}\n{text}").as_bytes());
             *last = format!("further frames, sha256 {}", both.to_hex());

@@ -1,8 +1,8 @@
-//! Asking Debian's own resolver, inside the sandbox, against the indexes that were verified outside it.
+//! Asks Debian's own resolver, inside the sandbox, with the indexes that were verified outside it.
 //!
-//! apt sees the very index files whose digests are in the signed release files, has no network, and only
-//! names files; their digests are then looked up in the same indexes, so nothing rests on what it prints. The same
-//! question about the same root and the same indexes has the same answer, so answers are kept.
+//! apt reads the very index files whose digests are in the signed release files, has no network, and only names files.
+//! Their digests are then looked up in the same indexes, so nothing depends on what apt prints. The same question
+//! about the same root and indexes has the same answer, so answers are kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,45 +30,45 @@ pub enum ResolveError {
     Sandbox(#[from] SandboxError),
 }
 
-/// apt, asked about one root and one set of indexes.
+/// A resolver that asks apt about one root and one set of indexes.
 pub struct AptResolver<'a> {
-    /// The root that it runs in, and whose installed packages count.
+    /// The root that apt runs in, and whose installed packages count.
     pub root: &'a Root,
-    /// What it may choose from.
+    /// The packages that apt may choose from.
     pub indexes: &'a Indexes,
-    /// Where it runs.
+    /// The sandbox that apt runs in.
     pub sandbox: &'a Embedded,
-    /// The store behind it.
+    /// The fetcher, and the store behind it.
     pub fetcher: &'a Fetcher,
     /// Where progress goes.
     pub progress: &'a Progress,
 }
 
-/// A version of a binary package that is wanted whatever newer one there is.
+/// A version of a binary package that must be used even if there is a newer one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pin {
     /// Name of the binary package.
     pub package: String,
     /// Its version.
     pub version: String,
-    /// Whether the root has another version, which has to go.
+    /// Whether the root has another version, which must be replaced.
     pub replaces: bool,
 }
 
-/// What apt is asked, in full: everything that its answer follows from.
+/// The whole question to apt: everything that the answer depends on.
 struct Question {
     script: String,
     sources: String,
     preferences: String,
-    /// Name and digest of each file that it reads beside the indexes.
+    /// Name and digest of each file that apt reads besides the indexes.
     files: Vec<(String, Sha256)>,
 }
 
-/// Changes when another version of this program would read another answer out of apt's output.
+/// Changed if another version of this program would read another answer out of apt's output.
 const FORM: u32 = 1;
 
 impl Question {
-    /// Names the answer; `indexes` are the digests of the binary indexes, in their order.
+    /// The digest that names the answer; `indexes` are the digests of the binary indexes, in their order.
     fn key(&self, root: Sha256, indexes: impl Iterator<Item = Sha256>) -> Sha256 {
         let mut text = format!("apt {FORM}\n{root}\n");
         for digest in indexes {
@@ -88,13 +88,13 @@ impl AptResolver<'_> {
     /// What `apt-get install NAMES` would fetch.
     pub async fn install(&self, names: &[&str]) -> Result<Vec<Binary>, ResolveError> {
         let words: Vec<_> = names.iter().map(|name| quote(name)).collect();
-        // A name that begins with a dash is no option.
+        // A name that begins with a dash is not an option.
         let command = format!("install -- {}", words.join(" "));
         self.ask(&[command], &names.join(" "), None, &[]).await
     }
 
-    /// What `apt-get build-dep` would fetch for the source package of this `.dsc`, if some versions are given; and what
-    /// these replace in the root.
+    /// What `apt-get build-dep` would fetch for the source package of this `.dsc` if some versions are pinned, and the
+    /// pinned versions that replace others in the root.
     pub async fn build_dependencies(
         &self,
         source: &str,
@@ -191,7 +191,7 @@ impl AptResolver<'_> {
         Ok(pool_paths(&reply.text("uris"), self.indexes))
     }
 
-    /// Base address, suite and component of each verified index.
+    /// Base address, suite, component and path of each verified index; the base address has no scheme.
     fn places(&self) -> impl Iterator<Item = (&str, &str, &str, &str)> {
         self.indexes.package_files().iter().map(|file| {
             let release = self.indexes.release(file.release);
@@ -202,7 +202,7 @@ impl AptResolver<'_> {
         })
     }
 
-    /// The list of sources that has the verified indexes.
+    /// A `sources.list` that names the verified indexes.
     fn sources(&self) -> String {
         let lines = self.places().map(|(base, suite, component, _)| {
             format!("deb [trusted=yes] http://{base} {suite} {component}\n")
@@ -210,7 +210,7 @@ impl AptResolver<'_> {
         lines.collect()
     }
 
-    /// The verified indexes under the names by which apt finds them: made of their addresses.
+    /// The verified indexes under the file names that apt derives from their addresses.
     async fn lists(&self) -> Result<Vec<Input>, ResolveError> {
         let plain = self.indexes.plain(self.fetcher).await?;
         let named = self.places().zip(plain).map(|((base, suite, _, path), plain)| {
@@ -227,7 +227,7 @@ impl AptResolver<'_> {
     }
 }
 
-/// The `.dsc` among the inputs.
+/// Name of the `.dsc` among the inputs.
 const DSC: &str = "package.dsc";
 
 fn script(commands: &[String]) -> String {
@@ -257,7 +257,7 @@ fn preferences(pins: &[Pin]) -> String {
     stanzas.collect()
 }
 
-/// Why apt finds no solution: its lines that tell of packages, or the end of the log.
+/// Why apt found no solution: its lines about packages, or the end of the log.
 fn reason(reply: &QueryOutput) -> String {
     let errors = format!("{}{}", reply.text("errors"), reply.text("uris"));
     let telling: Vec<_> = errors
@@ -301,7 +301,7 @@ fn pool_paths(text: &str, indexes: &Indexes) -> BTreeSet<String> {
 mod tests {
     use super::*;
 
-    /// An answer is found again only by the same question about the same root and indexes.
+    /// An answer is found again only for the same question about the same root and indexes.
     #[test]
     fn whatever_an_answer_follows_from_is_in_its_key() {
         let digest = |text: &str| Sha256::of(text);

@@ -1,4 +1,4 @@
-//! Making a root from a lock or an image: fetch, unpack, configure, read back.
+//! Builds a root from a lock or an image: fetches, unpacks and configures its packages, and reads the result back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,16 @@ use crate::sandbox::embedded::Embedded;
 use crate::sandbox::{Input, RootLayers, SandboxError, stage};
 use crate::store::{Blob, FetchError, Fetcher, Scratch, Store, StoreError};
 
-/// A made root.
+/// A root that was built.
 #[derive(Debug, Clone)]
 pub struct Root {
-    /// Digest of the lock it was made from.
+    /// Digest of the lock or image that it was built from.
     pub lock: Sha256,
-    /// What it holds.
+    /// Its digest and size.
     pub contents: TreeContents,
     /// The folder that is its `/`.
     pub path: PathBuf,
-    /// What an image says about running it; nothing for roots of packages.
+    /// How the image says to run it; empty for roots of packages.
     pub config: ImageConfig,
 }
 
@@ -42,7 +42,7 @@ impl Root {
         }
     }
 
-    /// This root alone, as a stack of one layer.
+    /// This root as a stack of one layer.
     pub fn layers(&self) -> RootLayers {
         RootLayers {
             folders: vec![self.path.clone()],
@@ -51,7 +51,7 @@ impl Root {
     }
 }
 
-/// Makes the root of a named container, or finds it made; it must be the one that the lock promises.
+/// Builds the root of a named container, or finds it in the store; its tree must be the one that the lock promises.
 pub async fn build(name: &str, workshop: Workshop<'_>) -> Result<(Lock, Root), ContainerError> {
     let lock = workshop.catalog.lock(name)?;
     for base in lock.archives.iter().flat_map(|archive| &archive.bases) {
@@ -61,7 +61,7 @@ pub async fn build(name: &str, workshop: Workshop<'_>) -> Result<(Lock, Root), C
     Ok((lock, root))
 }
 
-/// Makes the root of a plan, or finds it made.
+/// Builds the root of a plan, or finds it in the store.
 pub async fn root(container: &PinnedContainer, workshop: Workshop<'_>) -> Result<Root, ContainerError> {
     match container {
         PinnedContainer::Packages { name, lock } => from_lock(name, lock, workshop).await,
@@ -69,14 +69,14 @@ pub async fn root(container: &PinnedContainer, workshop: Workshop<'_>) -> Result
     }
 }
 
-/// Makes the root of a lock, or finds it made; it must be the one that the lock promises.
+/// Builds the root of a lock, or finds it in the store; its tree must be the one that the lock promises.
 async fn from_lock(name: &str, lock: &Lock, workshop: Workshop<'_>) -> Result<Root, ContainerError> {
     let root = make(name, lock, workshop).await?;
     check_tree(name, lock, &root)?;
     Ok(root)
 }
 
-/// Makes the root of a lock, or finds it made, whatever tree the lock promises.
+/// Builds the root of a lock, or finds it in the store, without comparing its tree with the lock's.
 pub(super) async fn make(name: &str, lock: &Lock, workshop: Workshop<'_>) -> Result<Root, ContainerError> {
     let Workshop {
         fetcher,
@@ -89,7 +89,8 @@ pub(super) async fn make(name: &str, lock: &Lock, workshop: Workshop<'_>) -> Res
     if let Some(root) = find(&home, digest, fetcher, sandbox, progress).await? {
         return Ok(root);
     }
-    // A signed index pinned these files, so plain HTTP does no harm; who wrote a plan is not known.
+    // Digests pin these files, so plain HTTP does no harm. The lock may be from a plan that somebody else wrote, so the
+    // addresses are not taken as the user's own choice here.
     for base in lock.archives.iter().flat_map(|archive| &archive.bases) {
         fetcher.allow_plain(base);
     }
@@ -129,7 +130,7 @@ pub(super) async fn make(name: &str, lock: &Lock, workshop: Workshop<'_>) -> Res
     made.map_err(|error| making.failed(error))
 }
 
-/// Makes the root of an image, or finds it made.
+/// Builds the root of an image, or finds it in the store.
 async fn from_image(image: &PinnedImage, workshop: Workshop<'_>) -> Result<Root, ContainerError> {
     let Workshop {
         fetcher,
@@ -179,12 +180,12 @@ async fn from_image(image: &PinnedImage, workshop: Workshop<'_>) -> Result<Root,
     made.map_err(|error| making.failed(error))
 }
 
-/// A root that is being made in a scratch folder.
+/// A root that is being built in a scratch folder.
 pub(super) struct Making<'a> {
     pub(super) store: &'a Store,
     pub(super) sandbox: &'a Embedded,
     pub(super) scratch: Scratch,
-    /// Megabytes that were free when it was begun.
+    /// Megabytes that were free when the build began.
     free: u64,
 }
 
@@ -198,7 +199,7 @@ impl<'a> Making<'a> {
         })
     }
 
-    /// The folder that becomes its `/`.
+    /// The folder that becomes `/` of the root.
     pub(super) fn root(&self) -> PathBuf {
         self.scratch.path().join(ROOT)
     }
@@ -224,7 +225,7 @@ impl<'a> Making<'a> {
         })
     }
 
-    /// Puts the files of which the root is made next to each other into the scratch folder.
+    /// Puts the files that the root is made of side by side into the scratch folder.
     fn stage(&self, files: &[Input]) -> Result<PathBuf, ContainerError> {
         let folder = self.scratch.path().join("packages");
         let staged = fs::create_dir(&folder).and_then(|()| stage(files, &folder));
@@ -232,7 +233,7 @@ impl<'a> Making<'a> {
         Ok(folder)
     }
 
-    /// Moves the root to its home, together with its receipt, so that it is there whole or not at all.
+    /// Moves the root to its home together with its receipt, so that it appears whole or not at all.
     async fn finish(
         &self,
         contents: TreeContents,
@@ -254,17 +255,17 @@ impl<'a> Making<'a> {
         Ok(Root::of(receipt, home, digest))
     }
 
-    /// Why it could not be made, once what there is of it is removed: that may be what has filled the disk.
+    /// The error to report. The unfinished root is removed first, as it may be what filled the disk.
     fn failed(&self, error: ContainerError) -> ContainerError {
         let full = match &error {
             ContainerError::Store(error) | ContainerError::Sandbox(SandboxError::Store(error)) => {
                 matches!(error, StoreError::Full { .. })
             }
-            // A package's script has no other way to say so than its log.
+            // A package's script reports a full disk only in its log.
             ContainerError::Configure { .. } => self.store.free() == 0,
             _ => false,
         };
-        // What cannot be removed now is swept by the next run.
+        // If it cannot be removed now, the next run sweeps it.
         let _ = self.sandbox.remove_now(self.scratch.path());
         if full {
             return self.store.full_for_root(self.free).into();
@@ -273,7 +274,7 @@ impl<'a> Making<'a> {
     }
 }
 
-/// Keeps others from making the same root at the same time.
+/// Keeps other processes from building the same root at the same time.
 async fn exclusive(fetcher: &Fetcher, digest: Sha256) -> Result<nix::fcntl::Flock<fs::File>, ContainerError> {
     let (store, lock_name) = (fetcher.store().clone(), format!("root-{digest}"));
     let exclusive = tokio::task::spawn_blocking(move || store.exclusive(&lock_name)).await;
@@ -284,12 +285,12 @@ async fn exclusive(fetcher: &Fetcher, digest: Sha256) -> Result<nix::fcntl::Floc
     Ok(lock?)
 }
 
-/// Whether the root of a lock is there; it is checked only when it is used.
+/// Whether the root of a lock is in the store; its content is checked only when it is used.
 pub fn is_made(store: &Store, lock: &Lock) -> bool {
     Receipt::read(&store.root(lock.digest())).is_some()
 }
 
-/// The root, if it is made and as it was made.
+/// The root, if it is in the store and unchanged.
 async fn find(
     home: &Path,
     lock: Sha256,
@@ -304,7 +305,7 @@ async fn find(
     find_alone(home, lock, sandbox, progress).await
 }
 
-/// The same, by one who keeps others from making it.
+/// Does the same for a caller that holds the lock of [`exclusive`].
 async fn find_alone(
     home: &Path,
     lock: Sha256,

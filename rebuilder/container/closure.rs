@@ -1,7 +1,7 @@
-//! The first packages of a new root: the essential ones, apt, and what these need.
+//! The first packages of a new root: the essential ones, apt, and their dependencies.
 //!
-//! Only a root with apt can ask apt, so this small closure comes before: each package in its newest version,
-//! each dependency by its first alternative that exists. Whatever else a container wants, apt resolves.
+//! Only a root with apt can ask apt, so this small closure comes first: each package in its newest version, each
+//! dependency by the first alternative that exists. apt resolves everything else that a container needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 

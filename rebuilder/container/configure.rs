@@ -1,4 +1,4 @@
-//! Running the packages' own scripts in a new root.
+//! Runs the packages' own scripts in a new root.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::sandbox::embedded::short_job_limits;
 use crate::sandbox::{Job, KeepMode, RootLayers};
 use crate::store::{Store, StoreError};
 
-/// Packages whose scripts the others' scripts need, in an order that works with nothing configured yet.
+/// Packages that the scripts of others need, in an order that works while nothing is configured yet.
 const FIRST: &str = "base-passwd base-files dpkg libc6 perl-base mawk debconf";
 
 /// Runs the packages' own scripts, in the sandbox, in place.
@@ -74,8 +74,8 @@ fn environment(lock: &Lock) -> BTreeMap<String, String> {
     env
 }
 
-/// Compiles modules once more where Python keeps their sets in the order of their hashes, as it does before 3.11: the
-/// packages' scripts do so with another seed each time, and some of them with `-E`.
+/// Compiles modules again with Pythons before 3.11, which store sets in the order of their hashes: the packages'
+/// scripts compile with another hash seed each time, and some of them with `-E`, which ignores a fixed one.
 const COMPILE_AGAIN: &str = r#"
 for python in /usr/bin/python3.[6-9] /usr/bin/python3.10; do
     [ -x "$python" ] || continue
@@ -86,7 +86,7 @@ done
 "#;
 
 fn script() -> String {
-    // Some scripts need what another package's makes, and do not say so; these get a second chance.
+    // Some scripts need files that another package's script makes, without saying so; these get a second try.
     format!(
         "ln -sf mawk /usr/bin/awk\n\
          if [ -x /var/lib/dpkg/info/base-passwd.preinst ]; then /var/lib/dpkg/info/base-passwd.preinst install; fi\n\
@@ -97,7 +97,7 @@ fn script() -> String {
     )
 }
 
-/// Copies a log to a file below the store that only the user reads, under an unpredictable name.
+/// Copies a log into the store's temporary folder, under an unpredictable name and readable only by the user.
 fn keep_log(log: &Path, store: &Store) -> std::io::Result<PathBuf> {
     let mut kept = tempfile::Builder::new()
         .prefix("configure-")

@@ -1,4 +1,4 @@
-//! `containers/NAME.toml`: what a container should hold, and where definitions are looked for.
+//! `containers/NAME.toml`: what a container should contain, and where definitions are looked for.
 
 use std::collections::HashMap;
 use std::fs;
@@ -15,27 +15,27 @@ use crate::plan::Lock;
 use crate::reader::Reader;
 use crate::store::Fetcher;
 
-/// One definition.
+/// One container definition.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
-    /// One line for people.
+    /// A one-line description.
     pub description: String,
-    /// A root made of Debian packages.
+    /// The root, made of Debian packages.
     pub debian: Debian,
 }
 
-/// What to take from which Debian archives.
+/// Which packages to take from which Debian archives.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Debian {
-    /// Architecture.
+    /// Debian architecture, such as `amd64`.
     pub arch: String,
     /// File below `keyrings/` beside the definition, or an absolute path on this machine.
     pub keyring: String,
     /// Packages besides the essential ones.
     pub packages: Vec<String>,
-    /// Archives, the first one first.
+    /// The archives, in order of preference.
     pub archives: Vec<Archive>,
 }
 
@@ -45,11 +45,11 @@ pub struct Catalog {
     indexes: tokio::sync::Mutex<HashMap<String, Arc<Indexes>>>,
 }
 
-/// The folder `containers/`, as the binary carries it.
+/// The folder `containers/`, compiled into the binary.
 static BUILT_IN: include_dir::Dir<'_> = include_dir::include_dir!("$CARGO_MANIFEST_DIR/containers");
 
 impl Catalog {
-    /// Definitions of `folder`, then the built-in ones.
+    /// A catalog of the definitions in `folder`, and of the built-in ones.
     pub fn new(folder: Option<PathBuf>) -> Self {
         Self {
             folder,
@@ -125,7 +125,7 @@ impl Catalog {
         )
     }
 
-    /// The indexes of a definition's archives, sources included, verified; read once.
+    /// The verified indexes of a definition's archives, sources included; they are read once.
     pub async fn indexes(
         &self,
         fetcher: &Fetcher,
@@ -162,7 +162,7 @@ pub(super) fn parse<T: serde::de::DeserializeOwned>(path: &str, bytes: &[u8]) ->
     toml::from_str(text).map_err(|error| invalid(error.to_string()))
 }
 
-/// For fuzzing.
+/// Entry points for fuzzing.
 pub const READERS: &[Reader] = &[
     ("container", |bytes| drop(parse::<Definition>("x", bytes))),
     ("container-lock", |bytes| {

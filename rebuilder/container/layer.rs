@@ -1,4 +1,4 @@
-//! Kept layers: what a plan's setup steps changed in a root, so that a replay begins with the build.
+//! Kept layers: what a plan's setup steps changed in a root, kept so that a replay can begin with the build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use crate::rootfs::ImageConfig;
 use crate::sandbox::embedded::Embedded;
 use crate::store::Store;
 
-/// The folder in a kept layer's home that holds what was changed.
+/// The folder in a kept layer's home that contains the changes.
 const UPPER: &str = "upper";
 
-/// The layer that the setup with this digest made, if there is one and it is as it was made.
+/// The layer that the setup with this digest made, if it is in the store and unchanged.
 pub async fn kept_layer(
     store: &Store,
     setup: Sha256,

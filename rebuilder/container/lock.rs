@@ -1,4 +1,4 @@
-//! `containers/NAME.lock`: every package of a container, pinned, and the resolving that writes it.
+//! `containers/NAME.lock`: every package of a container, pinned, and the resolution that writes it.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,7 @@ fn pin(name: &str, indexes: &Indexes, chosen: &BTreeMap<String, Version>) -> Res
     let mut found: BTreeMap<String, Binary> = BTreeMap::new();
     let matching = indexes.binaries(|row| is_chosen(row.package, row.version))?;
     for binary in matching {
-        // The same version may be in several suites; the first one will do.
+        // Several suites may have the same version; the first one is enough.
         found.entry(binary.package.clone()).or_insert(binary);
     }
     if let Some(missing) = chosen.keys().find(|package| !found.contains_key(*package)) {
@@ -109,7 +109,7 @@ fn pin(name: &str, indexes: &Indexes, chosen: &BTreeMap<String, Version>) -> Res
     })
 }
 
-/// Makes sure that a made root is the promised one.
+/// Checks that a root has the tree that its lock promises.
 pub(super) fn check_tree(name: &str, lock: &Lock, root: &Root) -> Result<(), ContainerError> {
     if root.contents.digest == lock.tree {
         return Ok(());

@@ -1,8 +1,8 @@
 //! Root filesystems from pinned packages.
 //!
-//! A definition (`containers/NAME.toml`) says what is wanted, its lock (`NAME.lock`) pins every package by
-//! digest, and the root is made from the lock alone: unpacked in process, configured in the sandbox, read
-//! back, and compared with the tree digest that the lock promises.
+//! A definition (`containers/NAME.toml`) says what is wanted, and its lock (`NAME.lock`) pins every package by digest.
+//! The root is made from the lock alone: unpacked in process, configured in the sandbox, read back, and compared with
+//! the tree digest that the lock promises.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -33,14 +33,14 @@ use crate::sandbox::SandboxError;
 use crate::sandbox::embedded::Embedded;
 use crate::store::{FetchError, Fetcher, StoreError};
 
-/// What planning and running work with.
+/// What planning and building containers need.
 #[derive(Clone, Copy)]
 pub struct Workshop<'a> {
-    /// The store, and the only way to the network.
+    /// The fetcher, which has the store and the only access to the network.
     pub fetcher: &'a Fetcher,
     /// Known containers.
     pub catalog: &'a Catalog,
-    /// Makes roots and layers, and runs resolvers.
+    /// Builds roots and layers, and runs resolvers.
     pub sandbox: &'a Embedded,
     /// Where progress goes.
     pub progress: &'a Progress,
@@ -109,7 +109,7 @@ pub enum ContainerError {
 }
 
 impl ContainerError {
-    /// Whether it speaks against the container, rather than something being out of reach.
+    /// Whether the error speaks against the container, rather than something being unavailable.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Keyring(_) | Self::TreeDiffers { .. } => true,

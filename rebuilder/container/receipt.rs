@@ -1,4 +1,4 @@
-//! Receipts: what a kept tree must be, written once it is complete.
+//! Receipts: what a kept tree must look like, written when it is complete.
 
 use std::fs;
 use std::path::Path;
@@ -12,11 +12,11 @@ use crate::rootfs::{ImageConfig, TreeContents};
 use crate::sandbox::embedded::{Embedded, Intact};
 use crate::store::write_atomically;
 
-/// Written beside a kept tree when it is complete; a tree without it is unfinished.
+/// Written beside a kept tree when it is complete; a tree without a receipt is unfinished.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Receipt {
     pub(super) contents: TreeContents,
-    /// What [`super::seal`] gave once the tree was in its place.
+    /// The seal ([`super::seal`]) of the tree in its final place.
     pub(super) seal: Sha256,
     #[serde(default)]
     pub(super) config: ImageConfig,
@@ -37,9 +37,9 @@ impl Receipt {
         Ok(write_atomically(&folder.join(Self::NAME), &bytes)?)
     }
 
-    /// The receipt of the tree at `home/name`, if both are there and the tree is as it was made.
+    /// The receipt of the tree at `home/name`, if both exist and the tree is unchanged.
     ///
-    /// A tree that was changed is taken away, so that it is made again, and the person who asked is told.
+    /// A tree that was changed is removed, so that it is made again, and the user is warned.
     pub(super) async fn of_intact(
         home: &Path,
         name: &str,
@@ -47,7 +47,7 @@ impl Receipt {
         progress: &Progress,
     ) -> Result<Option<Self>, ContainerError> {
         let Some(mut receipt) = Self::read(home) else {
-            // Without a receipt, or with one of an earlier version, it is not known what the tree should be.
+            // Without a receipt, or with one of an earlier version, nothing tells what the tree should be.
             sandbox.remove_now(home)?;
             return Ok(None);
         };

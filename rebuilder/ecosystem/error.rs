@@ -1,4 +1,4 @@
-//! Why no plan can be made.
+//! Errors of planning.
 
 use crate::apt::AptError;
 use crate::container::ContainerError;
@@ -41,7 +41,7 @@ pub enum PlanError {
         reason: String,
         help: String,
     },
-    /// The same, for a reason that has a code.
+    /// Like `Unknown`, for a reason that has a failure code.
     #[error("cannot rebuild {subject}: {reason}")]
     #[diagnostic(help("{help}"))]
     Lacking {

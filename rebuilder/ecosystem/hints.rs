@@ -1,8 +1,8 @@
-//! Values that no document of a release declares: named by the user, taken from another rebuilder's definition, or
-//! chosen because an earlier plan produced other bytes.
+//! Values that no document of a release declares: the user names them, another rebuilder's definition has them, or an
+//! earlier plan produced other bytes and suggests them.
 //!
-//! Hints steer planners and nothing else. Each becomes an assumption of the plan with its origin, so that a reader of
-//! the attestation sees what was guessed, and from what.
+//! Hints only steer planners. Each becomes an assumption of the plan with its origin, so that a reader of the
+//! attestation sees what was guessed, and from what.
 
 use std::collections::BTreeMap;
 
@@ -30,16 +30,16 @@ pub struct SourceHint {
     pub origin: Origin,
 }
 
-/// Which scripts of an npm package run, other than those that npm runs when it publishes.
+/// Which scripts of an npm package run, instead of those that npm runs when it publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NpmScripts {
     /// None.
     None,
-    /// Only the one that builds.
+    /// Only the build script.
     Build,
 }
 
-/// How the build runs, if not as usual; each with the reason.
+/// Changes to how the build runs, each with its reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Debian: an ordinary user builds, on a terminal, instead of root.
@@ -50,26 +50,26 @@ pub struct Settings {
     pub archive: Option<(ArchiveState, Origin)>,
     /// npm: the scripts that run before it is packed.
     pub scripts: Option<(NpmScripts, Origin)>,
-    /// npm: where no lock file names dependencies, the oldest that `package.json` allows, not the newest.
+    /// npm: if no lock file names dependencies, the oldest versions that `package.json` allows instead of the newest.
     pub oldest: Option<Origin>,
 }
 
 /// A state of Debian's archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ArchiveState {
-    /// As it is now, in the newest versions, whatever a released package says of the versions that it was built with.
+    /// As it is now, with the newest versions, whatever versions a released package names.
     Newest,
-    /// The point release alone, without security updates and other updates since.
+    /// The point release alone, without the security and other updates since.
     PointRelease,
     /// As it was the day after the release's changelog was written.
     OfTheDay,
 }
 
-/// Everything that steers a planner.
+/// All hints for a planner.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hints {
-    /// Versions of build tools. npm: `node`, `npm`; crates: `cargo`; wheels: names of projects on PyPI, with a version
-    /// or a specifier of PEP 440.
+    /// Versions of build tools. npm: `node`, `npm`; crates: `cargo`, `zlib`, `Cargo.lock`; wheels: `python`, and names
+    /// of projects on PyPI, with a version or a specifier of PEP 440; Debian: binary or source packages.
     pub tools: BTreeMap<String, Hint>,
     /// How the build runs.
     pub settings: Settings,
@@ -78,7 +78,7 @@ pub struct Hints {
 }
 
 impl Hints {
-    /// The same, with another version of one tool.
+    /// The same hints, with another version of one tool.
     #[must_use]
     pub fn with_tool(&self, name: &str, version: &str, origin: Origin) -> Self {
         let mut changed = self.clone();
@@ -102,7 +102,7 @@ impl Hints {
         self.source.as_ref()?.folder.as_deref()
     }
 
-    /// The same, with the source from the repository that the release's metadata leads to.
+    /// The same hints, with the source from the repository that the release's metadata leads to.
     #[must_use]
     pub fn with_git(&self, origin: Origin) -> Self {
         Self {
@@ -125,7 +125,7 @@ pub enum EndedRun<'a> {
 }
 
 impl EndedRun<'_> {
-    /// What speaks against the plan, in a few words.
+    /// Why the plan did not reproduce the release, in a few words.
     pub fn reason(&self) -> String {
         match self {
             Self::Unplanned(reason) => (*reason).to_owned(),
@@ -148,6 +148,6 @@ impl EndedRun<'_> {
 pub struct Alternative {
     /// What to plan with.
     pub hints: Hints,
-    /// What is tried, and what in the comparison suggests it.
+    /// What is tried, and which difference suggests it.
     pub because: String,
 }

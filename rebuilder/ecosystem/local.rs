@@ -1,4 +1,4 @@
-//! The build dependencies of a source tree on this machine, pinned as those of a release are.
+//! The build dependencies of a local source tree, pinned like those of a release.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,25 +19,25 @@ use crate::text::plural;
 pub struct LocalSource<'a> {
     /// The name of the project.
     pub title: &'a str,
-    /// Where it is.
+    /// Its folder.
     pub tree: &'a Path,
-    /// What it is built in.
+    /// The container that it is built in.
     pub container: &'a PinnedContainer,
-    /// The made root of that.
+    /// The root of that container.
     pub root: &'a Root,
     /// Packages of the container's archive that it needs.
     pub packages: &'a [String],
-    /// Whether `debian/control` names build dependencies.
+    /// Whether to install the build dependencies that `debian/control` names.
     pub debian: bool,
-    /// Its own time, in Unix seconds.
+    /// The time of the source, in Unix seconds.
     pub time: i64,
 }
 
-/// What it needs.
+/// The build dependencies of a source tree.
 pub struct Found {
     /// The pinned files.
     pub inputs: Vec<PinnedInput>,
-    /// What was assumed to find them.
+    /// The assumptions behind them.
     pub assumptions: Vec<Assumption>,
 }
 
@@ -54,7 +54,7 @@ pub fn container(planner: &Planner<'_>, title: &str, recipe: &Recipe) -> Result<
     Ok(PinnedContainer::Image { image })
 }
 
-/// Pins what the source asks for, and has the recipe's setup install it.
+/// Pins what the source requires, and has the recipe's setup install it.
 pub async fn dependencies(
     planner: &Planner<'_>,
     local: &LocalSource<'_>,
@@ -115,7 +115,8 @@ impl Found {
         }));
     }
 
-    /// What `pyproject.toml` asks for, as pip would have chosen at the time of the source; or else, today.
+    /// Adds what `pyproject.toml` requires, as pip would have chosen it at the time of the source or, if that fails,
+    /// today.
     async fn add_wheels(&mut self, planner: &Planner<'_>, local: &LocalSource<'_>) -> Result<(), PlanError> {
         let text = local.text("pyproject.toml").unwrap_or_default();
         let required =
@@ -155,7 +156,7 @@ impl LocalSource<'_> {
     }
 }
 
-/// What apt installs for the packages that are named, and for the build dependencies of a Debian source.
+/// The packages that apt installs for the given names, and for the build dependencies of a Debian source.
 async fn packages(
     planner: &Planner<'_>,
     local: &LocalSource<'_>,
@@ -192,8 +193,8 @@ async fn packages(
     Ok(files.into_values().collect())
 }
 
-/// What stands for the `.dsc` of a source that is not packed yet: what its control file says of the source and its build
-/// dependencies (deb-src-control(5)).
+/// A stand-in for the `.dsc` of a source that is not packed yet: the control file's fields about the source and its
+/// build dependencies (deb-src-control(5)).
 fn stand_in(control: &str) -> String {
     let mut text = String::from("Format: 3.0 (native)\nVersion: 0\nArchitecture: any\n");
     let mut wanted = false;

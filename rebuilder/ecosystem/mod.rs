@@ -1,8 +1,8 @@
-//! From a subject and what is claimed of it to a plan.
+//! Plans rebuilds: from a subject, and the claims about it, to a plan.
 //!
-//! `ALL` is the table of ecosystems. Each row has its own folder: `mod.rs` says how its packages are called,
-//! `registry.rs` looks them up, `plan.rs` plans, and `alternatives.rs` says what to try after a run that did not
-//! reproduce the release. [`provenance`] has no row: it plans what no registry lists.
+//! `ALL` is the table of ecosystems. Each row has a folder: `mod.rs` defines the names of its packages, `registry.rs`
+//! looks them up, `plan.rs` plans, and `alternatives.rs` suggests what to try after a run that did not reproduce the
+//! release. [`provenance`] has no row: it plans rebuilds of files that no registry lists.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -40,7 +40,7 @@ pub use planner::Planner;
 /// Every ecosystem whose registry can be asked.
 static ALL: &[&dyn Packaging] = &[&debian::Debian, &pypi::Pypi, &npm::Npm, &crates::Crates];
 
-/// The row of an ecosystem; subjects are of no others.
+/// The row of an ecosystem; an error for ecosystems without a registry.
 fn row(ecosystem: Ecosystem) -> Result<&'static dyn Packaging, PlanError> {
     let row = ALL.iter().find(|row| row.ecosystem() == ecosystem);
     row.copied().ok_or_else(|| PlanError::NotRebuildable {
@@ -50,12 +50,12 @@ fn row(ecosystem: Ecosystem) -> Result<&'static dyn Packaging, PlanError> {
     })
 }
 
-/// Looks a subject up, and returns what is claimed of it.
+/// Looks a subject up, and returns the claims about it.
 pub async fn lookup(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) -> Result<Release, PlanError> {
     row(subject.ecosystem)?.lookup(fetcher, catalog, subject).await
 }
 
-/// The subject that a released file says that it is, read off its name and metadata; nothing vouches for that yet.
+/// The subject of a released file, according to its name and metadata; not verified.
 pub fn read_off(path: &Path) -> Option<Subject> {
     let name = path.file_name()?.to_str()?;
     ALL.iter().find_map(|row| {
@@ -64,7 +64,7 @@ pub fn read_off(path: &Path) -> Option<Subject> {
     })
 }
 
-/// The subject in the newest version that its registry lists; nothing of it is fetched.
+/// The subject with the newest version that its registry lists; the version itself is not fetched.
 pub async fn newest(fetcher: &Fetcher, subject: &Subject) -> Result<Subject, PlanError> {
     let version = row(subject.ecosystem)?.newest(fetcher, subject).await?;
     Ok(Subject {
@@ -73,7 +73,7 @@ pub async fn newest(fetcher: &Fetcher, subject: &Subject) -> Result<Subject, Pla
     })
 }
 
-/// What a lock file takes from a registry; the error is a reason. Its name says whose it is.
+/// The packages that a lock file takes from a registry; its name tells the ecosystem. The error is a reason.
 pub fn locked(path: &Path) -> Result<Vec<Subject>, String> {
     let text = crate::bounded::read(path, crate::bounded::DOCUMENT).map_err(|error| error.to_string())?;
     let name = path
@@ -95,17 +95,17 @@ pub fn locked(path: &Path) -> Result<Vec<Subject>, String> {
     Ok(subjects)
 }
 
-/// What lists the released files of an ecosystem, for people, and whether that is signed.
+/// The index of an ecosystem's released files, and whether it is signed, in words.
 pub fn index(ecosystem: Ecosystem) -> &'static str {
     row(ecosystem).map_or("the registry", |row| row.index())
 }
 
-/// Further plans that are worth a try after a run that did not reproduce the release, the likeliest first.
+/// Further plans that are worth a try after a run that did not reproduce the release, the most likely first.
 pub fn alternatives(subject: &Subject, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     row(subject.ecosystem).map_or_else(|_| Vec::new(), |row| row.alternatives(run, hints))
 }
 
-/// What reads the answers of registries, what they released, and definitions of others, for fuzzing.
+/// For fuzzing: readers of registries' answers, of released files, and of others' definitions.
 #[doc(hidden)]
 pub fn readers() -> impl Iterator<Item = Reader> {
     let rows = ALL.iter().flat_map(|row| row.readers()).copied();
@@ -113,12 +113,12 @@ pub fn readers() -> impl Iterator<Item = Reader> {
 }
 
 impl Planner<'_> {
-    /// Looks the subject up, verifies what is claimed of it, and pins everything that its rebuild needs.
+    /// Looks the subject up, verifies the claims about it, and pins everything that its rebuild needs.
     pub async fn plan(&self, subject: &Subject) -> Result<Plan, PlanError> {
         row(subject.ecosystem)?.plan(self, subject).await
     }
 
-    /// Plans the rebuild of local files, or of what a provenance names, from that provenance alone.
+    /// Plans the rebuild of local files, or of the files that a provenance names, from that provenance alone.
     pub async fn plan_from_provenance(&self) -> Result<Plan, PlanError> {
         provenance::plan(self).await
     }

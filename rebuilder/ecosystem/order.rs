@@ -1,11 +1,11 @@
-//! Which of two versions is the earlier one, by the rules of their ecosystem.
+//! The order of two versions, by the rules of their ecosystem.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
 
 use crate::artifact::Ecosystem;
 
-/// How two versions stand to each other; `None` if the ecosystem's rules do not say.
+/// Compares two versions; `None` if the ecosystem's rules do not tell.
 pub fn compare_versions(ecosystem: Ecosystem, one: &str, other: &str) -> Option<Ordering> {
     fn by<T: FromStr + Ord>(one: &str, other: &str) -> Option<Ordering> {
         Some(one.parse::<T>().ok()?.cmp(&other.parse::<T>().ok()?))

@@ -1,7 +1,7 @@
 //! Hints from OSS Rebuild's published build definitions: YAML with a source location, tool versions and requirements.
 //!
-//! Nothing in a definition is run. What it says of source and versions steers the planner like any other hint, and the
-//! plan names the definition as its origin; commands and templates in it are ignored.
+//! Nothing in a definition is run. Its source and versions steer the planner like any other hint, and the plan names
+//! the definition as their origin; commands and templates in it are ignored.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub enum DefinitionError {
     Source { path: String, source: SourceError },
 }
 
-/// One strategy, whatever its kind: only the parts that become hints.
+/// One strategy of any kind: only the parts that become hints.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Strategy {
@@ -142,7 +142,7 @@ fn parse(name: &str, text: &str) -> Result<Hints, DefinitionError> {
         let end = requirement.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)));
         let (project, specifier) = requirement.split_at(end.unwrap_or(requirement.len()));
         let specifier = specifier.trim();
-        // Without a version it says no more than the source does.
+        // Without a version it adds nothing to what the source says.
         if !specifier.is_empty() {
             let project = project.to_lowercase().replace(['_', '.'], "-");
             hints = hints.with_tool(&project, specifier.trim_start_matches("=="), origin());

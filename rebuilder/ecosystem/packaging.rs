@@ -1,4 +1,4 @@
-//! What every row of the table says.
+//! The interface of an ecosystem.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,29 +19,29 @@ use crate::plan::Plan;
 use crate::reader::Reader;
 use crate::store::Fetcher;
 
-/// What planning knows of the packages of one ecosystem.
+/// One ecosystem, as planning needs it.
 pub(crate) trait Packaging: Sync {
     /// The ecosystem; it gives the name in plans and the type of package URLs.
     fn ecosystem(&self) -> Ecosystem;
 
-    /// How people write its names.
+    /// How its package names are written.
     fn forms(&self) -> Forms;
 
     /// Checks and normalises a name.
     fn subject(&self, named: &Named<'_>) -> Result<Subject, SubjectError>;
 
-    /// What lists its released files, for people, and whether that is signed: `PyPI's index, which is not signed`.
+    /// The index of its released files, and whether it is signed, in words: `PyPI's index, which is not signed`.
     fn index(&self) -> &'static str;
 
-    /// What a released file says that it is, if it is a file of this ecosystem: its name, and what its metadata has.
+    /// The package that a released file of this ecosystem belongs to, according to its name and metadata.
     fn read_off(&self, file: &ReleasedName<'_>) -> Option<Named<'static>>;
 
-    /// The folder of its packages among OSS Rebuild's build definitions, if these have one.
+    /// The folder of its packages among OSS Rebuild's build definitions, if there is one.
     fn oss_rebuild(&self) -> Option<&'static str> {
         None
     }
 
-    /// What was released and what is claimed of it; plans nothing.
+    /// The released files and the claims about them; plans nothing.
     fn lookup<'a>(
         &'a self,
         fetcher: &'a Fetcher,
@@ -49,7 +49,7 @@ pub(crate) trait Packaging: Sync {
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Release, PlanError>>;
 
-    /// The newest version that the subject names, without fetching it; `None` if its list already says which.
+    /// The newest version of the subject, without fetching it; `None` if the subject's list already names one.
     fn newest<'a>(
         &'a self,
         _: &'a Fetcher,
@@ -63,19 +63,19 @@ pub(crate) trait Packaging: Sync {
         None
     }
 
-    /// Verifies what is claimed of the subject, and pins everything that its rebuild needs.
+    /// Verifies the claims about the subject, and pins everything that its rebuild needs.
     fn plan<'a>(
         &'a self,
         planner: &'a Planner<'a>,
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Plan, PlanError>>;
 
-    /// What reads what its registry says and what was released there, for fuzzing.
+    /// For fuzzing: readers of the registry's answers and of released files.
     fn readers(&self) -> &'static [Reader] {
         &[]
     }
 
-    /// Further plans that are worth a try after a run that did not reproduce the release, the likeliest first.
+    /// Further plans that are worth a try after a run that did not reproduce the release, the most likely first.
     fn alternatives(&self, run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative>;
 }
 
@@ -87,14 +87,14 @@ pub(crate) struct ReleasedName<'a> {
 }
 
 impl ReleasedName<'_> {
-    /// The text of the first member whose path fits.
+    /// The text of the first member whose path matches.
     pub(super) fn text(&self, fits: impl Fn(&str) -> bool) -> Option<String> {
         let bytes = compare::read_member(self.path, fits).ok().flatten()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 
-/// A name and a version, as a file's own metadata has them.
+/// A name and a version from a file's own metadata.
 pub(super) fn named(name: &str, version: &str) -> Named<'static> {
     Named {
         text: "",
@@ -105,42 +105,42 @@ pub(super) fn named(name: &str, version: &str) -> Named<'static> {
     }
 }
 
-/// The value of a field in a text of lines `NAME: VALUE`.
+/// The value of a field in a text with lines of the form `NAME: VALUE`.
 pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = text.lines().take_while(|line| !line.trim().is_empty());
     lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim))
 }
 
-/// What is known of a subject before anything is planned.
+/// Everything that is known about a subject before planning.
 pub struct Release {
     /// Its released files.
     pub artifacts: Vec<Artifact>,
-    /// Claims that were checked already.
+    /// Claims that have already been checked.
     pub claims: Vec<Claim>,
     /// Evidence that still has to be judged.
     pub documents: Vec<Document>,
-    /// Source files that the registry lists beside them.
+    /// Source files that the registry lists beside the released files.
     pub sources: Vec<PinnedFile>,
-    /// When it was released, if the registry says so.
+    /// When it was released, if the registry tells.
     pub published: Option<jiff::Timestamp>,
 }
 
-/// How people write the names of one ecosystem.
+/// The forms of package names of one ecosystem.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Forms {
-    /// What a short name begins with, before a colon.
+    /// The prefix of a short name, before the colon.
     pub short: &'static str,
-    /// What comes between name and version of a short name.
+    /// The separator between name and version in a short name.
     pub separator: &'static str,
-    /// Qualifiers of a package URL, for people; with the question mark.
+    /// Qualifiers of a package URL, for messages; with the question mark.
     pub qualifiers: &'static str,
 }
 
-/// A name that was taken apart, but not checked.
+/// A name that was split into parts, but not checked.
 pub(crate) struct Named<'a> {
     /// The whole text, for messages.
     pub text: &'a str,
-    /// The namespace of a package URL, unless it is the only one that its ecosystem has.
+    /// The namespace of a package URL, unless the ecosystem has only one.
     pub namespace: Option<String>,
     pub name: String,
     pub version: Option<String>,
@@ -152,7 +152,7 @@ impl Named<'_> {
         self.qualifiers.get(key).map(String::as_str)
     }
 
-    /// The error that a part of it is not valid.
+    /// The error for an invalid part.
     pub(crate) fn invalid(&self, what: &'static str, value: &str) -> SubjectError {
         SubjectError::Invalid {
             what,
@@ -161,7 +161,7 @@ impl Named<'_> {
         }
     }
 
-    /// A part of it, if it is valid.
+    /// The part, if it is valid.
     pub(crate) fn valid(&self, what: &'static str, value: &str, ok: bool) -> Result<String, SubjectError> {
         if ok {
             Ok(value.to_owned())
@@ -170,7 +170,7 @@ impl Named<'_> {
         }
     }
 
-    /// The version, if there is none or it is valid.
+    /// The version, if it is valid or absent.
     pub(crate) fn version(&self, ok: impl Fn(&str) -> bool) -> Result<Option<String>, SubjectError> {
         let version = self.version.as_deref();
         version

@@ -1,4 +1,4 @@
-//! What planning works with.
+//! The inputs of planning.
 
 use super::error::PlanError;
 use super::hints::Hints;
@@ -10,9 +10,9 @@ use crate::inspect::InspectionRequest;
 use crate::plan::{Lock, PinnedContainer, Recipe, RecipeError};
 use crate::policy::Decision;
 
-/// What planning works with.
+/// The inputs of planning.
 pub struct Planner<'a> {
-    /// Store, network, containers, and where resolvers run.
+    /// Store, network, containers, and the sandbox for resolvers.
     pub workshop: Workshop<'a>,
     /// The user's own recipe instead of the built-in one.
     pub recipe: Option<Recipe>,
@@ -20,9 +20,9 @@ pub struct Planner<'a> {
     pub only: bool,
     /// The user's evidence, and the policy for it.
     pub case: &'a InspectionRequest,
-    /// Released files that are on this machine; empty if the registry has to be asked.
+    /// Released files on this machine; empty if the registry must be asked.
     pub released: Vec<Artifact>,
-    /// What is not declared but known or tried.
+    /// Values that no document declares.
     pub hints: Hints,
 }
 
@@ -32,7 +32,7 @@ impl Planner<'_> {
         self.recipe.clone().map_or_else(|| Recipe::built_in(name), Ok)
     }
 
-    /// Judges all evidence about some artifacts, what a registry offers included; what the policy refuses ends here.
+    /// Judges all evidence about some artifacts, including the registry's; an error if the policy refuses it.
     pub(super) async fn judge(
         &self,
         subject: &str,
@@ -56,13 +56,13 @@ impl Planner<'_> {
         })
     }
 
-    /// Whether the root of a container is there already.
+    /// Whether the root of a container is in the store.
     pub(super) fn is_made(&self, name: &str) -> bool {
         let lock = self.workshop.catalog.lock(name);
         lock.is_ok_and(|lock| container::is_made(self.workshop.fetcher.store(), &lock))
     }
 
-    /// The lock and the made root of a container.
+    /// The lock and the root of a container.
     pub(super) async fn container(&self, name: &str) -> Result<(Lock, Root), ContainerError> {
         container::build(name, self.workshop).await
     }

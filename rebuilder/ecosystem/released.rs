@@ -24,7 +24,7 @@ pub(super) fn artifacts(expected: &[Expected], blobs: &[Blob]) -> Result<Vec<Art
         .collect()
 }
 
-/// Keeps a local file in the store, so that a plan can be run after the file has gone.
+/// Keeps a local file in the store, so that the plan can be run after the file was deleted.
 pub(super) fn keep(fetcher: &Fetcher, artifact: &Artifact) -> Result<(), PlanError> {
     if let Some(path) = &artifact.path {
         let file = std::fs::File::open(path).map_err(StoreError::io("read", path))?;

@@ -1,4 +1,4 @@
-//! Which repository a package's metadata leads to, and which of its tags is a version; for packages that name no commit.
+//! The repository that a package's metadata leads to, and the tag of a version; for packages that name no commit.
 
 use super::PlanError;
 use crate::artifact::git_source;
@@ -14,7 +14,7 @@ const HOSTS: [&str; 5] = [
     "git.sr.ht",
 ];
 
-/// The first address that is a repository of a public host, or of any host whose path ends in `.git`.
+/// The first address that is a repository on a known public host, or on any host if its path ends in `.git`.
 pub(super) fn of_addresses(addresses: &[String]) -> Option<String> {
     let of_host = |address: &String| {
         let url = url::Url::parse(address).ok()?;
@@ -34,7 +34,7 @@ pub(super) fn of_addresses(addresses: &[String]) -> Option<String> {
         .find_map(|address| git_source::address(&of_host(address)?).ok())
 }
 
-/// Whether an address is of a repository with the name of a package, or of something below it.
+/// Whether an address is of a repository with the name of the package, or below one.
 pub(super) fn is_named(address: &str, package: &str) -> bool {
     let repository = of_addresses(&[address.to_owned()]);
     let name = repository
@@ -43,7 +43,7 @@ pub(super) fn is_named(address: &str, package: &str) -> bool {
     name.is_some_and(|name| plain(name.trim_end_matches(".git")) == plain(package))
 }
 
-/// The commit that the tag of a version leads to, and the tag's name; `cannot` makes an error of a reason.
+/// The commit of a version's tag, and the tag's name; `cannot` makes an error from a reason.
 pub(super) async fn tagged(
     fetcher: &Fetcher,
     repository: &str,
@@ -60,8 +60,7 @@ pub(super) async fn tagged(
     Ok((source, tag.name.clone()))
 }
 
-/// The tag whose name ends in a version that `fits`, with nothing before it but a usual word or the package's own
-/// name.
+/// The tag whose name ends in a version that `fits`, with nothing before it but a usual word or the package's name.
 fn tag_of_version<'a>(tags: &'a [Tag], package: &str, fits: impl Fn(&str) -> bool) -> Option<&'a Tag> {
     let own = plain(package);
     let rank = |tag: &Tag| {
@@ -83,13 +82,13 @@ fn tag_of_version<'a>(tags: &'a [Tag], package: &str, fits: impl Fn(&str) -> boo
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, tag)| tag)
 }
 
-/// Whether a version may begin here: with a digit that no other number precedes.
+/// Whether a version may begin here: with a digit that is not part of an earlier number.
 fn starts_version(name: &str, at: usize) -> bool {
     let digit = name[at..].starts_with(|c: char| c.is_ascii_digit());
     digit && !name[..at].ends_with(|c: char| c.is_ascii_digit() || c == '.')
 }
 
-/// Lower case, with dashes for everything that separates.
+/// Lower case, with dashes for all separators.
 fn plain(text: &str) -> String {
     let dashed = text
         .to_ascii_lowercase()

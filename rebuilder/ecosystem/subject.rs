@@ -1,4 +1,4 @@
-//! Reading what people call an artifact: package URLs, and the short form of each ecosystem.
+//! Reads the names that users give artifacts: package URLs, and the short form of each ecosystem.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ impl FromStr for Subject {
             let Some(rest) = text.strip_prefix(short).and_then(|rest| rest.strip_prefix(':')) else {
                 continue;
             };
-            // The last separator: the scope of an npm package begins with the same sign.
+            // The last separator: the scope of an npm package begins with the same character.
             let (name, version) = match rest.rsplit_once(separator).filter(|(name, _)| !name.is_empty()) {
                 Some((name, version)) => (name, Some(version.to_owned())),
                 None => (rest, None),
@@ -90,7 +90,7 @@ fn from_purl(text: &str) -> Result<Subject, SubjectError> {
     })
 }
 
-/// Type and, if it is fixed, namespace.
+/// The type, with the namespace if it is fixed.
 fn purl_type(packaging: &dyn Packaging) -> Vec<&'static str> {
     let ecosystem: Ecosystem = packaging.ecosystem();
     ecosystem.purl_type().unwrap_or_default().split('/').collect()

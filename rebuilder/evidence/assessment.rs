@@ -1,4 +1,4 @@
-//! An artifact, and what a piece of evidence about it came to.
+//! An artifact, and the assessment of a piece of evidence about it.
 
 use std::path::PathBuf;
 
@@ -19,9 +19,9 @@ pub struct Artifact {
     pub name: String,
     /// Package URL, if it is known.
     pub purl: Option<String>,
-    /// What its bytes are.
+    /// Digests of its bytes.
     pub digests: Digests,
-    /// Where its bytes are; `None` if only the digest is known.
+    /// The file with its bytes; `None` if only the digest is known.
     pub path: Option<PathBuf>,
 }
 
@@ -32,27 +32,27 @@ pub struct Assessment {
     #[serde(flatten)]
     pub claim: Claim,
     /// The good signature that the claim rests on; none for claims without one, and for those that an ecosystem has
-    /// checked by itself.
+    /// checked on its own.
     #[serde(flatten, serialize_with = "signer_and_time")]
     pub signature: Option<Verified<Signature>>,
-    /// What was stated.
+    /// The statement, if there is one.
     #[serde(skip)]
     pub statement: Option<Statement>,
-    /// The same as provenance, if it is one.
+    /// The statement read as provenance, if it is one.
     #[serde(skip)]
     pub provenance: Option<Provenance>,
     /// Type of the predicate, if there is one.
     #[serde(rename = "predicateType", skip_serializing_if = "Option::is_none")]
     pub predicate_type: Option<String>,
-    /// What the evidence itself calls the files that it is about, where their digests are those of the artifacts.
+    /// The names that the evidence gives to files with the artifacts' digests.
     pub subjects: Vec<String>,
-    /// In one sentence, if that is not the name that was asked for.
+    /// A sentence if none of these names is the one that was asked for.
     #[serde(rename = "otherName", skip_serializing_if = "Option::is_none")]
     pub other_name: Option<String>,
-    /// What else is in its file, and was ignored.
+    /// What else was in the same file, and was ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ignored: Option<Ignored>,
-    /// File that it came from.
+    /// The file that it came from.
     pub origin: String,
 }
 
@@ -76,7 +76,7 @@ fn signer_and_time<S: Serializer>(
 }
 
 impl Assessment {
-    /// A claim that an ecosystem has checked by itself.
+    /// The assessment of a claim that an ecosystem has checked on its own.
     pub(super) fn of_registry(claim: Claim) -> Self {
         Self {
             claim,
@@ -91,7 +91,7 @@ impl Assessment {
         }
     }
 
-    /// A claim of a piece of evidence, by what its signature is worth.
+    /// The assessment of a claim, by the proof of its signature.
     pub(super) fn new(question: Question, claim: String, proof: Proof) -> Self {
         let (standing, meaning, signature) = match proof {
             Ok(signature) => (Standing::Verified, signature.note.clone(), Some(signature)),
@@ -115,12 +115,12 @@ impl Assessment {
         }
     }
 
-    /// The same, if it was verified.
+    /// The assessment, if it was verified.
     pub fn verified(&self) -> Option<Verified<&Self>> {
         (self.claim.standing == Standing::Verified).then_some(Verified(self))
     }
 
-    /// Who signed, if that was verified.
+    /// The signer, if the signature was verified.
     pub fn signer(&self) -> Option<&Signer> {
         self.signature.as_ref().map(|signature| &signature.signer)
     }

@@ -1,8 +1,8 @@
-//! A signature over the bytes of a file by a plain key, as `cosign sign-blob` writes it: base64 and nothing else, with
-//! the certificate of the key, if it has one, in a file of its own.
+//! A signature over the bytes of a file by a plain key, as `cosign sign-blob` writes it: base64 and nothing else. If
+//! there is a certificate for the key, it is in another file.
 //!
-//! Such a signature names neither its key nor the time when it was made. A certificate of a Sigstore instance is valid for
-//! ten minutes, so without a log entry that shows the time, nothing follows from it.
+//! Such a signature names neither its key nor the time when it was made. A certificate of a Sigstore instance is valid
+//! for ten minutes, so without a log entry that shows the time, nothing follows from it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,17 +12,17 @@ use sigstore_verify::types::DerCertificate;
 
 use super::public_key::PublicKey;
 
-/// Most certificates in one file; a chain of a Sigstore instance has three.
+/// Maximum number of certificates in one file; a chain of a Sigstore instance has three.
 const MOST_CERTIFICATES: usize = 16;
-/// Lengths of Ed25519 signatures, and of those with RSA keys of 2048, 3072 and 4096 bits.
+/// Lengths in bytes of Ed25519 signatures, and of signatures with RSA keys of 2048, 3072 and 4096 bits.
 const FIXED_LENGTHS: [usize; 4] = [64, 256, 384, 512];
 
 /// A signature over the bytes of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobSignature {
-    /// The signature: DER for ECDSA, else as the algorithm has it.
+    /// The signature: DER for ECDSA, otherwise as the algorithm defines it.
     pub signature: Vec<u8>,
-    /// The certificate that was given beside it.
+    /// The certificate that was given with the signature.
     pub certificate: Option<Certificate>,
 }
 
@@ -36,7 +36,7 @@ impl BlobSignature {
     }
 }
 
-/// The signature that a text is the base64 of, if its length is that of one.
+/// The signature that a text encodes in base64, if it has the length of one.
 pub(super) fn signature(text: &str) -> Option<Vec<u8>> {
     let bytes = STANDARD.decode(text).ok()?;
     (FIXED_LENGTHS.contains(&bytes.len()) || is_ecdsa(&bytes)).then_some(bytes)
@@ -62,7 +62,7 @@ fn is_ecdsa(bytes: &[u8]) -> bool {
     integers().unwrap_or(false)
 }
 
-/// A certificate, and those of its issuers that came with it; none of them verified.
+/// A certificate, and the certificates of its issuers that came with it; none of them is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
     leaf: Vec<u8>,
@@ -82,12 +82,12 @@ pub enum CertificateError {
 const LABEL: &str = "-----BEGIN CERTIFICATE-----";
 
 impl Certificate {
-    /// Whether a text begins as certificates in PEM form do, or the base64 of one.
+    /// Whether a text begins like certificates in PEM form, or like the base64 of these.
     pub fn is_one(text: &str) -> bool {
         pem_of(text).is_some()
     }
 
-    /// Reads certificates in PEM form, that of the signer first; or the base64 of that, as cosign writes it.
+    /// Reads certificates in PEM form, the signer's first; or the base64 of them, as cosign writes it.
     pub fn parse(text: &str) -> Result<Self, CertificateError> {
         let pem = pem_of(text).ok_or_else(|| CertificateError::Pem(format!("it has no {LABEL:?}")))?;
         let blocks = pem::parse_many(&pem).map_err(|error| CertificateError::Pem(error.to_string()))?;
@@ -110,7 +110,7 @@ impl Certificate {
             .map_err(|error| CertificateError::Der(error.to_string()))
     }
 
-    /// Whom it is for, as it says itself.
+    /// Its subject, unverified.
     pub fn name(&self) -> String {
         let info = self.info().ok();
         let subject = info.as_ref().and_then(|info| info.identity.as_ref());
@@ -127,20 +127,20 @@ impl Certificate {
         pem::encode(&pem::Pem::new("CERTIFICATE", self.leaf.clone()))
     }
 
-    /// The key that it is for.
+    /// The key that it certifies.
     pub(super) fn key(&self) -> Result<PublicKey, CertificateError> {
         let info = self.info()?;
         PublicKey::from_spki("the certificate's key", info.public_key.as_bytes())
             .map_err(|error| CertificateError::Der(error.to_string()))
     }
 
-    /// The same as the signer of a Sigstore bundle of version 0.1; its issuers are those of the trusted root.
+    /// The certificate as the signer of a Sigstore bundle of version 0.1; its issuers come from the trusted root.
     pub(super) fn chain(&self) -> Value {
         json!({"certificates": [{"rawBytes": STANDARD.encode(&self.leaf)}]})
     }
 }
 
-/// A text in PEM form, or what it is the base64 of, if that is one.
+/// A text in PEM form, possibly encoded in base64.
 fn pem_of(text: &str) -> Option<String> {
     let text = text.trim();
     if text.starts_with(LABEL) {

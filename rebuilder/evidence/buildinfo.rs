@@ -1,4 +1,4 @@
-//! Debian's record of a build, `.buildinfo` (deb-buildinfo(5)): which files were built, in which environment.
+//! Debian's build records, `.buildinfo` (deb-buildinfo(5)): which files were built, in which environment.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::deb822::{self, Deb822Error};
 use super::{hash_list, openpgp};
 use crate::artifact::Sha256;
 
-/// One record of a build.
+/// One build record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildInfo {
-    /// The signed text as it was found, if it is signed.
+    /// The signed text as it was found, if the record is signed.
     pub inline: Option<Vec<u8>>,
     /// Source package.
     pub source: String,
@@ -17,11 +17,11 @@ pub struct BuildInfo {
     pub version: String,
     /// Files that were built.
     pub files: Vec<(String, Sha256, u64)>,
-    /// Folder that it was built in.
+    /// Folder of the build.
     pub build_path: Option<String>,
-    /// Distribution that it was built on.
+    /// Distribution that the build ran on.
     pub build_origin: Option<String>,
-    /// When, as it says.
+    /// Date of the build, as the record states it.
     pub build_date: Option<String>,
     /// `Installed-Build-Depends`: packages and versions.
     pub installed: BTreeMap<String, String>,
@@ -30,14 +30,15 @@ pub struct BuildInfo {
 }
 
 impl BuildInfo {
-    /// Takes the record out of an inline-signed text, before the signature is verified; `None` if it is another text.
+    /// Takes a record out of an inline-signed text, before the signature is verified; `None` if the text is not a
+    /// record.
     pub fn signed(bytes: &[u8]) -> Option<Result<Self, Deb822Error>> {
         let (text, _) = openpgp::read_unverified("the .buildinfo", bytes).ok()?;
-        // A .dsc or a .changes begins with the same field, and says nothing of a build.
+        // A `.dsc` or a `.changes` begins with the same field, but says nothing about a build.
         if !text.trim_ascii_start().starts_with(b"Format: 1.0\n") || !is_record(&text) {
             return None;
         }
-        // Whoever signs a field that no record has means something by it.
+        // An extra field may carry a message of the signer.
         if let Err(error) = hash_list::is_buildinfo(&text) {
             return Some(Err(Deb822Error::Form {
                 document: ".buildinfo".to_owned(),
@@ -51,7 +52,7 @@ impl BuildInfo {
         }))
     }
 
-    /// Whether a signed text is the one that this was read from.
+    /// Whether the record was read from this signed text.
     pub(super) fn is_of(&self, text: &[u8]) -> bool {
         let own = Self::unsigned(text).map(|info| Self {
             inline: self.inline.clone(),
@@ -65,7 +66,7 @@ impl BuildInfo {
         let document = ".buildinfo";
         let text = text.trim_ascii();
         let paragraph = deb822::one_paragraph(document, text)?;
-        // Readers differ in which of several paragraphs counts, and in which of two fields of one name.
+        // Readers differ in which of several paragraphs, or of two fields with one name, counts.
         let mut names: Vec<String> = Vec::new();
         for line in String::from_utf8_lossy(text).lines() {
             let name = line.split(':').next().unwrap_or_default().to_lowercase();
@@ -86,7 +87,7 @@ impl BuildInfo {
                 field: name,
             })
         };
-        // `Source: NAME (VERSION)` if the binaries have another version.
+        // The form is `Source: NAME (VERSION)` if the binaries have another version.
         let source = field("Source")?.split(' ').next().unwrap_or_default().to_owned();
         let installed = paragraph.get("Installed-Build-Depends").unwrap_or_default();
         let environment = paragraph.get("Environment").unwrap_or_default();
@@ -108,7 +109,7 @@ impl BuildInfo {
     }
 }
 
-/// Whether a control file is a record of a build: only such a file lists what was installed.
+/// Whether a control file is a build record: only a record lists what was installed.
 fn is_record(text: &[u8]) -> bool {
     text.split(|byte| *byte == b'\n')
         .any(|line| line.starts_with(b"Installed-Build-Depends:"))

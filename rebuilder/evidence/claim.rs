@@ -6,7 +6,7 @@ use crate::artifact::Sha256;
 
 /// Which of the two questions a claim answers.
 ///
-/// Not an expectation: a claim answers the question whether or not a policy asks it.
+/// This is not an expectation: a claim answers the question whether or not a policy asks it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
@@ -14,30 +14,30 @@ pub enum Question {
     Signature,
     /// From which source, by which build?
     Provenance,
-    /// Neither: what else is stated about them, such as a verifier's verdict.
+    /// Neither: another statement about these bytes, such as a verifier's verdict.
     Other,
 }
 
-/// How far a claim could be checked, and what came of it; the worst last.
+/// The result of checking a claim, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Verified.
     Verified,
-    /// Verified, but for some of the artifacts only.
+    /// Verified, but only for some of the artifacts.
     Partial,
-    /// Made and signed, but nothing here can check the signature, or knows what it says.
+    /// Signed, but this program cannot verify the signature, or does not understand the content.
     #[serde(rename = "unchecked")]
     Unverifiable,
-    /// Made without a signature: as trustworthy as the connection or the registry that made it.
+    /// Made without a signature: only as trustworthy as the connection, or the registry that made it.
     Unsigned,
     /// There is no such claim.
     #[serde(rename = "absent")]
     Missing,
-    /// A good signature, on other bytes or another name.
+    /// A good signature, but on other bytes or another name.
     #[serde(rename = "elsewhere")]
     SubjectMismatch,
-    /// Verified, and found to be wrong.
+    /// Checked, and found to be wrong.
     #[serde(rename = "refuted")]
     Invalid,
 }
@@ -48,7 +48,7 @@ impl Standing {
         matches!(self, Self::SubjectMismatch | Self::Invalid)
     }
 
-    /// One word for people, the same as in JSON.
+    /// One word, the same as in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Verified => "verified",
@@ -62,16 +62,16 @@ impl Standing {
     }
 }
 
-/// One claim about the artifact or its inputs, and what became of it.
+/// One claim about the artifact or its inputs, and the result of checking it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The question it answers.
     pub question: Question,
     /// What is claimed, in one sentence.
     pub claim: String,
-    /// Who claims it: a key's fingerprint, an identity or a registry, if one is known.
+    /// The claimant: a key's fingerprint, an identity or a registry, if one is known.
     pub by: Option<String>,
-    /// Whether it holds.
+    /// The result of checking it.
     pub standing: Standing,
     /// What follows from it, and what does not.
     pub meaning: String,

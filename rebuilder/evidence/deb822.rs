@@ -1,4 +1,4 @@
-//! Debian's control files (deb822): paragraphs of fields, as release files, `.dsc` and `.buildinfo` are written.
+//! Debian's control files (deb822): paragraphs of fields, the form of release files, `.dsc` and `.buildinfo`.
 
 use deb822_fast::{Deb822, Paragraph};
 
@@ -14,7 +14,7 @@ pub enum Deb822Error {
 }
 
 impl Deb822Error {
-    /// What the parser says of a document.
+    /// The parser's error about a document.
     pub fn of(document: &str, error: &deb822_fast::Error) -> Self {
         Self::Form {
             document: document.to_owned(),

@@ -1,7 +1,7 @@
 //! Signed envelopes (secure-systems-lab/dsse v1): a payload, its type, and signatures over both.
 //!
-//! Any number of signatures by plain keys, with a threshold over distinct keys. The cryptography is aws-lc's, by
-//! way of the Sigstore crates.
+//! An envelope may have any number of signatures by plain keys, with a threshold over distinct keys. The cryptography
+//! is aws-lc's, through the Sigstore crates.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
@@ -14,11 +14,11 @@ use super::public_key::PublicKey;
 /// Type of a payload that is an in-toto statement.
 pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 
-/// What an envelope may hold.
+/// The members of an envelope.
 const MEMBERS: [&str; 3] = ["payload", "payloadType", "signatures"];
 
-/// What a signature in an envelope may have. The SLSA generators put the certificate beside it (`cert`), and witness
-/// the certificate with its chain and timestamps.
+/// The members of a signature. The SLSA generators put the certificate beside it (`cert`), and witness adds the
+/// certificate's chain and timestamps.
 const OF_SIGNATURE: [&str; 6] = [
     "cert",
     "certificate",
@@ -31,16 +31,16 @@ const OF_SIGNATURE: [&str; 6] = [
 /// An envelope whose signatures are not verified yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// What the payload is; signed along with it.
+    /// The type of the payload; it is signed too.
     pub payload_type: String,
     /// The payload's bytes.
     pub payload: Vec<u8>,
-    /// Signatures, each with the name that it gives its key.
+    /// Signatures, each with the name of its key.
     pub signatures: Vec<(String, Vec<u8>)>,
-    /// Certificates that stand beside signatures, in PEM.
+    /// Certificates beside the signatures, in PEM.
     pub certificates: Vec<String>,
-    /// The text that it was read from, without white space around it, if it was a text of its own: a log may know it by
-    /// the digest of this.
+    /// The text that the envelope was read from, without surrounding white space, if it was a separate text: a log may
+    /// identify the envelope by the digest of this text.
     pub text: Option<String>,
 }
 
@@ -67,7 +67,7 @@ impl Envelope {
         Self::from_value(&json::parse_evidence(bytes)?)
     }
 
-    /// Reads an envelope, and keeps its text.
+    /// Reads an envelope and keeps its text.
     pub fn of_text(text: &str) -> Result<Self, DsseError> {
         Ok(Self {
             text: Some(text.trim().to_owned()),
@@ -75,7 +75,7 @@ impl Envelope {
         })
     }
 
-    /// Takes an envelope out of a larger document. Members that the specification does not name are refused: another
+    /// Reads an envelope from a larger document. Members that the specification does not name are refused: another
     /// reader might take one of them for the payload.
     pub fn from_value(value: &Value) -> Result<Self, DsseError> {
         let members = value.as_object().ok_or(DsseError::Malformed("envelope"))?;
@@ -116,7 +116,7 @@ impl Envelope {
         })
     }
 
-    /// What is really signed: type and payload, each with its length.
+    /// The bytes that are signed: type and payload, each with its length.
     pub fn pre_authentication(&self) -> Vec<u8> {
         pre_authentication(&self.payload_type, &self.payload)
     }
@@ -134,7 +134,7 @@ impl Envelope {
     }
 }
 
-/// The positions of those of `keys` that signed `message`; at least `threshold` different ones.
+/// The positions of the keys in `keys` that signed `message`; at least `threshold` different ones.
 ///
 /// The steps are those of "Multi-signature Verification" in the DSSE protocol 1.0.2.
 pub(super) fn signers(
@@ -196,7 +196,7 @@ pub fn pre_authentication(kind: &str, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Base64 in either alphabet, as the specification allows.
+/// Decodes base64 in either alphabet, as the specification allows.
 pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text)).ok()
 }

@@ -1,5 +1,5 @@
-//! ECDSA in the forms that signers write besides the usual one: over P-521, which the Sigstore crates do not know, and as
-//! r and s side by side (IEEE P1363), as Web Crypto, .NET and hardware give it.
+//! Rarer forms of ECDSA: over P-521, which the Sigstore crates do not support, and with r and s side by side (IEEE
+//! P1363), as Web Crypto, .NET and hardware produce it.
 
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::signature::{
@@ -13,7 +13,7 @@ use sigstore_verify::types::HashAlgorithm;
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const SECP_521_R_1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
-/// The point of a P-521 key, if a SubjectPublicKeyInfo is one.
+/// The point of a P-521 key, if a SubjectPublicKeyInfo contains one.
 pub(super) fn p521_point(spki: &[u8]) -> Option<Vec<u8>> {
     let read = || -> der::Result<Option<Vec<u8>>> {
         let mut reader = SliceReader::new(spki)?;
@@ -27,7 +27,7 @@ pub(super) fn p521_point(spki: &[u8]) -> Option<Vec<u8>> {
             let point: BitStringRef<'_> = key.decode()?;
             let curve = curve.decode_as::<ObjectIdentifier>().ok();
             let fits = kind == EC_PUBLIC_KEY && curve == Some(SECP_521_R_1);
-            // Uncompressed, as SEC 1 writes it: two coordinates of 66 bytes.
+            // Uncompressed, in the form of SEC 1: two coordinates of 66 bytes.
             let bytes = point.as_bytes().filter(|bytes| fits && bytes.len() == 133);
             Ok(bytes
                 .filter(|bytes| bytes.first() == Some(&4))
@@ -38,7 +38,7 @@ pub(super) fn p521_point(spki: &[u8]) -> Option<Vec<u8>> {
     read().ok().flatten()
 }
 
-/// Whether `signature` is that of a P-521 key over `message`, with any of the hashes in use for it.
+/// Whether a P-521 key made `signature` over `message`, with any of the hashes in use for it.
 pub(super) fn p521_signed(point: &[u8], message: &[u8], signature: &[u8]) -> bool {
     let schemes = [
         &ECDSA_P521_SHA512_ASN1,
@@ -52,7 +52,7 @@ pub(super) fn p521_signed(point: &[u8], message: &[u8], signature: &[u8]) -> boo
     })
 }
 
-/// The same over a digest.
+/// Does the same with a digest of the message.
 pub(super) fn p521_signed_digest(
     point: &[u8],
     algorithm: HashAlgorithm,
@@ -73,7 +73,7 @@ pub(super) fn p521_signed_digest(
     })
 }
 
-/// A signature of r and s side by side, in DER; `size` is the length of each in bytes.
+/// Converts a signature with r and s side by side to DER; `size` is the length of each in bytes.
 pub(super) fn as_der(signature: &[u8], size: usize) -> Option<Vec<u8>> {
     let (r, s) = signature.split_at_checked(size)?;
     if s.len() != size {

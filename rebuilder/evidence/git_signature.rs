@@ -1,7 +1,7 @@
 //! Signatures on git commits and tags: OpenPGP, SSH, and X.509 (gitsign).
 //!
-//! A commit carries its signature in a header, a tag at the end of its message; what is signed is the object
-//! without it (gitformat-signature(5)).
+//! A commit has its signature in a header, a tag at the end of its message. The signature is over the object without
+//! it (gitformat-signature(5)).
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ pub use super::object_signature::ObjectSignature;
 use super::trust::{KeyMaterial, Trust};
 use super::{Standing, gitsign, openpgp};
 
-/// Keys with which GitHub signs commits that are made on its site.
+/// Ids of the keys with which GitHub signs commits made on its site.
 const HOST_KEYS: [&str; 2] = ["B5690EEEBB952194", "4AEE18F83AFDEB23"];
 
 /// Verifies the signature of a raw commit object.
@@ -109,7 +109,7 @@ fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
     }
     let issuers = match issuers {
         Ok(issuers) => issuers,
-        // The forges' own signatures are not always well formed.
+        // The forges' own signatures are not always well-formed.
         Err(error) => {
             let note = format!("cannot read the signature, so it was not verified: {error}");
             return ObjectSignature::new(Standing::Unverifiable, None, note);
@@ -145,7 +145,7 @@ fn ssh(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
     }
     let own = ssh_key::PublicKey::new(read.public_key().clone(), "");
     let fingerprint = own.fingerprint(ssh_key::HashAlg::Sha256).to_string();
-    // It carries its key, so whether it holds for that key can be told without knowing whose key it is.
+    // The signature carries its key, so it can be verified before the key is known to be trusted.
     if let Err(error) = own.verify("git", payload, &read) {
         return ObjectSignature::new(Standing::Invalid, Some(fingerprint), format!("SSH: {error}"));
     }
@@ -176,7 +176,7 @@ mod tests {
 
     const COMMIT: &str = "tree 29a6bb89945c528d2e2a2702899db3e46ba2e6ee\nauthor A <a@b.c> 1 +0000\ncommitter A <a@b.c> 1 +0000\n\nmessage\n";
 
-    /// An Ed25519 key that signs only here.
+    /// An Ed25519 key that signs only in tests.
     fn key(seed: u8) -> PrivateKey {
         PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[seed; 32]))
     }

@@ -1,8 +1,8 @@
 //! gitsign: commits and tags signed without a key (CMS, RFC 5652, with a short-lived certificate).
 //!
-//! What is signed are attributes that hold the object's digest. Current gitsign keeps the transparency log's entry
-//! beside the signature, less what can be computed again; put together they make a Sigstore bundle over the
-//! attributes, which is verified as any other.
+//! The signature is over attributes that contain the object's digest. Current gitsign keeps the transparency log's
+//! entry beside the signature, without the parts that can be computed. Together they make a Sigstore bundle over the
+//! attributes, which is verified like any other.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -23,22 +23,22 @@ use super::object_signature::ObjectSignature;
 use super::sigstore::{Sigstore, SigstoreError, Unverified};
 use crate::artifact::Sha256;
 
-/// Attribute that holds the log's entry (sigstore/rekor#1390).
+/// The attribute with the log's entry (sigstore/rekor#1390).
 const LOG_ENTRY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57264.3.1");
 
-/// A signature, taken apart.
+/// The parts of a signature.
 struct Signed {
     certificate: DerCertificate,
     info: CertificateInfo,
-    /// What was signed.
+    /// The bytes that were signed.
     attributes: Vec<u8>,
-    /// Digest of the object that the attributes name.
+    /// The object's digest according to the attributes.
     digest: Option<Vec<u8>>,
     signature: Vec<u8>,
     entry: Option<LogEntry>,
 }
 
-/// Verifies a signature over a commit or tag, which is given without it.
+/// Verifies a signature over a commit or tag; `payload` is the object without the signature.
 pub(super) fn verify(payload: &[u8], armored: &str, sigstore: &Sigstore) -> ObjectSignature {
     // 1. "The recipient MAY obtain the correct public key for the signer by any means, but the preferred method is from a
     //    certificate obtained from the SignedData certificates field." (RFC 5652, 5.6)
@@ -138,7 +138,7 @@ fn log_entry(signer: &SignerInfo) -> Option<LogEntry> {
     LogEntry::decode(bytes.as_bytes()).ok()
 }
 
-/// The signature over the attributes as a Sigstore bundle; the entry's body is computed, as gitsign leaves it out.
+/// The signature over the attributes as a Sigstore bundle; the entry's body, which gitsign leaves out, is computed.
 fn bundle(signed: &Signed, entry: &LogEntry) -> Result<Value, serde_json::Error> {
     let digest = Sha256::of(&signed.attributes);
     let body = json!({
@@ -164,7 +164,7 @@ fn bundle(signed: &Signed, entry: &LogEntry) -> Result<Value, serde_json::Error>
         let promise = json!({"signedEntryTimestamp": STANDARD.encode(&promise.signed_entry_timestamp)});
         put(&mut logged, "inclusionPromise", promise);
     }
-    // Only bundles of the first version may do without a proof.
+    // Only bundles of the first version may omit the proof.
     let version = if entry.inclusion_proof.is_some() {
         "0.2"
     } else {
@@ -193,7 +193,7 @@ fn bundle(signed: &Signed, entry: &LogEntry) -> Result<Value, serde_json::Error>
     }))
 }
 
-/// The certificate in the exact form that the log keeps: lines of 64, ended by line feeds.
+/// The certificate in exactly the form that the log keeps: lines of 64 characters, ended by line feeds.
 fn certificate_pem(certificate: &DerCertificate) -> String {
     let pem = pem::Pem::new("CERTIFICATE", certificate.as_bytes());
     let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);

@@ -1,15 +1,15 @@
-//! Who signed without a key, as the certificate of a Sigstore instance says.
+//! The identity of a keyless signer, from a certificate of a Sigstore instance.
 
 use serde::{Deserialize, Serialize};
 
-/// Who signed, as the certificate says.
+/// The identity of a signer, according to the certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Subject alternative name: an e-mail address or the URI of a workflow.
     pub subject: String,
     /// OpenID Connect issuer that authenticated it.
     pub issuer: String,
-    /// Repository whose workflow asked for the certificate.
+    /// Repository whose workflow requested the certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
     /// Commit that the workflow ran at.
@@ -18,19 +18,19 @@ pub struct Identity {
     /// Git ref that the workflow ran at.
     #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// The workflow that asked, if it is not the one that signed.
+    /// The workflow that requested the certificate, if another one signed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
     /// `github-hosted` or `self-hosted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runner: Option<String>,
-    /// Run of the workflow.
+    /// The run of the workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
 }
 
 impl Identity {
-    /// One of which only the name is known.
+    /// An identity of which only the name is known.
     pub(super) fn named(subject: &str) -> Self {
         Self {
             subject: subject.to_owned(),

@@ -1,5 +1,5 @@
-//! All that is known about artifacts before anything is built: two findings, the chain of custody, mutable inputs,
-//! parties that control several links, and what is missing.
+//! Everything that is known about artifacts before anything is built: two findings, the chain of custody, mutable
+//! inputs, parties that control several links, and missing links.
 
 use serde::Serialize;
 
@@ -16,7 +16,7 @@ use super::{Claim, Question, Standing, source_track};
 /// The answer to one of the two questions.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// The whole: against the artifact if any claim is, else as good as the best.
+    /// The standing as a whole: against the artifact if any claim is, otherwise that of the best claim.
     pub standing: Standing,
     /// Each claim.
     pub claims: Vec<Assessment>,
@@ -25,7 +25,7 @@ pub struct Finding {
 /// What an inspection found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspection {
-    /// Form of this document; 1.
+    /// Version of this document's form; 1.
     pub version: u32,
     /// What was inspected.
     pub artifacts: Vec<Inspected>,
@@ -47,7 +47,7 @@ pub struct Inspection {
     pub missing: Vec<String>,
 }
 
-/// An artifact, as inspected.
+/// An artifact that was inspected.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspected {
     /// File name.
@@ -72,7 +72,7 @@ pub fn assess_all<'a>(
     all
 }
 
-/// The provenance that a plan may be made from: the first verified one that can be rebuilt from, else the first.
+/// The provenance to make a plan from: the first verified one that names enough to rebuild from, otherwise the first.
 pub fn best_provenance(assessments: &[Assessment]) -> Option<(&Assessment, &Provenance)> {
     let mut found: Vec<_> = assessments
         .iter()
@@ -83,7 +83,7 @@ pub fn best_provenance(assessments: &[Assessment]) -> Option<(&Assessment, &Prov
     found.first().copied()
 }
 
-/// Puts the assessments of artifacts together.
+/// Combines the assessments of artifacts into an inspection.
 pub fn inspect(artifacts: &[Artifact], assessments: &[Assessment], facts: &SourceFacts) -> Inspection {
     let best = best_provenance(assessments).map(|(_, provenance)| provenance);
     let mut custody = best.map(|provenance| custody::custody(provenance, facts));
@@ -142,7 +142,7 @@ fn finding(question: Question, assessments: &[Assessment]) -> Finding {
     }
 }
 
-/// Who reviewed the source, if a verified statement about it says so.
+/// The reviewers of the source, if a verified statement about it names them.
 fn reviews(assessments: &[Assessment]) -> Vec<String> {
     let verified = assessments.iter().filter_map(Assessment::verified);
     let statements = verified.filter_map(|it| it.0.statement.as_ref());

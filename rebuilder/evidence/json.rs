@@ -1,7 +1,8 @@
-//! JSON from an untrusted author: bounded in size and depth, UTF-8, and with each key once per object.
+//! JSON from an untrusted author: limited in size and depth, UTF-8, and with unique keys in each object.
 //!
-//! Two readers of a document with a repeated key may see different values, so that a signed document could say
-//! one thing to the verifier and another to the program that acts on it. Such documents are refused. For evidence the same
+//! Two readers of a document with a repeated key may see different values, so a signed document could say one thing to
+//! the verifier and another to the program that acts on it. Such documents are refused. For evidence, two spellings of
+//! one name are refused as well, because many readers accept either of them.
 //! holds of two spellings of one name, because many readers take either of them.
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use serde::Deserialize as _;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Most bytes that a document of evidence may have; the largest known real ones have 200 kB.
+/// Maximum number of bytes of a document of evidence; the largest known real ones have 200 kB.
 pub const SIZE_LIMIT: u64 = 16 << 20;
 
 /// A document that is not acceptable JSON.
@@ -30,7 +31,7 @@ pub enum JsonError {
     Malformed(#[from] serde_json::Error),
 }
 
-/// Reads one document. Nesting is bounded by the parser, at 128 levels.
+/// Reads one document. The parser limits nesting to 128 levels.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     if bytes.len() as u64 > SIZE_LIMIT {
         return Err(JsonError::TooLarge);
@@ -38,7 +39,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
     parse_own(bytes)
 }
 
-/// The same for a document of this tool, whose size the caller has bounded.
+/// Does the same for a document of this program, whose size the caller has limited.
 pub(crate) fn parse_own(bytes: &[u8]) -> Result<Value, JsonError> {
     let text = std::str::from_utf8(bytes).map_err(|error| JsonError::NotUtf8(error.valid_up_to()))?;
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -47,29 +48,29 @@ pub(crate) fn parse_own(bytes: &[u8]) -> Result<Value, JsonError> {
     Ok(value)
 }
 
-/// Reads one document of evidence: as [`parse`] does, and no object has a name in two spellings.
+/// Reads one document of evidence as [`parse`] does, but refuses objects that have a name in two spellings.
 ///
-/// Go's readers ignore the case of any name, and those of protocol buffers take `dsse_envelope` for `dsseEnvelope`.
+/// Go's readers ignore the case of any name, and readers of protocol buffers take `dsse_envelope` for `dsseEnvelope`.
 pub fn parse_evidence(bytes: &[u8]) -> Result<Value, JsonError> {
     let value = parse(bytes)?;
     spelled_once(&value)?;
     Ok(value)
 }
 
-/// The value below others, by their names; null if there is none, in a document of any form.
+/// The value at a path of names; null if there is none, whatever form the document has.
 pub(crate) fn member<'a, const DEPTH: usize>(value: &'a Value, path: [&str; DEPTH]) -> &'a Value {
     path.into_iter()
         .fold(value, |value, name| value.get(name).unwrap_or(&Value::Null))
 }
 
-/// Adds a member to an object of this tool's own.
+/// Adds a member to an object that this program makes.
 pub(crate) fn put(object: &mut Value, name: &str, value: Value) {
     if let Value::Object(members) = object {
         members.insert(name.to_owned(), value);
     }
 }
 
-/// What the readers of evidence look for, as [`folded`] spells it.
+/// The names that readers of evidence look for, in the spelling of [`folded`].
 const NAMES: [&str; 62] = [
     "annotations",
     "attestationbundles",
@@ -135,17 +136,18 @@ const NAMES: [&str; 62] = [
     "x509certificatechain",
 ];
 
-/// A name without what readers ignore: case, and separators of words.
+/// A name without what readers ignore: case, and the separators of words.
 pub(super) fn folded(name: &str) -> String {
     let mut folded = case_folded(name);
     folded.retain(|c| !matches!(c, '_' | '-'));
     folded
 }
 
-/// A text without case, as Go's `encoding/json` compares names: "s" is also "\u{17f}", and "k" is "\u{212a}".
+/// A text without case, as Go's `encoding/json` compares names: "s" also matches "\u{17f}", and "k" matches
+/// "\u{212a}".
 ///
-/// Small, large and small again puts everything together that Unicode's simple folding does, and a little more ("ss" and
-/// "\u{df}"), which refuses only names that are not in use.
+/// Lower case, upper case and lower case again joins everything that Unicode's simple folding joins, and a little more
+/// ("ss" and "\u{df}"), which only refuses names that nobody uses.
 pub(super) fn case_folded(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
@@ -157,8 +159,8 @@ pub(super) fn case_folded(text: &str) -> String {
         .collect()
 }
 
-/// Refuses an object in which two names are one to other readers: by their case, or, where evidence uses the name, by
-/// the separators of its words. A known name in letters that only look like its own to some readers is refused even alone.
+/// Refuses an object in which two names are the same to other readers: by case, or, for names that evidence uses, by
+/// the separators of words. A known name with letters that only some readers take for its own is refused even alone.
 fn spelled_once(value: &Value) -> Result<(), JsonError> {
     match value {
         Value::Array(items) => items.iter().try_for_each(spelled_once),
@@ -278,13 +280,13 @@ mod tests {
             (r#"[{"a":{"subject":1,"SUBJECT":2}}]"#, false),
             (r#"{"digest":{"sha256":"a","SHA-256":"b"}}"#, false),
             (r#"{"predicateType":1,"predicate_\u0074ype":2}"#, false),
-            // Go folds these, of which only one looks like the other.
+            // Go folds these two, although only the first looks like the name.
             (r#"{"subject":1,"\u017fubject":2}"#, false),
             ("{\"\u{17f}ubject\":1}", false),
             ("{\"digest\":{\"sha256\":1,\"\u{17f}ha256\":2}}", false),
             ("{\"digest\":1,\"dige\u{17f}t\":2}", false),
             ("{\"key\":1,\"\u{212a}ey\":2}", false),
-            // Names of the author's own are names too.
+            // Names that the author chose count too.
             (r#"{"workflow":{"repository":1,"Repository":2}}"#, false),
             (r#"{"path":1,"PATH":2}"#, false),
             ("{\"\u{3c3}\":1,\"\u{3c2}\":2}", false),

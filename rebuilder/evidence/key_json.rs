@@ -1,4 +1,4 @@
-//! Public keys as securesystemslib writes them, and in-toto's layouts hold them: JSON with `keytype`, `scheme` and
+//! Public keys in the form of securesystemslib, which in-toto's layouts contain: JSON with `keytype`, `scheme` and
 //! `keyval`, and the name that signatures give the key.
 
 use serde_json::Value;
@@ -7,10 +7,10 @@ use sigstore_verify::crypto::SigningScheme;
 use super::json::{self, member};
 use super::public_key::{ED25519, PublicKey, TrustError};
 
-/// What a key may have; `private` is there, and empty, in layouts.
+/// The members of a key; in layouts, `private` is present and empty.
 const MEMBERS: [&str; 5] = ["keyid", "keyid_hash_algorithms", "keytype", "keyval", "scheme"];
 
-/// Types of keys and how they sign, by the names that securesystemslib gives them.
+/// Types of keys and their signature schemes, by their names in securesystemslib.
 const SCHEMES: [(&[&str], &str, SigningScheme); 6] = [
     (&["ed25519"], "ed25519", SigningScheme::Ed25519),
     (
@@ -28,13 +28,13 @@ const SCHEMES: [(&[&str], &str, SigningScheme); 6] = [
     (&["rsa"], "rsa-pkcs1v15-sha256", SigningScheme::RsaPkcs1Sha256),
 ];
 
-/// Reads a file with one key.
+/// Reads a file that contains one key.
 pub(super) fn parse(name: &str, bytes: &[u8]) -> Result<PublicKey, TrustError> {
     let value = json::parse_evidence(bytes).map_err(|error| invalid(name, error.to_string()))?;
     from_value(name, &value)
 }
 
-/// Takes a key out of a larger document.
+/// Reads a key from a larger document.
 pub(super) fn from_value(name: &str, value: &Value) -> Result<PublicKey, TrustError> {
     let invalid = |reason: &str| invalid(name, reason.to_owned());
     let members = value

@@ -1,7 +1,7 @@
-//! In-toto links (the format before statements), as rebuilderd's workers and daemons sign them: inputs and
-//! outputs, by digest.
+//! In-toto links (the format before statements), as rebuilderd's workers and daemons sign them: inputs and outputs by
+//! digest.
 //!
-//! What is signed is the canonical form (OLPC) of the `signed` part; the canonicalising is a library's.
+//! The signature is over the canonical form (OLPC) of the `signed` part, which a library computes.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::statement::{Descriptor, is_name};
 /// Files by name, each with hexadecimal digests by algorithm.
 pub type Files = BTreeMap<String, BTreeMap<String, String>>;
 
-/// A link, as read; its signatures are not verified yet.
+/// A link that was read; its signatures are not verified yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
     /// Name of the step; rebuilderd writes `rebuild FILE`.
@@ -24,7 +24,7 @@ pub struct Link {
     pub materials: Files,
     /// Outputs.
     pub products: Files,
-    /// Signatures, each with the name that it gives its key.
+    /// Signatures, each with the name of its key.
     pub signatures: Vec<(String, Vec<u8>)>,
     /// The bytes that were signed.
     pub signed: Vec<u8>,
@@ -56,7 +56,7 @@ impl Link {
         member(value, ["signed", "_type"]) == "link"
     }
 
-    /// Takes a link out of a document.
+    /// Reads a link from a larger document.
     pub fn from_value(value: &Value) -> Result<Self, LinkError> {
         let mut signed = Vec::new();
         let mut canonical = serde_json::Serializer::with_formatter(&mut signed, CanonicalFormatter::new());
@@ -80,7 +80,7 @@ impl Link {
         Self::of_signed(&value["signed"], signatures, signed)
     }
 
-    /// Takes the link itself, without what is around it.
+    /// Reads the link itself, without its signatures.
     pub(super) fn of_signed(
         value: &Value,
         signatures: Vec<(String, Vec<u8>)>,
@@ -91,7 +91,7 @@ impl Link {
             materials,
             products,
         } = serde_json::from_value(value.clone()).map_err(|_| LinkError::Field("signed"))?;
-        // A step such as a test gives out nothing.
+        // Some steps, such as tests, have no products.
         if products.keys().any(|name| !is_name(name)) {
             return Err(LinkError::Field("products"));
         }
@@ -104,7 +104,7 @@ impl Link {
         })
     }
 
-    /// What the link of a step is, for people.
+    /// A sentence that describes the link of a step.
     pub fn sentence(step: &str) -> String {
         format!("an in-toto link of the step {step:?}")
     }
@@ -120,7 +120,7 @@ impl Link {
     }
 }
 
-/// Whether a signature is one of OpenPGP in in-toto's own form, over the content and `other_headers`.
+/// Whether a signature is an OpenPGP one in in-toto's own form, over the content and `other_headers`.
 pub(super) fn is_openpgp(signature: &Value) -> bool {
     signature.get("other_headers").is_some()
 }

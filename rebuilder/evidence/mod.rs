@@ -1,9 +1,9 @@
-//! Verification of what others claim about an artifact.
+//! Verifies what others claim about an artifact.
 //!
-//! Each module checks one kind of claim and says what it proves and what it does not. A finding is data for
-//! the plan, the report and the attestation; the signature ("who released it") and the provenance ("where it
-//! came from") are always two findings. `document` reads a file of evidence, `assess` compares it with an
-//! artifact, `inspection` puts all assessments of one artifact together.
+//! Each module checks one kind of claim and states what it proves and what it does not. A finding is data for the
+//! plan, the report and the attestation; the signature ("who released it") and the provenance ("where it came from")
+//! are always separate findings. `document` reads a file of evidence, `assess` compares it with an artifact, and
+//! `inspection` combines all assessments of one artifact.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 

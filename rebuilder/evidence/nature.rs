@@ -1,18 +1,19 @@
-//! What a statement is, whoever signed it: the one table that says which role it can fill.
+//! The nature of a statement, whoever signed it: the one table that says which role it can fill.
 //!
-//! A quorum asks for rebuilds, and a statement of another nature is none, however well it is signed and whatever role the
-//! policy gives its signer. "No known vulnerabilities" about a file says nothing of how the file was made.
+//! A quorum needs rebuilds, and a statement of another nature does not count as one, however well it is signed and
+//! whatever role the policy gives its signer. "No known vulnerabilities" in a file says nothing about how the file was
+//! made.
 
 use super::statement::predicate;
 
-/// What a statement is.
+/// The nature of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Nature {
     /// A builder says what it built, and from what.
     Provenance,
-    /// Someone built it again, and says what came out.
+    /// A rebuilder says that it built the file again, and with which result.
     Rebuild,
-    /// Digests of files: what its author did to get them, it does not say.
+    /// Digests of files; the list does not say how its author got them.
     HashList,
     /// A verifier says what it concluded from other statements.
     Summary,
@@ -22,16 +23,16 @@ pub enum Nature {
     Scan,
     /// A registry or a forge says that it published the file.
     Release,
-    /// How a revision of the source came to be.
+    /// How a revision of the source was made.
     Source,
-    /// What is in it.
+    /// The components of the file.
     Inventory,
 }
 
-/// Types of predicates by their nature; a type that ends with `*` stands for all of its versions.
+/// Predicate types by their nature; a type that ends with `*` stands for all of its versions.
 ///
-/// Rebuilds have types of others: SLSA provenance with a build type of a rebuilder, test results with a plan, and
-/// CycloneDX with declarations. Who reads those tells them apart.
+/// Rebuilds also use types of other natures: SLSA provenance with a rebuilder's build type, test results with a plan,
+/// and CycloneDX with declarations. The readers of these types tell them apart.
 pub const TYPES: [(&str, Nature); 25] = [
     (predicate::SLSA_V01, Nature::Provenance),
     (predicate::SLSA_V02, Nature::Provenance),
@@ -61,7 +62,7 @@ pub const TYPES: [(&str, Nature); 25] = [
 ];
 
 impl Nature {
-    /// The nature of all statements with this type of predicate, unless what is in one says more.
+    /// The nature of all statements with this predicate type, unless the content of one says more.
     pub fn of_type(predicate_type: &str) -> Option<Self> {
         let fits = |(known, _): &&(&str, Self)| match known.strip_suffix('*') {
             Some(start) => predicate_type.starts_with(start),
@@ -70,8 +71,8 @@ impl Nature {
         TYPES.iter().find(fits).map(|(_, nature)| *nature)
     }
 
-    /// The role of a quorum that is filled by such a statement alone; none if it fills none, or if it says too little for
-    /// any and the policy has to name its author's role.
+    /// The role in a quorum that such a statement alone fills. `None` if it fills none, or if it says too little and
+    /// the policy has to name its author's role.
     pub fn role(self) -> Option<&'static str> {
         match self {
             Self::Provenance => Some("builder"),
@@ -81,8 +82,8 @@ impl Nature {
         }
     }
 
-    /// Whether a party of this role in a policy can be counted for such a statement. Words of the policy's own, such as
-    /// `release-manager`, stand for anyone who has these bytes from a build.
+    /// Whether a party with this role in a policy can be counted for such a statement. Roles that the policy itself
+    /// defines, such as `release-manager`, stand for anyone who got these bytes from a build.
     pub fn fills(self, role: &str) -> bool {
         let built = matches!(self, Self::Provenance | Self::Rebuild | Self::HashList);
         match role {
@@ -93,7 +94,7 @@ impl Nature {
         }
     }
 
-    /// In a few words, for people.
+    /// A short description.
     pub fn words(self) -> &'static str {
         match self {
             Self::Provenance => "a builder's provenance",

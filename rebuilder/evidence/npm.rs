@@ -1,7 +1,7 @@
-//! The npm registry: what it says of a version, and the keys with which it signs.
+//! The npm registry: its description of a version, and its signing keys.
 //!
-//! The registry signs `NAME@VERSION:INTEGRITY` of everything that it hands out, and a publish attestation for
-//! versions that came with provenance. Both show that the registry took these bytes, not who made them.
+//! The registry signs `NAME@VERSION:INTEGRITY` of everything that it serves, and a publish attestation for versions
+//! that were published with provenance. Both show that the registry accepted these bytes, not who made them.
 
 use std::sync::OnceLock;
 
@@ -15,12 +15,12 @@ use super::trust::{KeyMaterial, PublicKey, TrustedKey};
 use super::{Claim, Question, Standing};
 use crate::artifact::{Digests, Sha256};
 
-/// What the registry's keys are called.
+/// The name of the registry as a signer.
 pub const SIGNER: &str = "the npm registry";
-/// Where the registry is.
+/// Address of the registry.
 pub const REGISTRY: &str = "https://registry.npmjs.org";
 
-/// The registry's signing keys, as it lists them itself: name, key, last day.
+/// The registry's signing keys, from its own list: name, key, expiry.
 const KEYS: [(&str, &str, Option<&str>); 2] = [
     (
         "SHA256:jl3bwswu80PjjokCgh0o2w5c2U4LhQAE57gj9cz1kzA",
@@ -50,7 +50,7 @@ pub fn registry_keys() -> &'static [TrustedKey] {
     READ.get_or_init(|| KEYS.iter().filter_map(key).collect())
 }
 
-/// One version, as the registry describes it.
+/// One version, according to the registry.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Version {
     /// Package name, with its scope.
@@ -59,13 +59,13 @@ pub struct Version {
     pub version: String,
     /// The tarball.
     pub dist: Dist,
-    /// Version of npm that packed it, if the registry kept it.
+    /// Version of npm that packed it, if the registry recorded it.
     #[serde(rename = "_npmVersion")]
     pub npm: Option<String>,
-    /// Version of node that npm ran on, likewise.
+    /// Version of Node.js that npm ran on, if the registry recorded it.
     #[serde(rename = "_nodeVersion")]
     pub node: Option<String>,
-    /// Commit that npm found checked out; it is not verified.
+    /// Commit that npm found checked out; not verified.
     #[serde(rename = "gitHead")]
     pub git_head: Option<String>,
     /// Repository that `package.json` names.
@@ -73,7 +73,7 @@ pub struct Version {
     pub repository: Value,
 }
 
-/// Where a version's tarball is, and what it must be.
+/// The tarball of a version: its address and its digests.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Dist {
     /// URL of the tarball.
@@ -83,12 +83,12 @@ pub struct Dist {
     /// The registry's signatures over name, version and integrity.
     #[serde(default)]
     pub signatures: Vec<RegistrySignature>,
-    /// Whether there are attestations, and where.
+    /// Attestations of the version: null, or an object with their address.
     #[serde(default)]
     pub attestations: Value,
 }
 
-/// One signature of the registry.
+/// One signature by the registry.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct RegistrySignature {
     /// Name of the key.
@@ -97,9 +97,9 @@ pub struct RegistrySignature {
     pub sig: String,
 }
 
-/// Whether a file has this subresource integrity; not if its algorithm is unknown.
+/// Whether a file has this subresource integrity; false if no algorithm in it is known.
 pub fn fits_integrity(integrity: &str, digests: &Digests) -> bool {
-    // One text may have several hashes; the strongest known one decides (W3C SRI).
+    // A text may have several hashes; the strongest known algorithm decides (W3C SRI).
     for algorithm in ["sha512", "sha384", "sha256"] {
         let mut given = integrity
             .split_whitespace()
@@ -116,7 +116,7 @@ pub fn fits_integrity(integrity: &str, digests: &Digests) -> bool {
     false
 }
 
-/// The registry's own signature over a version whose tarball has these digests.
+/// The claim of the registry's own signature over a version whose tarball has these digests.
 pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) -> Claim {
     let title = format!("{}@{}", version.name, version.version);
     let claim = |standing, claim: String, by: Option<String>, meaning: &str| Claim {
@@ -171,7 +171,7 @@ pub fn registry_claim(version: &Version, digests: &Digests, document: Sha256) ->
     )
 }
 
-/// Whether the key that a signature names is one of the registry's, and verifies it.
+/// Whether a signature names one of the registry's keys, and that key verifies it.
 fn is_good(signature: &RegistrySignature, message: &str) -> bool {
     let Ok(bytes) = STANDARD.decode(&signature.sig) else {
         return false;

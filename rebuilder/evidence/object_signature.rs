@@ -1,23 +1,23 @@
-//! What is known of the signature on a git commit or tag.
+//! The result of verifying the signature on a git commit or tag.
 
 use serde::{Deserialize, Serialize};
 
 use super::claim::Standing;
 use super::identity::Identity;
 
-/// What is known of the signature on a commit or tag.
+/// The result of verifying the signature on a commit or tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectSignature {
-    /// Whether it holds.
+    /// Whether the signature is good.
     pub standing: Standing,
-    /// Who signed, or who the signature says did.
+    /// The signer, or the one that the signature names.
     pub by: Option<String>,
-    /// Why, in a sentence.
+    /// The reason, in a sentence.
     pub note: String,
-    /// Who signed, if a certificate says so.
+    /// The signer's identity, if a certificate states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
-    /// Whether it is the signature that the repository's host puts under commits made on its site.
+    /// Whether the repository's host made it, as hosts do for commits that are made on their site.
     pub by_host: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Proof in types: a function that needs verified evidence asks for one of these, and cannot be called without it.
+//! Proof in types: a function that needs verified evidence takes one of these types, and cannot be called without it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::claim::Standing;
 use super::identity::Identity;
 
-/// A value that has passed verification; only the modules of `evidence` that verify can make one.
+/// A value that has passed verification; only the modules of `evidence` that verify can create one.
 ///
-/// The value can be looked at and copied, but not moved out, so the proof stays with the value.
+/// The value can be read and copied, but not moved out, so the proof stays with the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified<T>(pub(super) T);
 
@@ -20,29 +20,29 @@ impl<T> std::ops::Deref for Verified<T> {
     }
 }
 
-/// Who signed a piece of evidence.
+/// The signer of a piece of evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Signer {
-    /// What people call it: an identity, or the name of a key.
+    /// A readable name: an identity, or the name of a key.
     pub name: String,
-    /// The certificate's claims, for keyless signatures.
+    /// The certificate's identity, for keyless signatures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
-    /// The keys, for the others.
+    /// Fingerprints of the keys, for other signatures.
     pub fingerprints: Vec<String>,
-    /// What the user or the policy calls these keys; never taken from the evidence.
+    /// The names that the user or the policy gave these keys; never taken from the evidence.
     #[serde(skip)]
     pub keys: Vec<String>,
-    /// Whether the user or the policy named that key or identity beforehand. The signature of any other signer shows who
-    /// signed, and not that this is the right signer.
+    /// Whether the user or the policy named this key or identity beforehand. The signature of any other signer shows
+    /// who signed, but not that this is the right signer.
     #[serde(skip)]
     pub named: bool,
 }
 
-/// A good signature. Its subject is not part of it: what it is over is verified separately.
+/// A good signature. What it is over is verified separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
-    /// Who made it.
+    /// The signer.
     pub signer: Signer,
     /// When a transparency log or a timestamp authority first saw it.
     pub when: Option<Timestamp>,
@@ -50,12 +50,12 @@ pub struct Signature {
     pub note: String,
 }
 
-/// Why no signature proves that a known signer says something; each with the reason in one sentence.
+/// Why nothing proves that a known signer made a statement, with the reason in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unproven {
     /// There is no signature.
     Unsigned(String),
-    /// There is one, and nothing here can verify it.
+    /// There is one, but this program cannot verify it.
     Unverifiable(String),
     /// It is good, but its signer was not named beforehand.
     UnnamedSigner {
@@ -64,7 +64,7 @@ pub enum Unproven {
         /// The reason.
         note: String,
     },
-    /// It is good, but what is signed cannot be understood here, so that nothing may rely on it.
+    /// It is good, but its content is not understood, so nothing may rely on it.
     NotUnderstood {
         /// The signature.
         signature: Verified<Signature>,
@@ -73,15 +73,15 @@ pub enum Unproven {
     },
     /// It is good, but it is for another file.
     SubjectMismatch(String),
-    /// It is not good.
+    /// It is bad.
     Invalid(String),
 }
 
-/// What the verification of a signature comes to.
+/// The result of verifying a signature.
 pub type Proof = Result<Verified<Signature>, Unproven>;
 
 impl Unproven {
-    /// What a claim with no better signature is worth; never `Verified`.
+    /// The standing of a claim that has no better signature; never `Verified`.
     pub fn standing(&self) -> Standing {
         match self {
             Self::Unsigned(_) => Standing::Unsigned,
@@ -105,7 +105,7 @@ impl Unproven {
         }
     }
 
-    /// Who signed, if that much was verified.
+    /// The signer, if that much was verified.
     pub fn signer(&self) -> Option<&Signer> {
         match self {
             Self::UnnamedSigner { signature, .. } | Self::NotUnderstood { signature, .. } => {

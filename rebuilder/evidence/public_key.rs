@@ -1,4 +1,4 @@
-//! Plain public keys, and why a file with a key or a root cannot be used.
+//! Plain public keys, and the error for a key or root file that cannot be used.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,16 +32,16 @@ pub enum TrustError {
 /// A plain public key: Ed25519, ECDSA over P-256, P-384 or P-521, or RSA.
 #[derive(Clone)]
 pub struct PublicKey {
-    /// What the user calls it.
+    /// The user's name for it.
     pub name: String,
     spki: DerPublicKey,
     keys: Arc<[VerificationKey]>,
-    /// The point of a P-521 key, which has no `keys`.
+    /// The point of a P-521 key; such a key has no `keys`.
     p521: Option<Arc<[u8]>>,
-    /// Length of r and of s in a signature by a key on a curve, in bytes.
+    /// Length in bytes of r and of s in a signature, for keys on a curve.
     half: Option<usize>,
     fingerprint: Sha256,
-    /// Names that bundles and envelopes give it.
+    /// Other names for it in bundles and envelopes.
     hints: Arc<[String]>,
 }
 
@@ -62,12 +62,12 @@ impl PublicKey {
         Self::from_spki(name, &[&ED25519[..], bytes].concat())
     }
 
-    /// The same for a key that signs by this scheme alone.
+    /// The same for a key that signs only with this scheme.
     pub(super) fn of_scheme(name: &str, der: &[u8], scheme: SigningScheme) -> Result<Self, TrustError> {
         Self::with_schemes(name, der, Some(scheme))
     }
 
-    /// The same key, which evidence may call by this name too.
+    /// The same key, which evidence may also call by this name.
     #[must_use]
     pub(super) fn also_called(mut self, name: &str) -> Self {
         self.hints = self.hints.iter().cloned().chain([name.to_owned()]).collect();
@@ -90,7 +90,7 @@ impl PublicKey {
             KeyAlgorithm::EcdsaP384 => Some(48),
             _ => None,
         };
-        // Envelopes do not say which hash and padding they use, so each usual one is tried.
+        // Envelopes do not say which hash and padding they use, so all usual ones are tried.
         let schemes: &[SigningScheme] = match algorithm {
             KeyAlgorithm::Ed25519 => &[SigningScheme::Ed25519],
             KeyAlgorithm::EcdsaP256 => &[SigningScheme::EcdsaP256Sha256],
@@ -143,7 +143,7 @@ impl PublicKey {
         self.fingerprint
     }
 
-    /// Whether this bundle hint or DSSE key id may mean this key.
+    /// Whether this bundle hint or DSSE key id may refer to this key.
     pub(super) fn is_called(&self, hint: &str) -> bool {
         self.name == hint || self.hints.iter().any(|name| name == hint)
     }
@@ -152,7 +152,7 @@ impl PublicKey {
         &self.spki
     }
 
-    /// Whether `signature` is this key's over `message`. One on a curve may be in DER, or r and s side by side.
+    /// Whether this key made `signature` over `message`. For a key on a curve, it may be DER, or r and s side by side.
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         self.in_each_form(signature, |signature| {
             if let Some(point) = &self.p521 {
@@ -165,7 +165,8 @@ impl PublicKey {
         })
     }
 
-    /// Whether `signature` is this key's over a message with this digest; not for keys that sign no digest (Ed25519).
+    /// Whether this key made `signature` over a message with this digest; always false for keys that cannot sign a
+    /// digest (Ed25519).
     pub(super) fn verify_digest(&self, algorithm: HashAlgorithm, digest: &[u8], signature: &[u8]) -> bool {
         self.in_each_form(signature, |signature| {
             if let Some(point) = &self.p521 {
@@ -180,14 +181,14 @@ impl PublicKey {
         })
     }
 
-    /// Whether the Sigstore crates know keys of this kind.
+    /// Whether the Sigstore crates support keys of this kind.
     pub(super) fn signs_usually(&self) -> bool {
         self.p521.is_none()
     }
 
-    /// Whether a signature by this key has the length of r and s side by side.
+    /// Whether a signature by this key has the form of r and s side by side.
     pub(super) fn is_side_by_side(&self, signature: &[u8]) -> bool {
-        // One in DER begins with its tag and the length of what follows.
+        // A DER signature begins with its tag and the length of the rest.
         let in_der = match signature {
             [0x30, 0x81, length, rest @ ..] | [0x30, length, rest @ ..] => rest.len() == usize::from(*length),
             _ => false,
@@ -196,7 +197,7 @@ impl PublicKey {
         half == Some(signature.len()) && !in_der
     }
 
-    /// Whether a signature of it can be verified by a digest of what was signed.
+    /// Whether a signature of this key can be verified with a digest of the message.
     pub(super) fn signs_digests(&self) -> bool {
         self.keys.iter().all(|key| key.scheme().supports_prehashed())
     }
@@ -207,16 +208,16 @@ impl PublicKey {
     }
 }
 
-/// Beginning of an Ed25519 SubjectPublicKeyInfo (RFC 8410), before the 32 bytes of the key.
+/// The beginning of an Ed25519 SubjectPublicKeyInfo (RFC 8410), before the 32 bytes of the key.
 pub(super) const ED25519: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
-/// The same with parameters, which RFC 8410 forbids and in-toto's Rust library, and so rebuilderd, writes.
+/// The same with parameters, which RFC 8410 forbids; in-toto's Rust library, and so rebuilderd, writes them.
 const ED25519_WITH_NULL: [u8; 14] = [
     0x30, 0x2c, 0x30, 0x07, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x05, 0x00, 0x03, 0x21, 0x00,
 ];
 
-/// An Ed25519 key as RFC 8410 writes it; anything else as it is.
+/// Converts an Ed25519 key to the form of RFC 8410; other keys stay as they are.
 fn without_parameters(der: &[u8]) -> Vec<u8> {
     match der.strip_prefix(&ED25519_WITH_NULL) {
         Some(key) => [&ED25519[..], key].concat(),
@@ -240,7 +241,7 @@ mod tests {
         for (start, length, expected) in [
             ([0x12, 0x34], 64, true),
             ([0x30, 0x34], 64, true),
-            // A short signature in DER: the second byte is the length of the rest.
+            // A short DER signature: the second byte is the length of the rest.
             ([0x30, 62], 64, false),
             ([0x12, 0x34], 63, false),
             ([0x30, 69], 71, false),

@@ -1,4 +1,4 @@
-//! Readers of evidence that comes in other forms than the documents of [`super::document`].
+//! Readers of evidence in other forms than the documents of [`super::document`].
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,7 @@ use super::{deb822, git_signature, oci, trusted_publisher};
 use crate::artifact::Sha256;
 use crate::reader::{Reader, as_file};
 
-/// What an archive's keyring holds does not matter here; that there is one does.
+/// Any keyring will do here.
 const KEYRING: &[u8] = include_bytes!("../../containers/keyrings/debian-archive.gpg");
 
 static TRUST: LazyLock<Option<Trust>> = LazyLock::new(|| {
@@ -17,7 +17,7 @@ static TRUST: LazyLock<Option<Trust>> = LazyLock::new(|| {
     Some(Trust::public_good().ok()?.with(&[key]))
 });
 
-/// For fuzzing.
+/// Entry points for fuzzing.
 pub const READERS: &[Reader] = &[
     ("archive-release", |bytes| {
         if let Ok(release) = deb822::one_paragraph("x", bytes) {

@@ -1,6 +1,6 @@
-//! Entries of the transparency log Rekor (version 1) as its interface gives them, for envelopes that came without.
+//! Entries of the transparency log Rekor (version 1) in the form of its API, for envelopes that came without them.
 //!
-//! An entry says nothing by itself: it shows when an envelope was signed that another file, or another line, holds.
+//! An entry alone proves nothing: it shows when an envelope was signed that is in another file, or on another line.
 //! Forms: `LogEntry` of github.com/sigstore/rekor, `openapi.yaml`; the entry types `intoto/0.0.1` and `dsse/0.0.1`.
 
 use base64::Engine as _;
@@ -11,24 +11,24 @@ use super::dsse::Envelope;
 use super::json::{self, member};
 use crate::artifact::Sha256;
 
-/// Most entries of one answer.
+/// Maximum number of entries of one answer.
 const MOST: usize = 64;
 
-/// One entry, as read; nothing in it is verified.
+/// One entry that was read; nothing in it is verified.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// The type of the entry, such as `intoto/0.0.1`.
     pub kind: String,
     body: Value,
-    /// The same in the form of Sigstore's bundles.
+    /// The entry in the form of Sigstore's bundles.
     pub(super) bundled: Value,
-    /// Whether the form that it came in asks for the log's promise alone, as the first version of bundles does.
+    /// Whether the log's promise is enough in the form that the entry came in, as in the first version of bundles.
     pub(super) promise_suffices: bool,
 }
 
-/// An envelope, and what the log has of it.
+/// An envelope, and the log's entries about it.
 pub struct LoggedEnvelope {
-    /// The envelope, as it was read.
+    /// The envelope.
     pub envelope: Envelope,
     /// The log's entries about it; at least one.
     pub entries: Vec<Entry>,
@@ -46,7 +46,7 @@ impl Entry {
             .is_some_and(|members| !members.is_empty() && members.iter().all(is_one))
     }
 
-    /// Reads an answer of the log; an error in one sentence.
+    /// Reads an answer of the log; the error is a sentence.
     pub fn read_all(value: &Value) -> Result<Vec<Self>, String> {
         let members = value.as_object().ok_or("it is not an answer of Rekor")?;
         if members.len() > MOST {
@@ -71,7 +71,7 @@ impl Entry {
         let mut bundled = json!({
             "logIndex": number(value, "logIndex")?,
             "logId": {"keyId": based(&value["logID"])?},
-            // Which type it is, the body says; bundles have no name for some.
+            // The body tells the actual type; bundles have no name for some types.
             "kindVersion": {"kind": "dsse", "version": "0.0.1"},
             "integratedTime": number(value, "integratedTime")?,
             "canonicalizedBody": value["body"],
@@ -94,7 +94,7 @@ impl Entry {
         })
     }
 
-    /// The same for an entry in the form of bundles that cosign made, with the log's promise.
+    /// The same for an entry in the form of bundles that was made from cosign's, with the log's promise.
     pub(super) fn promised(mut bundled: Value) -> Result<Self, String> {
         let (body, kind) = body_of(bundled.get("canonicalizedBody").unwrap_or(&Value::Null))?;
         set(
@@ -110,7 +110,7 @@ impl Entry {
         })
     }
 
-    /// Whether the log took this very envelope: its text, or its payload and signature.
+    /// Whether the entry is for this very envelope: its text, or its payload and signature.
     pub fn is_of(&self, envelope: &Envelope) -> bool {
         let spec = member(&self.body, ["spec"]);
         let is = |hash: &Value, digest: Sha256| {
@@ -144,7 +144,7 @@ impl Entry {
         }
     }
 
-    /// The certificate, or the key, that the log saw, in PEM.
+    /// The certificate or key in the entry, in PEM.
     pub(super) fn verifier(&self) -> Option<String> {
         let spec = member(&self.body, ["spec"]);
         let text = match self.kind.as_str() {
@@ -155,8 +155,9 @@ impl Entry {
     }
 }
 
-/// What to ask the log for the entries of an envelope (`POST /api/v1/log/entries/retrieve`): the entries that its
-/// uploader may have proposed. None if no certificate is beside its signature, or if it was not read from a text of its own.
+/// The request to the log for the entries of an envelope (`POST /api/v1/log/entries/retrieve`): its uploader may have
+/// proposed these entries. `None` if there is no certificate beside the signature, or the envelope was not read from a
+/// separate text.
 pub fn question(envelope: &Envelope) -> Option<Value> {
     let ([certificate], Some(text)) = (envelope.certificates.as_slice(), &envelope.text) else {
         return None;
@@ -188,21 +189,21 @@ fn only(value: &Value, known: &[&str]) -> Result<(), String> {
     }
 }
 
-/// A number, as bundles write it.
+/// A number in the form of bundles.
 fn number(value: &Value, name: &str) -> Result<String, String> {
     let number = value[name].as_u64();
     let number = number.ok_or_else(|| format!("the {name} of its log entry is not a number"))?;
     Ok(number.to_string())
 }
 
-/// Hexadecimal digits in base64.
+/// Converts hexadecimal digits to base64.
 fn based(value: &Value) -> Result<String, String> {
     let bytes = value.as_str().and_then(|digits| hex::decode(digits).ok());
     let bytes = bytes.ok_or("a digest of its log entry is not hexadecimal")?;
     Ok(STANDARD.encode(bytes))
 }
 
-/// Sets a member, if the value can have any.
+/// Sets a member, if the value is an object.
 fn set(value: &mut Value, name: &str, member: Value) {
     if let Some(members) = value.as_object_mut() {
         members.insert(name.to_owned(), member);

@@ -1,7 +1,7 @@
 //! The signed chain of a Debian archive: `InRelease` → `Packages` and `Sources` → files.
 //!
-//! Formats: Debian repository format (wiki.debian.org/DebianRepository/Format) and deb822. An index counts
-//! only if its digest is in a verified `InRelease`, a file only if its digest is in such an index.
+//! Formats: Debian repository format (wiki.debian.org/DebianRepository/Format) and deb822. An index counts only if its
+//! digest is in a verified `InRelease`, and a file only if its digest is in such an index.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,17 +29,17 @@ pub struct Archive {
 /// The content of a verified `InRelease`.
 #[derive(Debug, Clone)]
 pub struct Release {
-    /// Suite as it was asked for, such as `bookworm-security`.
+    /// Suite, by the name that was asked for, such as `bookworm-security`.
     pub suite: String,
-    /// When the archive made it.
+    /// When the archive created it.
     pub date: jiff::Timestamp,
-    /// The day after which the archive no longer wants it to be used, if it names one.
+    /// The time after which it must not be used any more, if the archive names one.
     pub valid_until: Option<jiff::Timestamp>,
-    /// Who signed it.
+    /// Its signers.
     pub signers: Vec<String>,
-    /// Digest and place of the signed file itself.
+    /// Digest of the signed file itself.
     pub inrelease: Sha256,
-    /// Base URLs of the archive, the snapshot of this very day last.
+    /// Base URLs of the archive; the snapshot of that day is last.
     pub bases: Vec<String>,
     files: Vec<(String, Sha256, u64)>,
 }
@@ -75,7 +75,7 @@ pub fn verify(
             field: name,
         })
     };
-    // A mirror that hands out the (signed) file of another suite must not get away with it.
+    // A mirror must not be able to serve the (signed) file of another suite.
     let named = field("Codename")?;
     if named != suite && paragraph.get("Suite") != Some(suite) {
         return Err(ReleaseError::WrongSuite {
@@ -104,7 +104,7 @@ pub fn verify(
 }
 
 impl Release {
-    /// The index `path` (such as `main/binary-amd64/Packages.xz`) as a pinned file, if the suite has such an index.
+    /// The index `path` (such as `main/binary-amd64/Packages.xz`) as a pinned file, if the suite has it.
     pub fn index(&self, path: &str) -> Option<PinnedFile> {
         let (_, sha256, size) = self.files.iter().find(|(name, ..)| name == path)?;
         let (folder, _) = path.rsplit_once('/').unwrap_or(("", path));
@@ -123,7 +123,7 @@ impl Release {
         })
     }
 
-    /// A file of the pool as a pinned file.
+    /// A file in the pool, as a pinned file.
     pub fn pool_file(&self, path: &str, sha256: Sha256, size: u64) -> PinnedFile {
         PinnedFile {
             name: path.rsplit('/').next().unwrap_or(path).to_owned(),
@@ -134,7 +134,7 @@ impl Release {
     }
 }
 
-/// The URL of a file of the pool below an archive's base URL.
+/// The URL of a file in the pool, below an archive's base URL.
 pub fn pool_url(base: &str, path: &str) -> String {
     format!("{base}/{}", path.replace('%', "%25").replace('+', "%2B"))
 }

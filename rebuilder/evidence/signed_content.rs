@@ -1,4 +1,4 @@
-//! What the payload of an envelope is: a statement, or in-toto's older link or layout in the newer envelope.
+//! The payload of an envelope: a statement, or in-toto's older link or layout in the newer envelope.
 //!
 //! "`payloadType` MUST be set to `application/vnd.in-toto.<predicate>+json` or to `application/vnd.in-toto+json`. This
 //! indicates that the Envelope contains a JSON object with a `_type` field specifying its schema." (in-toto attestation
@@ -9,7 +9,7 @@ use super::json::{self, member};
 use super::link::{Link, LinkError};
 use super::statement::{Statement, StatementError, is_in_toto};
 
-/// What is in an envelope; not verified.
+/// The content of an envelope; not verified.
 pub enum SignedContent {
     /// A statement about files.
     Statement(Box<Statement>),
@@ -19,13 +19,13 @@ pub enum SignedContent {
     Layout,
 }
 
-/// What is signed, but no such content.
+/// A signed payload that cannot be read as such content.
 #[derive(Debug, thiserror::Error)]
 pub enum ContentError {
-    /// Another program's: nothing is known to be wrong with it.
+    /// The content of another program: nothing shows that it is wrong.
     #[error("its payload type {0:?} is not that of an in-toto statement")]
     PayloadType(String),
-    /// Of a schema that is not known here, such as that of a later version.
+    /// A schema that is not known here, such as that of a later version.
     #[error("{0:?} is not a supported type of in-toto statement")]
     Schema(String),
     #[error(transparent)]
@@ -35,7 +35,7 @@ pub enum ContentError {
 }
 
 impl ContentError {
-    /// Whether the content is of a kind that is not known here, and not a malformed one of a known kind.
+    /// Whether the content is of an unknown kind, rather than a malformed one of a known kind.
     pub fn is_foreign(&self) -> bool {
         matches!(self, Self::PayloadType(_) | Self::Schema(_))
     }
@@ -47,7 +47,7 @@ impl SignedContent {
         if !is_in_toto(&envelope.payload_type) {
             return Err(ContentError::PayloadType(envelope.payload_type.clone()));
         }
-        // A link has another schema, so the document is looked at once more only if it is no statement.
+        // A link has another schema, so the document is parsed again only if it is not a statement.
         match Statement::parse(&envelope.payload) {
             Ok(statement) => Ok(Self::Statement(Box::new(statement))),
             Err(StatementError::Type(kind)) => match kind.as_str() {
@@ -61,7 +61,7 @@ impl SignedContent {
 }
 
 impl Link {
-    /// Reads a link that an envelope is around: the signatures are the envelope's.
+    /// Reads the link in an envelope; the signatures are the envelope's.
     pub fn of_payload(bytes: &[u8]) -> Result<Self, LinkError> {
         let value = json::parse_evidence(bytes).map_err(|_| LinkError::Field("content"))?;
         if member(&value, ["_type"]) != "link" {

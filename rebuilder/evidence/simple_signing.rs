@@ -1,4 +1,4 @@
-//! What cosign signs for a container image: a small document with the digest of the image's manifest.
+//! The document that cosign signs for a container image, which has the digest of the image's manifest.
 //!
 //! Form: github.com/sigstore/cosign, `specs/SIGNATURE_SPEC.md`. The signature is over the document's bytes.
 
@@ -9,29 +9,29 @@ use super::json::{self, member};
 use super::sigstore::Unverified;
 use super::statement::Descriptor;
 
-/// A signature over such a document, unverified.
+/// A signature over such a document, not verified.
 pub enum ImageSignature {
-    /// By a key, or by the key of a certificate without a log entry.
+    /// By a key, or by the key of a certificate, without a log entry.
     Plain(BlobSignature),
-    /// In a transparency log.
+    /// With an entry of a transparency log.
     Logged(Box<Unverified>),
 }
 
-/// Such a document with its signature, unverified.
+/// Such a document with its signature, not verified.
 pub struct SimpleSigning {
     /// The bytes that are signed.
     pub payload: Vec<u8>,
-    /// The image: the name that the signer gives it, which may be empty, and the digest of its manifest.
+    /// The image: the signer's name for it, which may be empty, and the digest of its manifest.
     pub image: Descriptor,
     /// The signature.
     pub signature: ImageSignature,
 }
 
-/// The type that cosign gives its documents; those of other programs say other things.
+/// The type of cosign's documents; those of other programs have other meanings.
 const TYPE: &str = "cosign container image signature";
 
 impl SimpleSigning {
-    /// Reads the document; an error in one sentence says what is wrong with it.
+    /// Reads the document; the error is a sentence.
     pub(super) fn read(bytes: &[u8], signature: ImageSignature) -> Result<Self, String> {
         let value = json::parse_evidence(bytes).map_err(|error| error.to_string())?;
         let only = |value: &Value, known: &[&str]| {

@@ -1,7 +1,7 @@
-//! SLSA provenance (v0.2 and v1) in one shape: who built it, from what source, how.
+//! SLSA provenance (v0.1, v0.2 and v1) in one form: who built it, from what source, how.
 //!
-//! Readers exist for the build types that releases carry: GitHub workflows, npm's own, the SLSA generators
-//! (generic, Node.js, container-based), BuildKit, and this tool's. Others keep their parameters unread.
+//! The parameters of the build types that releases use are read: GitHub workflows, npm's own, the SLSA generators
+//! (generic, Node.js, container-based), and BuildKit. The parameters of others are not read.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::statement::{Descriptor, Statement, predicate};
 use crate::artifact::git_source::{GitSource, SourceError};
 use crate::artifact::{ImageError, PinnedImage};
 
-/// What a provenance says.
+/// The content of a provenance.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Provenance {
     /// `0.1`, `0.2` or `1`.
@@ -21,19 +21,19 @@ pub struct Provenance {
     pub builder: String,
     /// URI of the build type.
     pub build_type: String,
-    /// What the build type means, if it is known.
+    /// The build type with its parameters, if it is known.
     pub build: Build,
-    /// Source that the build started from.
+    /// Source that the build began with.
     pub source: Option<GitSource>,
     /// Path of the workflow or configuration that was run.
     pub workflow: Option<String>,
-    /// What set it off, such as `push` or `workflow_dispatch`.
+    /// The event that started the build, such as `push` or `workflow_dispatch`.
     pub trigger: Option<String>,
-    /// Run of the builder.
+    /// Id of the builder's run.
     pub invocation: Option<String>,
-    /// Everything that went in, as far as the builder says.
+    /// All inputs of the build, according to the builder.
     pub materials: Vec<Descriptor>,
-    /// When the build ended, or began, as the builder says; RFC 3339.
+    /// When the build ended or, if that is not stated, began, according to the builder; RFC 3339.
     pub time: Option<String>,
 }
 
@@ -43,7 +43,7 @@ pub struct Provenance {
 pub enum Build {
     /// A workflow on GitHub; the workflow file says what it runs.
     GithubWorkflow,
-    /// `npm publish --provenance` in a workflow; likewise.
+    /// `npm publish --provenance` in a workflow; the workflow file says what it runs.
     NpmCli,
     /// slsa-github-generator, generic: the workflow built, and the generator only signed.
     SlsaGeneric,
@@ -51,25 +51,25 @@ pub enum Build {
     SlsaNode {
         /// Folder of the package.
         directory: String,
-        /// Version asked for; empty if the builder's default was used.
+        /// Version of Node.js that was asked for; empty if the builder's default was used.
         node_version: String,
         /// Scripts that ran before packing, in order.
         scripts: Vec<String>,
     },
-    /// A command in an image, made to be rebuilt.
+    /// A command in an image, designed to be rebuilt.
     ContainerBased {
         /// Image by digest.
         image: PinnedImage,
-        /// File with the configuration, in the source.
+        /// Configuration file in the source.
         config_path: String,
-        /// Files that it built, as a pattern below the source folder.
+        /// The files that it built, as a pattern below the source folder.
         artifact_path: String,
         /// The command and its arguments.
         command: Vec<String>,
     },
     /// BuildKit.
     BuildKit,
-    /// Another one.
+    /// Any other build type.
     Other,
 }
 
@@ -132,7 +132,7 @@ fn v1(predicate: &Value) -> Result<Provenance, ProvenanceError> {
         let source = GitSource::new(repository, workflow["ref"].as_str(), None)?;
         Some(with_commit(source, &materials)?)
     } else if member(external, ["configSource", "uri"]).is_string() {
-        // BuildKit's request.
+        // The request to BuildKit.
         let declared: Descriptor =
             serde_json::from_value(external["configSource"].clone()).unwrap_or_default();
         git_source(&declared).ok()
@@ -241,12 +241,12 @@ fn image(value: &Value) -> Result<PinnedImage, ProvenanceError> {
     )?)
 }
 
-/// The place in a git repository that a descriptor names.
+/// The git repository and commit that a descriptor names.
 fn git_source(descriptor: &Descriptor) -> Result<GitSource, SourceError> {
     GitSource::from_uri(descriptor.uri.as_deref().unwrap_or_default(), descriptor.commit())
 }
 
-/// The source with the commit that the materials give for its repository, if it has none itself.
+/// The source with the commit that the materials name for its repository, unless it has one itself.
 fn with_commit(mut source: GitSource, materials: &[Descriptor]) -> Result<GitSource, ProvenanceError> {
     if source.commit.is_some() {
         return Ok(source);

@@ -47,7 +47,7 @@ fn git_source(material: &Descriptor) -> Option<GitSource> {
     })
 }
 
-/// The source that Google Cloud Build names by the page of its commit, `https://github.com/OWNER/NAME/commit/SHA1`.
+/// The source that Google Cloud Build names by its commit page, `https://github.com/OWNER/NAME/commit/SHA1`.
 fn of_commit_page(material: &Descriptor) -> Option<GitSource> {
     let uri = material.uri.as_deref()?;
     let (repository, commit) = uri.rsplit_once("/commit/")?;

@@ -1,7 +1,7 @@
-//! Statements about a revision of the source, and not about the artifact: SLSA's source track.
+//! Statements about a revision of the source, rather than about the artifact: SLSA's source track.
 //!
-//! A verifier's summary with levels such as `SLSA_SOURCE_LEVEL_3` is about a commit. It is worth something for an artifact
-//! only if provenance that was verified says that the artifact was built from that commit of that repository.
+//! A verification summary with levels such as `SLSA_SOURCE_LEVEL_3` is about a commit. It counts for an artifact only
+//! if verified provenance says that the artifact was built from that commit of that repository.
 
 use serde_json::Value;
 
@@ -10,10 +10,10 @@ use super::json::member;
 use super::statement::{Descriptor, Statement, predicate};
 use super::{Question, Standing};
 
-/// What the levels of the source track begin with.
+/// The prefix of the source track's levels.
 const LEVELS: &str = "SLSA_SOURCE_LEVEL_";
 
-/// Ties statements about source revisions to the artifact, by the provenance among the assessments.
+/// Ties statements about source revisions to the artifact, through the provenance among the assessments.
 pub(super) fn bind(all: &mut [Assessment]) {
     let built: Vec<(String, String)> = all
         .iter()
@@ -56,12 +56,12 @@ pub(super) fn bind(all: &mut [Assessment]) {
     }
 }
 
-/// Whether a statement is about a revision of the source, and not about files.
+/// Whether a statement is about a revision of the source, rather than about files.
 pub(super) fn is_of_source(statement: &Statement) -> bool {
     revision(statement).is_some()
 }
 
-/// A revision, and what was found of it.
+/// A revision, and what a verifier found about it.
 struct Revision {
     repository: String,
     commits: Vec<String>,
@@ -85,7 +85,7 @@ impl Revision {
     }
 }
 
-/// The revision that a summary is about; `None` if it is about files, or is no summary of the source track.
+/// The revision that a summary is about; `None` if it is about files, or is not a summary of the source track.
 fn revision(statement: &Statement) -> Option<Revision> {
     let is_commit = |subject: &Descriptor| {
         let git = |algorithm: &String| ["gitCommit", "sha1"].contains(&algorithm.as_str());
@@ -104,7 +104,7 @@ fn revision(statement: &Statement) -> Option<Revision> {
         .map(str::to_owned)
         .collect();
     let result = text(["verificationResult"]);
-    // Only a level of the source track is about the source.
+    // Only levels of the source track are about the source.
     let passed = result == "PASSED" && levels.iter().any(|level| level.starts_with(LEVELS));
     Some(Revision {
         repository: normal(&text(["resourceUri"])),
@@ -124,7 +124,7 @@ fn revision(statement: &Statement) -> Option<Revision> {
     })
 }
 
-/// A repository's address, however it is written.
+/// The canonical form of a repository's address.
 fn normal(address: &str) -> String {
     let address = address.strip_prefix("git+").unwrap_or(address);
     let address = address.trim_end_matches('/');

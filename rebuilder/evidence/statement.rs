@@ -9,7 +9,7 @@ use super::json::member;
 use super::json::{self, JsonError};
 use crate::artifact::{Digests, Sha256};
 
-/// Kinds of predicates that this tool knows, by their type URIs.
+/// Predicate types that this program knows.
 pub mod predicate {
     /// SLSA provenance v0.1.
     pub const SLSA_V01: &str = "https://slsa.dev/provenance/v0.1";
@@ -17,7 +17,7 @@ pub mod predicate {
     pub const SLSA_V02: &str = "https://slsa.dev/provenance/v0.2";
     /// SLSA provenance v1.
     pub const SLSA_V1: &str = "https://slsa.dev/provenance/v1";
-    /// npm: the registry took this version.
+    /// npm: the registry published this version.
     pub const NPM_PUBLISH: &str = "https://github.com/npm/attestation/tree/main/specs/publish/v0.1";
     /// PyPI: a trusted publisher uploaded this file (PEP 740).
     pub const PYPI_PUBLISH: &str = "https://docs.pypi.org/attestations/publish/v1";
@@ -25,13 +25,14 @@ pub mod predicate {
     pub const VSA: &str = "https://slsa.dev/verification_summary/v1";
     /// A test's result.
     pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
-    /// The result of a rebuild, whatever it is, as `docs/rebuild-predicate.md` proposes it.
+    /// The result of a rebuild, whether it reproduced the file or not (`docs/rebuild-predicate.md`).
     pub const REBUILD: &str = "urn:rebuilder:predicate:rebuild:v0.1";
-    /// SLSA source track: how a revision came to be, reviews included.
+    /// SLSA source track: how a revision was made, including reviews.
     pub const SOURCE_PROVENANCE: &str = "https://slsa.dev/source_provenance/v1-draft";
-    /// A registry or a forge: what a release of a package is made of; GitHub states so of releases of a repository.
+    /// Release: what a release of a package consists of, by a registry or forge; GitHub makes these for releases of a
+    /// repository.
     pub const RELEASE_V01: &str = "https://in-toto.io/attestation/release/v0.1";
-    /// The same, with a member renamed.
+    /// Release, with a member renamed.
     pub const RELEASE_V02: &str = "https://in-toto.io/attestation/release/v0.2";
     /// CycloneDX, whose declarations may be those of a rebuild (CDXA).
     pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
@@ -41,10 +42,10 @@ pub mod predicate {
     pub const LINK: &str = "https://in-toto.io/attestation/link/v0.3";
 }
 
-/// A statement, as read; its signature is not part of it.
+/// A statement that was read; its signature is not part of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Statement {
-    /// What it is about.
+    /// The files that it is about.
     pub subject: Vec<Descriptor>,
     /// URI of the predicate's type.
     #[serde(rename = "predicateType")]
@@ -59,10 +60,10 @@ pub struct Statement {
 /// A resource, by name or URI and digests (in-toto `ResourceDescriptor`).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptor {
-    /// Name, for subjects usually that of a file.
+    /// Name; for subjects usually the name of a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Where it is from.
+    /// Origin of the resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uri: Option<String>,
     /// Hexadecimal digests by algorithm.
@@ -85,7 +86,8 @@ pub enum StatementError {
     Name(String),
 }
 
-/// Whether an envelope of this type is around an in-toto document: the type may name the predicate, which is a hint only.
+/// Whether an envelope of this type contains an in-toto document. The type may name the predicate, but that is only a
+/// hint.
 pub(super) fn is_in_toto(payload_type: &str) -> bool {
     let Some(rest) = payload_type.strip_prefix("application/vnd.in-toto") else {
         return false;
@@ -102,14 +104,14 @@ pub(super) fn is_in_toto(payload_type: &str) -> bool {
         })
 }
 
-/// What a subject's digests say about the artifact at hand.
+/// How a subject's digests compare with those of the artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DigestMatch {
-    /// Every digest that we can compute is the artifact's, and there is one.
+    /// All digests that can be computed here are the artifact's, and there is at least one.
     Same,
-    /// Some digest is another one.
+    /// A digest differs.
     Other,
-    /// No digest is of a kind that we can compute.
+    /// No digest is of a kind that can be computed here.
     Unknown,
 }
 
@@ -169,7 +171,7 @@ impl Statement {
 }
 
 impl Descriptor {
-    /// Compares its digests with those of an artifact. All that can be compared must be the same.
+    /// Compares its digests with those of an artifact. All that can be compared must be equal.
     pub fn matches(&self, digests: &Digests) -> DigestMatch {
         let mut found = DigestMatch::Unknown;
         for (algorithm, value) in &self.digest {
@@ -182,7 +184,7 @@ impl Descriptor {
         found
     }
 
-    /// Whether it names other bytes: a digest that is none names nothing.
+    /// Whether it names other bytes; a malformed digest names nothing.
     pub fn names_other(&self, digests: &Digests) -> bool {
         let is_one = |(algorithm, value): (&String, &String)| {
             let own = digests.get(algorithm);
@@ -191,7 +193,7 @@ impl Descriptor {
         self.matches(digests) == DigestMatch::Other && self.digest.iter().all(is_one)
     }
 
-    /// Its name, unless it is left open ("If the name is not meaningful, leave the field unset or use `_`").
+    /// Its name, unless that is unset ("If the name is not meaningful, leave the field unset or use `_`").
     pub fn given_name(&self) -> Option<&str> {
         self.name.as_deref().filter(|name| !["", "_"].contains(name))
     }
@@ -201,13 +203,13 @@ impl Descriptor {
         self.given_name().or(self.uri.as_deref()).unwrap_or("(unnamed)")
     }
 
-    /// The last part of its name, as a file name, if it is a plain one.
+    /// The last part of its name, if that can be used as a file name.
     pub fn file_name(&self) -> Option<&str> {
         let name = self.name.as_deref()?.rsplit('/').next()?;
         (!name.is_empty() && !name.starts_with('.') && is_harmless(name)).then_some(name)
     }
 
-    /// The digest with which git names a commit, under the names that are in use for it.
+    /// The git commit among its digests, under any of the names in use for it.
     pub fn commit(&self) -> Option<&str> {
         ["gitCommit", "sha1"]
             .iter()
@@ -216,8 +218,8 @@ impl Descriptor {
     }
 }
 
-/// Whether a name is one that a statement may give a file: names are free there, and builders write whole paths. Who
-/// makes a path of one asks for [`Descriptor::file_name`].
+/// Whether a statement may give a file this name. Names are free, and builders write whole paths; code that makes a
+/// path from one uses [`Descriptor::file_name`].
 pub(super) fn is_name(name: &str) -> bool {
     !name.chars().any(char::is_control) && name.split(['/', '\\']).all(|part| part != "..")
 }
@@ -246,7 +248,7 @@ mod tests {
             "https://in-toto.io/Statement/v0.1",
             "https://in-toto.io/Statement/v1",
         ] {
-            // Names are free, and whole paths are in use.
+            // Names are free, and some builders write whole paths.
             for name in ["/build/dist/a.tgz", r"D:\\a\\dist\\a.tgz", "_", ""] {
                 let subject = good.replace("dist/a.tgz", name);
                 assert!(

@@ -1,8 +1,8 @@
-//! What set a build off, as its provenance states it: branch, tag and inputs of the workflow.
+//! What started a build, according to its provenance: branch, tag and inputs of the workflow.
 //!
-//! Builders state these in different places: the SLSA generators and npm in GitHub's environment, GitHub's own attestations
-//! in the parameters of the workflow, Google Cloud Build in its substitutions, and most in the address of the source. Each
-//! place that a builder is known to use is read; where two of them differ, nothing follows.
+//! Builders state these in different places: the SLSA generators and npm in GitHub's environment, GitHub's own
+//! attestations in the parameters of the workflow, Google Cloud Build in its substitutions, and most in the address of
+//! the source. Each place that a builder is known to use is read; if two of them differ, nothing follows.
 
 use std::collections::BTreeMap;
 
@@ -11,42 +11,42 @@ use serde_json::Value;
 use super::json::member;
 use super::statement::{Statement, predicate};
 
-/// What set a build off; each with the reason where the provenance does not say.
+/// What started a build; errors say why the provenance does not tell.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trigger {
     /// Name of the branch.
     pub branch: Result<String, String>,
     /// Name of the tag.
     pub tag: Result<String, String>,
-    /// Inputs of a run that was started by hand, by name.
+    /// Inputs of a run that was started manually, by name.
     pub inputs: Result<BTreeMap<String, Value>, String>,
-    /// The whole ref of the source.
+    /// The full ref of the source.
     pub reference: Option<String>,
-    /// The whole ref that a builder ran at which checks out what its caller names.
+    /// For builders that check out what their caller names: the full ref that the builder itself ran at.
     pub delegator_reference: Option<String>,
 }
 
-/// The build type of builders that check out what their caller names, which need not be what set them off.
+/// The build type of builders that check out what their caller names, which may differ from the ref that started them.
 const DELEGATED: &str = "https://github.com/slsa-framework/slsa-github-generator/delegator-generic@v0";
 
 const BRANCHES: &str = "refs/heads/";
 const TAGS: &str = "refs/tags/";
 
-/// The parts of a predicate that say it.
+/// The parts of a predicate that may tell.
 struct Places<'a> {
     build_type: &'a str,
     /// GitHub's environment, in either spelling.
     environment: &'a Value,
-    /// `externalParameters`; of older provenance, nothing.
+    /// `externalParameters`; null in older provenance.
     parameters: &'a Value,
-    /// Google Cloud Build's.
+    /// The substitutions of Google Cloud Build.
     substitutions: &'a Value,
-    /// Addresses of the source, the one that was asked for first.
+    /// Addresses of the source, the requested one first.
     sources: Vec<&'a str>,
 }
 
 impl Trigger {
-    /// Reads it; `None` if the statement is not SLSA provenance.
+    /// Reads the trigger; `None` if the statement is not SLSA provenance.
     pub fn of(statement: &Statement) -> Option<Self> {
         let stated = &statement.predicate;
         let places = match statement.predicate_type.as_str() {
@@ -153,13 +153,13 @@ impl Places<'_> {
         }
     }
 
-    /// The ref that substitutions give.
+    /// The ref in the substitutions.
     fn substituted(&self) -> Option<String> {
         let tag = self.substitution("TAG_NAME").map(|name| format!("{TAGS}{name}"));
         tag.or_else(|| Some(format!("{BRANCHES}{}", self.substitution("BRANCH_NAME")?)))
     }
 
-    /// The whole ref; none if no place has one.
+    /// The full ref; `None` if no place names one.
     fn reference(&self) -> Result<Option<String>, String> {
         let asked = text(member(self.parameters, ["workflow", "ref"]));
         let config = text(member(self.parameters, ["buildConfigSource", "ref"]));
@@ -193,7 +193,7 @@ impl Places<'_> {
         }
     }
 
-    /// A variable of GitHub's environment, whose names are in small letters in older provenance.
+    /// A variable of GitHub's environment; older provenance writes the names in lower case.
     fn github(&self, name: &str) -> &str {
         let large = format!("GITHUB_{}", name.to_uppercase());
         let small = format!("github_{name}");
@@ -214,7 +214,7 @@ impl Places<'_> {
         (!found.is_empty()).then(|| found.to_owned())
     }
 
-    /// The branch that a tag was pushed or released from, where GitHub's event says so.
+    /// The branch that a tag was pushed or released from, if GitHub's event names it.
     fn branch_of_tag(&self) -> Option<String> {
         let base = self.github("base_ref");
         let base = match self.github("event_name") {
@@ -230,7 +230,7 @@ impl Places<'_> {
         name.map(str::to_owned)
     }
 
-    /// What was entered where a run was started by hand; for any other run there is nothing to enter.
+    /// The inputs of a run that was started manually; other runs have none.
     fn inputs(&self) -> Result<BTreeMap<String, Value>, String> {
         let event = match self.github("event_name") {
             "" => text(member(self.environment, ["github", "event_name"])),
@@ -257,7 +257,7 @@ impl Places<'_> {
     }
 }
 
-/// The ref in an address such as `git+https://HOST/PATH@REF`, if it is a whole one.
+/// The ref in an address such as `git+https://HOST/PATH@REF`, if it is a full one.
 fn of_address(address: &str) -> &str {
     let reference = address.rsplit_once('@').map_or("", |(_, reference)| reference);
     if reference.starts_with("refs/") {
@@ -290,7 +290,7 @@ mod tests {
         }
     }
 
-    // Long, as it is one table.
+    // One long table.
     #[test]
     fn reads_what_each_builder_says_and_where_it_says_nothing() {
         let pushed = json!({"invocation": {"environment": {

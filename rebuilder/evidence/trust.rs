@@ -1,6 +1,6 @@
 //! What a verifier trusts: public keys of every common kind, and Sigstore's roots.
 //!
-//! A key file says by itself of which kind it is. Nothing here fetches anything.
+//! A key file's content tells its kind. Nothing here fetches anything.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,23 +18,23 @@ pub use super::public_key::{PublicKey, TrustError};
 use super::sigstore::Sigstore;
 use crate::artifact::pattern;
 
-/// Keys and roots that claims are checked against.
+/// The keys and roots that claims are checked against.
 #[derive(Clone)]
 pub struct Trust {
     /// Sigstore's authorities and logs.
     pub sigstore: Arc<Sigstore>,
     /// Keys that the user named.
     pub keys: Vec<TrustedKey>,
-    /// How many different plain keys must have signed an envelope.
+    /// Number of different plain keys that must have signed an envelope.
     pub threshold: usize,
-    /// Identities of which the user wants one to have signed without a key; if it is empty, any may sign, but none is
+    /// Identities of which one must have signed without a key. If this is empty, anyone may sign, but nobody is
     /// trusted.
     pub identities: Vec<ExpectedIdentity>,
-    /// Who counts without a key by the policy's word; the signatures of others are shown, and are not wrong.
+    /// Identities that the policy trusts without a key; signatures of others are shown, and do not count as wrong.
     pub policy_identities: Vec<ExpectedIdentity>,
 }
 
-/// Who is expected to sign: each part exact, or a pattern with `*`.
+/// An expected signer: each part is exact, or a pattern with `*`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedIdentity {
@@ -57,25 +57,25 @@ impl std::fmt::Display for ExpectedIdentity {
     }
 }
 
-/// A key, and for how long its signatures count.
+/// A key, and the period in which its signatures count.
 #[derive(Debug, Clone)]
 pub struct TrustedKey {
-    /// What the user calls it.
+    /// The user's name for it.
     pub name: String,
     /// The key itself.
     pub material: KeyMaterial,
-    /// Signatures from before do not count.
+    /// Signatures from before this time do not count.
     pub valid_from: Option<Timestamp>,
-    /// Signatures from after do not count.
+    /// Signatures from after this time do not count.
     pub valid_until: Option<Timestamp>,
     /// When the key was compromised, and how.
     pub revoked: Option<(Timestamp, String)>,
 }
 
-/// A key of one of the kinds that releases are signed with.
+/// A key of a kind that releases are signed with.
 #[derive(Debug, Clone)]
 pub enum KeyMaterial {
-    /// A SubjectPublicKeyInfo in PEM.
+    /// A plain public key: PEM, securesystemslib's JSON, or a Nix cache's.
     Plain(PublicKey),
     /// OpenPGP certificates.
     OpenPgp(Keyring),
@@ -86,7 +86,7 @@ pub enum KeyMaterial {
 }
 
 impl TrustedKey {
-    /// Reads a key file of any known kind; it counts without bounds in time.
+    /// Reads a key file of any known kind; the key counts without time limits.
     pub fn read(path: &Path) -> Result<Self, TrustError> {
         let bytes = std::fs::read(path).map_err(|source| TrustError::Read {
             path: path.to_owned(),
@@ -96,7 +96,7 @@ impl TrustedKey {
         Self::parse(&name, &bytes)
     }
 
-    /// The same key under a name of the user's, by which evidence may call it too.
+    /// The same key under the user's name for it, which evidence may also use.
     #[must_use]
     pub fn named(self, name: String) -> Self {
         let material = match self.material {
@@ -110,7 +110,7 @@ impl TrustedKey {
         }
     }
 
-    /// Takes a key of any known kind.
+    /// Reads a key of any known kind.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, TrustError> {
         let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
         let invalid = |reason: String| TrustError::Key {
@@ -126,7 +126,7 @@ impl TrustedKey {
         } else if text.starts_with('{') {
             KeyMaterial::Plain(key_json::parse(name, bytes)?)
         } else if let Some(der) = nix(text) {
-            // Signatures call it by the name that Nix gave it.
+            // Signatures use the name that Nix gave it.
             let own = text.split(':').next().unwrap_or_default();
             KeyMaterial::Plain(PublicKey::from_spki(name, &der)?.also_called(own))
         } else if text.starts_with("untrusted comment:") || text.starts_with("RW") && !text.contains('\n') {
@@ -161,7 +161,7 @@ impl TrustedKey {
         }
     }
 
-    /// A name that tells keys apart, whatever the user calls them; several for a keyring.
+    /// Names that distinguish keys, whatever the user calls them; a keyring has several.
     pub fn fingerprints(&self) -> Vec<String> {
         match &self.material {
             KeyMaterial::Plain(key) => vec![format!("sha256:{}", key.fingerprint())],
@@ -180,7 +180,7 @@ fn nix(text: &str) -> Option<Vec<u8>> {
     fine.then(|| [&ED25519[..], &key].concat())
 }
 
-/// A minisign key with or without its comment line; second, the base64 that names it.
+/// Reads a minisign key with or without its comment line; also returns its base64.
 fn minisign(text: &str) -> Result<(minisign_verify::PublicKey, String), minisign_verify::Error> {
     let encoded = text.lines().last().unwrap_or_default().trim().to_owned();
     Ok((minisign_verify::PublicKey::from_base64(&encoded)?, encoded))
@@ -198,14 +198,14 @@ impl Trust {
         })
     }
 
-    /// Trusts more keys; a key that is known already gets the name that it has here.
+    /// Trusts more keys; a key that is already known gets the name given here.
     #[must_use]
     pub fn with(mut self, keys: &[TrustedKey]) -> Self {
         self.keys.splice(0..0, keys.iter().cloned());
         self
     }
 
-    /// Whether user or policy named this identity before anything was signed.
+    /// Whether the user or the policy named this identity beforehand.
     pub(super) fn names(&self, identity: &Identity) -> bool {
         let mut named = self.identities.iter().chain(&self.policy_identities);
         named.any(|wanted| wanted.fits(identity))

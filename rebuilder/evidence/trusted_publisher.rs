@@ -1,7 +1,7 @@
-//! What crates.io says of the workflow that published a version: its `trustpub_data` (RFC 3691, trusted publishing).
+//! What crates.io says about the workflow that published a version: `trustpub_data` (RFC 3691, trusted publishing).
 //!
-//! The registry checked an identity token of that workflow when it took the crate, and says so without a signature. That
-//! is evidence of the registry about who published, and none about how the crate was built.
+//! The registry checked an identity token of that workflow when it accepted the crate, and states that without a
+//! signature. This is the registry's evidence of who published the crate, not of how it was built.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,10 +10,10 @@ use super::json::{self, member};
 use super::{Claim, Question, Standing};
 use crate::artifact::Sha256;
 
-/// Where the registry says it; see "Get crate version" in its OpenAPI description.
+/// The endpoint that returns it; see "Get crate version" in the registry's OpenAPI description.
 pub const API: &str = "https://crates.io/api/v1/crates";
 
-/// A workflow, as the registry names it in `trustpub_data`.
+/// A workflow, as `trustpub_data` names it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "provider", rename_all = "lowercase")]
 pub enum Publisher {
@@ -30,7 +30,7 @@ pub enum Publisher {
 }
 
 impl Publisher {
-    /// Reads `trustpub_data`; none if it has a form that is not supported.
+    /// Reads `trustpub_data`; `None` if its form is not supported.
     pub fn read(data: &Value) -> Option<Self> {
         Self::deserialize(data).ok()
     }
@@ -59,7 +59,7 @@ impl Publisher {
         format!("{}/{of_service}/{}", self.repository(), self.number())
     }
 
-    /// The commit, as the registry writes it.
+    /// The commit, as the registry states it.
     pub fn commit(&self) -> &str {
         match self {
             Self::Github { sha, .. } | Self::Gitlab { sha, .. } => sha,
@@ -80,7 +80,7 @@ impl Publisher {
     }
 }
 
-/// What follows from the registry's answer for one version; `commit` is the one that the crate itself names.
+/// The claim that follows from the registry's answer for one version; `commit` is the one that the crate itself names.
 pub fn claim(answer: &[u8], name: &str, version: &str, checksum: Sha256, commit: Option<&str>) -> Claim {
     let of = |standing, claim: String, meaning: &str| Claim {
         question: Question::Provenance,
@@ -142,7 +142,7 @@ pub fn claim(answer: &[u8], name: &str, version: &str, checksum: Sha256, commit:
     }
 }
 
-/// Provider, repository, run and commit are all: what another member would mean is not known.
+/// Whether the members are provider, repository, run and commit and no others, whose meaning would not be known.
 fn is_whole(data: &Value) -> bool {
     data.as_object().is_some_and(|members| members.len() == 4)
 }
@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
 
-    // Long, as it is one table.
+    // One long table.
     #[test]
     fn the_registrys_word_is_about_one_version_and_its_bytes() {
         let checksum = Sha256::of("crate");

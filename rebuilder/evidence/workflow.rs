@@ -1,23 +1,23 @@
-//! What a GitHub workflow file runs: its actions, and the commands of its steps.
+//! What a GitHub workflow file runs: actions, and the commands of its steps.
 //!
-//! Read to name what is mutable and to infer how a package was built; never run.
+//! It is read to name what is mutable and to infer how a package was built; it is never run.
 
 use serde_json::Value;
 
 use super::json::member;
 
-/// A workflow, as far as it matters here.
+/// The relevant parts of a workflow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Workflow {
-    /// `uses:` of all steps in order, job by job in order of their names.
+    /// `uses:` of all steps in order; jobs are in order of their names.
     pub uses: Vec<String>,
-    /// Lines of `run:` of all steps, likewise.
+    /// Lines of `run:` of all steps, in the same order.
     pub commands: Vec<String>,
-    /// `node-version` of the first set-up step that has one.
+    /// `node-version` of the first setup step that has one.
     pub node_version: Option<String>,
 }
 
-/// Deepest nesting that is followed.
+/// Maximum depth of nesting that is followed.
 const DEPTH: usize = 32;
 
 impl Workflow {
@@ -61,7 +61,7 @@ impl Workflow {
         }
     }
 
-    /// Actions and reusable workflows that are not named by a commit, so that others may change what they do.
+    /// Actions and reusable workflows that no commit pins, so that others may change what they do.
     pub fn unpinned(&self) -> Vec<&str> {
         let pinned = |uses: &str| {
             uses.starts_with("./")
@@ -77,7 +77,7 @@ impl Workflow {
             .collect()
     }
 
-    /// Scripts of `npm run` and `npm ci`, in order, up to the step that publishes.
+    /// The scripts that `npm run` runs, and `ci` for an install, in order, up to the step that publishes.
     pub fn npm_scripts(&self) -> Vec<String> {
         let mut scripts = Vec::new();
         for command in &self.commands {

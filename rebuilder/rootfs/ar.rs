@@ -1,16 +1,16 @@
-//! The outer archive of a Debian package (deb(5)): members with short names, one behind the other.
+//! The outer archive of a Debian package (deb(5)): members with short names, one after another.
 
 use std::io::{self, Read};
 
 const MAGIC: &[u8; 8] = b"!<arch>\n";
 const HEADER: usize = 60;
 
-/// The members of an archive; reads the bytes of the one that was asked for last.
+/// The members of an archive; reading gives the bytes of the current member.
 pub(super) struct Members<R> {
     inner: R,
-    /// Bytes of the member that were not read yet.
+    /// Bytes of the current member that have not been read yet.
     left: u64,
-    /// Whether a byte behind it makes its length even.
+    /// Whether a padding byte follows the member, to make its length even.
     padded: bool,
 }
 
@@ -28,7 +28,7 @@ impl<R: Read> Members<R> {
         })
     }
 
-    /// Goes to the next member, and gives its name; `None` behind the last one.
+    /// Goes to the next member and returns its name; `None` after the last one.
     pub fn next(&mut self) -> io::Result<Option<String>> {
         let behind = self.left.saturating_add(u64::from(self.padded));
         io::copy(&mut self.inner.by_ref().take(behind), &mut io::sink())?;
@@ -80,7 +80,7 @@ mod tests {
         )
     }
 
-    /// Names and contents, or the error.
+    /// Names and contents of the members, or the error.
     fn read(members: &[String]) -> io::Result<Vec<(String, String)>> {
         let bytes = format!("!<arch>\n{}", members.concat());
         let mut archive = Members::new(bytes.as_bytes())?;

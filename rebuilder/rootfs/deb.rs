@@ -24,7 +24,7 @@ use crate::evidence::deb822;
 pub struct UnpackPlan {
     /// Folder that holds the files.
     pub folder: PathBuf,
-    /// The files.
+    /// The package files.
     pub packages: Vec<PackageFile>,
 }
 
@@ -43,7 +43,7 @@ const MERGED: [&str; 5] = ["bin", "lib", "lib32", "lib64", "sbin"];
 /// What one package adds to dpkg's records.
 struct Unpacked {
     status: String,
-    /// Record file below `/var/lib/dpkg/triggers`, and a line for it.
+    /// A record file below `/var/lib/dpkg/triggers`, and a line for it.
     triggers: Vec<(String, String)>,
 }
 
@@ -53,7 +53,7 @@ pub fn unpack(plan: &UnpackPlan, root: &Path) -> Result<(), RootfsError> {
         let what = what.to_owned();
         move |source| RootfsError::Io { what, source }
     };
-    // Opened before the change of root, which takes the folder out of sight.
+    // Opened before the change of root, after which the folder is out of reach.
     let files = plan
         .packages
         .iter()
@@ -158,7 +158,7 @@ fn unpack_one(package: &str, file: &mut File, room: &Room) -> Result<Unpacked, R
     )))
 }
 
-/// A reader over a member of a package, by the ending of its name.
+/// A reader that decompresses a member of a package; the member's name tells the compression.
 pub(crate) fn decompress<'a>(name: &str, member: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match name.rsplit('.').next() {
         Some("xz") => Box::new(liblzma::read::XzDecoder::new(member)),
@@ -223,7 +223,7 @@ impl PackageControl {
         Some(String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// Writes the package's files below `/var/lib/dpkg/info`; gives its part of the other records.
+    /// Writes the package's files below `/var/lib/dpkg/info`; returns its part of the other records.
     fn record(&self, list: &str) -> io::Result<Unpacked> {
         let invalid = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
         let text = self
@@ -317,11 +317,11 @@ fn unpack_data(tar: impl Read, conffiles: &BTreeSet<String>, room: &Room) -> io:
             continue;
         }
         if entry.header().entry_type().is_dir() && path.is_dir() {
-            // Shared by several packages, and perhaps a link of the merged /usr.
+            // Several packages share the folder, and it may be a link of the merged `/usr`.
             continue;
         }
         if conffiles.contains(&path.display().to_string()) {
-            // dpkg puts it in its place when it configures the package.
+            // dpkg moves the file to its place when it configures the package.
             let mut waiting = path.into_os_string();
             waiting.push(".dpkg-new");
             entry.unpack(&waiting)?;
@@ -372,7 +372,7 @@ mod tests {
         };
         let room = Room::of(1000, 3);
         assert!(unpack(&[("a", 600)], &room).unwrap().ends_with("/a\n"));
-        // The packages share it.
+        // The packages share one limit.
         assert!(
             unpack(&[("b", 600)], &room)
                 .unwrap_err()

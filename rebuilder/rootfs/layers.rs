@@ -1,6 +1,6 @@
-//! Roots from image layers (OCI image spec, "layer"): unpacked one over the other, whiteouts applied.
+//! Roots from image layers (OCI image spec, "layer"): unpacked one over another, with whiteouts applied.
 //!
-//! Runs in the sandbox helper, changed into the new root, as the unpacking of packages does.
+//! Runs in the sandbox helper, inside the new root, as the unpacking of packages does.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -24,7 +24,7 @@ pub struct LayerPlan {
     pub files: Vec<String>,
 }
 
-/// What an image says about running it.
+/// The parts of an image's configuration that say how to run it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageConfig {
     /// Variables, as `NAME=VALUE`.
@@ -68,7 +68,7 @@ pub fn unpack_layers(plan: &LayerPlan, root: &Path) -> Result<(), RootfsError> {
         let what = what.to_owned();
         move |source| RootfsError::Io { what, source }
     };
-    // Opened before the change of root, which takes the folder out of sight.
+    // Opened before the change of root, after which the folder is out of reach.
     let files = plan
         .files
         .iter()
@@ -143,7 +143,7 @@ fn unpack_layer(name: &str, file: File, room: &Room) -> io::Result<()> {
     Ok(())
 }
 
-/// A stored path as one below the root.
+/// A path of an archive entry as a path below the root.
 fn inside(path: &Path) -> PathBuf {
     let parts = path
         .components()
@@ -169,12 +169,12 @@ fn empty(folder: &Path) -> io::Result<()> {
     }
 }
 
-/// A folder that a layer does not name itself, with those above it.
+/// Makes a folder that the layer does not name itself, and those above it.
 fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
 
-/// For fuzzing.
+/// Entry points for fuzzing.
 pub const READERS: &[Reader] = &[("image-configuration", |bytes| {
     as_file(bytes, |path| drop(ImageConfig::read(path)));
 })];

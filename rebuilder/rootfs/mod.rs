@@ -1,6 +1,7 @@
-//! Root filesystems as trees of files: bytes in, a folder out, and what names and removes such a folder.
+//! Root filesystems as trees of files: unpacks them from bytes, names them by content, and removes them.
 //!
-//! Nothing here fetches, and nothing runs what it unpacks. What reads archives of outsiders runs in the sandbox helper.
+//! Nothing here fetches anything or runs what it unpacks. Code that reads untrusted archives runs in the sandbox
+//! helper.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -37,7 +38,7 @@ pub enum RootfsError {
 }
 
 impl RootfsError {
-    /// Whether the disk was full, rather than what was read broken.
+    /// Whether the disk was full, rather than the input broken.
     pub(crate) fn is_no_space(&self) -> bool {
         match self {
             Self::Package { source, .. } | Self::Io { source, .. } => {

@@ -1,4 +1,4 @@
-//! Removing trees that a stranger made: any depth, any number of entries, any names.
+//! Removes trees that an untrusted build made: any depth, any number of entries, any names.
 //!
 //! Folders are lifted to the top before they are emptied, so that two open handles are enough for a tree of any
 //! depth, no path grows, and nothing recurses. No link is followed.
@@ -20,7 +20,7 @@ const FOLDER: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
 
-/// Removes everything in the folder at `path`, and leaves the folder; an absent one is fine.
+/// Removes everything in the folder at `path`, and leaves the folder; it may be absent.
 pub fn empty(path: &Path) -> io::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let top = match nix::fcntl::open(path, flags, Mode::empty()) {
@@ -40,7 +40,7 @@ pub fn empty(path: &Path) -> io::Result<()> {
             }
             flatten(&top, &name, &mut lifted)?;
             match unlinkat(&top, name.as_c_str(), UnlinkatFlags::RemoveDir) {
-                // What a process that is still ending puts there is for the next round.
+                // A process that is still ending may add entries; the next round removes them.
                 Ok(()) | Err(Errno::ENOENT | Errno::ENOTEMPTY) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -76,7 +76,7 @@ fn flatten(top: &OwnedFd, name: &CString, lifted: &mut u64) -> io::Result<()> {
             match renameat(&folder, inner.as_c_str(), top, target.as_str()) {
                 Ok(()) | Err(Errno::ENOENT) => break,
                 Err(Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOTDIR) => {}
-                // Moving a folder writes into it; its own mode may forbid that.
+                // Moving a folder writes into it, and its own mode may forbid that.
                 Err(Errno::EACCES) => allow(&folder, &inner)?,
                 Err(error) => return Err(error.into()),
             }
@@ -85,7 +85,7 @@ fn flatten(top: &OwnedFd, name: &CString, lifted: &mut u64) -> io::Result<()> {
     Ok(())
 }
 
-/// As [`unlink`], in a folder that may not be writable yet.
+/// Does what [`unlink`] does, in a folder that may not be writable yet.
 fn unlink_in(folder: &OwnedFd, inner: &CString, top: &OwnedFd, name: &CString) -> io::Result<bool> {
     match unlink(folder, inner) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -96,11 +96,11 @@ fn unlink_in(folder: &OwnedFd, inner: &CString, top: &OwnedFd, name: &CString) -
     }
 }
 
-/// Removes what is not a folder; whether it is gone.
+/// Removes an entry that is not a folder; returns whether it is gone.
 fn unlink(folder: &OwnedFd, name: &CString) -> io::Result<bool> {
     match unlinkat(folder, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => Ok(true),
-        // Linux says the first about a folder, POSIX the second.
+        // Linux returns the first error for a folder, POSIX specifies the second.
         Err(Errno::EISDIR) => Ok(false),
         Err(Errno::EPERM) if is_folder(folder, name) => Ok(false),
         Err(error) => Err(error.into()),
@@ -117,7 +117,7 @@ fn is_folder(folder: &OwnedFd, name: &CString) -> bool {
     .is_ok()
 }
 
-/// Gives the owner every right over the folder `name`, by a handle, so that no link is followed.
+/// Gives the owner every right over the folder `name`, through a handle, so that no link is followed.
 fn allow(folder: &OwnedFd, name: &CString) -> io::Result<()> {
     let handle = openat(
         folder,
@@ -129,7 +129,7 @@ fn allow(folder: &OwnedFd, name: &CString) -> io::Result<()> {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
 }
 
-/// Names in a folder, at most as many as fit into a bounded memory; callers ask again until there are none.
+/// The names in a folder, at most as many as fit into bounded memory; callers ask again until none are left.
 fn names(folder: &OwnedFd) -> io::Result<Vec<CString>> {
     const MOST: usize = 1 << 16;
     let mut dir = Dir::openat(

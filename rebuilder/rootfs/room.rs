@@ -3,11 +3,11 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-/// Most bytes, and most entries; beyond, it is a bomb.
+/// Maximum number of bytes, and of entries; more than that is an archive bomb.
 pub(super) const BYTES: u64 = 64 << 30;
 const ENTRIES: u64 = 4 << 20;
 
-/// What may still be unpacked.
+/// The bytes and the entries that may still be unpacked.
 #[derive(Debug)]
 pub(super) struct Room(Mutex<(u64, u64)>);
 
@@ -18,12 +18,12 @@ impl Default for Room {
 }
 
 impl Room {
-    /// For so many bytes and entries.
+    /// Room for this many bytes and entries.
     pub(super) fn of(bytes: u64, entries: u64) -> Self {
         Self(Mutex::new((bytes, entries)))
     }
 
-    /// Takes the room of one entry; a sparse one says how large it will be, not how much it stores.
+    /// Takes the room of one entry. A sparse file counts with its full size, not with the bytes that are stored.
     pub(super) fn take(&self, size: u64) -> io::Result<()> {
         let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (bytes, entries) = *left;

@@ -1,4 +1,4 @@
-//! The seal of a kept tree: whether it changed, found out without reading its files.
+//! The seal of a kept tree: tells whether the tree changed, without reading its files.
 
 use std::ffi::CString;
 use std::io::{self, Write as _};
@@ -19,14 +19,15 @@ const FOLDER: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
 
-/// The seal of a kept tree: a digest over what the kernel notes about every entry, its time of change included.
+/// The seal of a kept tree: a digest over the metadata that the kernel keeps of every entry, including the time of
+/// change (ctime).
 ///
-/// A write into a file, or a change of its owner, mode, name or attributes, changes that time, and no call sets it to
-/// another one. So a tree whose seal is as before has the content that it had, at the cost of a look at each entry
-/// instead of reading them all.
+/// A write into a file, or a change of its owner, mode, name or attributes, changes that time, and no system call sets
+/// it to a chosen value. So a tree whose seal is unchanged has the same content; that takes a look at each entry
+/// instead of reading every file.
 pub fn seal(root: &Path) -> Result<Sha256, RootfsError> {
     let sealed = || -> io::Result<Sha256> {
-        // The helper names its root by a link to a handle.
+        // The helper passes its root as a link to a handle.
         let top = open(root, FOLDER.difference(OFlag::O_NOFOLLOW), Mode::empty())?;
         let mut out = HashingWriter::new(io::sink());
         // Level by level, so that nothing recurses and only one folder of each thread is open at a time.
@@ -49,9 +50,9 @@ pub fn seal(root: &Path) -> Result<Sha256, RootfsError> {
     })
 }
 
-/// What the kernel notes about the entries of one folder.
+/// The metadata of the entries of one folder.
 struct Folder {
-    /// The folder's path, and name and numbers of each entry in order of name.
+    /// The folder's path, and the name and the numbers of each entry, in order of name.
     notes: Vec<u8>,
     /// The folders in it.
     folders: Vec<PathBuf>,
@@ -70,7 +71,7 @@ impl Folder {
         };
         for name in names {
             let meta = fstatat(folder.as_fd(), name.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-            // No name holds a zero byte, so what follows cannot be taken for a part of it.
+            // No name contains a zero byte, so what follows cannot be taken for a part of the name.
             this.notes.push(0);
             this.notes.extend(name.as_bytes_with_nul());
             let numbers = [
@@ -92,7 +93,7 @@ impl Folder {
                     .push(path.join(std::ffi::OsStr::from_bytes(name.as_bytes())));
             }
         }
-        // How many entries there were, so that the next folder's path cannot be taken for one.
+        // The number of entries, so that the next folder's path cannot be taken for one of them.
         this.notes.push(0);
         this.notes.extend(this.folders.len().to_le_bytes());
         Ok(this)

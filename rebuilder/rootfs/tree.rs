@@ -1,4 +1,4 @@
-//! Trees that are kept: normalised once, named by their content, sealed against change.
+//! Trees that are kept: normalised once, named by their content, and sealed against change.
 
 use std::fs;
 use std::io;
@@ -14,18 +14,18 @@ use super::RootfsError;
 use super::removal;
 use crate::artifact::{HashingReader, HashingWriter, Sha256};
 
-/// What a tree holds.
+/// The content of a tree, in brief.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreeContents {
-    /// Digest over path, kind, mode, owner, time and bytes of every entry, in order of path.
+    /// Digest over the path, kind, mode, owner, time and bytes of every entry, in order of path.
     pub digest: Sha256,
-    /// Entries.
+    /// Number of entries.
     pub entries: u64,
-    /// Bytes in regular files.
+    /// Number of bytes in regular files.
     pub bytes: u64,
 }
 
-/// Left by the making itself, different each time, and of no use to a build.
+/// Files that the making of a root leaves behind; they differ each time, and no build needs them.
 const LEFT_BEHIND: &[&str] = &[
     "etc/hostname",
     "etc/resolv.conf",
@@ -43,25 +43,26 @@ const LEFT_BEHIND: &[&str] = &[
     "var/log",
 ];
 
-/// What becomes of the times in a made tree.
+/// How the times in a made tree are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Times {
-    /// A root of packages: a file that came out of a package keeps its own, one that was made here gets this one
-    /// (Unix seconds), and what the making left is removed.
+    /// For a root made of packages: a file from a package keeps its time, a file that was made here gets this time
+    /// (Unix seconds), and what the making left behind is removed.
     Epoch(i64),
-    /// A root of layers: folders, which unpacking gives the time of the moment, get none.
+    /// For a root made of layers: folders get the time 0, since unpacking gives them the current one.
     Layers,
-    /// All stay.
+    /// No time is changed.
     AsTheyAre,
 }
 
-/// Takes from a made tree what differs from run to run, and what would matter outside a sandbox, and digests it.
+/// Removes from a made tree what differs from run to run and what would be dangerous outside a sandbox, and digests
+/// the rest.
 ///
-/// Nothing in a kept tree runs under another user's id, and no other user writes into it: no new privileges can be had
-/// inside anyway, and outside such modes would be a way to become the tree's owner.
+/// Set-id bits and write permissions of other users are removed. Inside a sandbox nothing gains privileges by them
+/// anyway, and outside they would be a way to act as the tree's owner.
 pub fn normalise(root: &Path, times: Times) -> Result<TreeContents, RootfsError> {
     if let Times::Epoch(_) = times {
-        // The tree's own links lead nowhere else from here.
+        // Inside the root, its own links cannot lead elsewhere.
         enter(root)?;
         for name in LEFT_BEHIND {
             clear(&Path::new("/").join(name)).map_err(io("clean"))?;
@@ -78,7 +79,7 @@ pub fn digest(root: &Path) -> Result<TreeContents, RootfsError> {
 
 fn walk(root: &Path, change: Option<Times>) -> Result<TreeContents, RootfsError> {
     if change.is_some() {
-        // The top is in no digest, so it is the same for every tree.
+        // The mode of the top folder is not part of the digest, so it must be the same for every tree.
         fs::set_permissions(root, fs::Permissions::from_mode(0o755)).map_err(self::io("close"))?;
     }
     let mut walk = Walk {
@@ -115,7 +116,7 @@ fn sorted(folder: &Path) -> io::Result<Vec<fs::DirEntry>> {
     Ok(entries)
 }
 
-/// Empties a folder, or removes a file; absent is fine.
+/// Empties a folder, or removes a file; it may be absent.
 fn clear(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => removal::empty(path),
@@ -126,7 +127,7 @@ fn clear(path: &Path) -> io::Result<()> {
 }
 
 struct Walk {
-    /// What may be changed on the way; nothing, if the tree is only read.
+    /// The times to change on the way; `None` if the tree is only read.
     change: Option<Times>,
     out: HashingWriter<io::Sink>,
     entries: u64,
@@ -177,13 +178,13 @@ impl Walk {
     }
 }
 
-/// A name as text, so that no two names are the same text.
+/// A name as text; one that is not UTF-8 is given in hex.
 fn exact(name: &std::ffi::OsStr) -> String {
     let bytes = || format!("not text: {}", hex::encode(name.as_encoded_bytes()));
     name.to_str().map_or_else(bytes, str::to_owned)
 }
 
-/// Takes the rights that others would have through a file or folder; returns the mode that it has then.
+/// Removes the rights that other users would have through a file or folder; returns its new mode.
 fn change_mode(path: &Path, meta: &fs::Metadata) -> io::Result<u32> {
     let mode = meta.permissions().mode();
     let kind = meta.file_type();
@@ -234,7 +235,7 @@ mod tests {
         fs::read(&file).unwrap();
         assert_eq!(seal(top).unwrap(), first);
 
-        // The same length, and the time set back: the kernel still notes that something happened.
+        // The same length, and the modification time restored: the kernel still changes the ctime.
         let write = || {
             let file = fs::File::options().write(true).open(&file).unwrap();
             io::Write::write_all(&mut &file, b"evil").unwrap();

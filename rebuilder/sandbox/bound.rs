@@ -1,17 +1,17 @@
-//! Bounds of the contract that not every machine can enforce.
+//! Bounds of the sandbox contract that not every machine can enforce.
 
 use std::fmt;
 
-/// A bound that a run may have lacked; records name it as [`Bound::as_str`] does.
+/// A bound that a run may have lacked; records use the names that [`Bound::as_str`] gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     /// Bytes of memory.
     Memory,
     /// Processes and threads.
     Pids,
-    /// Bytes written, by the file system itself; they are always counted as well.
+    /// Bytes written, as enforced by the file system itself; the sandbox counts them in any case.
     Disk,
-    /// User ids that no other run has.
+    /// User ids that no other run uses.
     Ids,
 }
 
@@ -28,12 +28,13 @@ impl Bound {
         }
     }
 
-    /// The bound of that name.
+    /// The bound with that name.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|bound| bound.as_str() == name)
     }
 
-    /// Whether a build without it is less isolated from other runs, rather than only free to use up the machine.
+    /// Whether a build without this bound is less isolated from other runs, rather than only free to exhaust the
+    /// machine.
     pub(crate) fn isolates(self) -> bool {
         match self {
             Self::Memory | Self::Pids | Self::Disk => false,

@@ -1,8 +1,8 @@
 //! Sandboxes for untrusted build steps: the contract and its backends.
 //!
-//! A job sees a root filesystem with a throw-away writable layer, its inputs read-only at `/inputs`, an empty
-//! `/out`, and nothing else: no network but loopback, no host environment, no host files, no capabilities that
-//! reach outside its user namespace. Only regular files in `/out` come back, and they are read as hostile.
+//! A job sees a root filesystem with a throw-away writable layer, its inputs read-only at `/inputs`, an empty `/out`,
+//! and nothing else: no network but loopback, no host environment, no host files, no capabilities that have effects
+//! outside its user namespace. Only regular files in `/out` are taken back, and they are treated as hostile.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -28,7 +28,8 @@ use crate::plan::Limits;
 use crate::progress::ProgressBar;
 use crate::store::StoreError;
 
-/// Open files per process, soft and hard: what every machine and engine allows, so that all builds see the same.
+/// Maximum number of open files per process, soft and hard: what every machine and engine allows, so that all builds
+/// see the same.
 pub(crate) const OPEN_FILES: (u64, u64) = (1024, 4096);
 
 /// A file that the job finds at `/inputs/NAME`.
@@ -45,39 +46,39 @@ pub struct Input {
 pub struct RootLayers {
     /// Folders, lowest first.
     pub folders: Vec<PathBuf>,
-    /// Digest that names this stack; backends with an image store use it as the tag.
+    /// Digest that names this stack of layers; backends with an image store use it as the tag.
     pub name: crate::artifact::Sha256,
 }
 
-/// What a job leaves behind besides its log.
+/// What is kept of a job besides its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepMode {
     /// The files in `/out`.
     Outputs,
-    /// The files in `/out`, which answer a question and are small.
+    /// The files in `/out`, which are small, as they answer a question.
     Answer,
-    /// Those, and everything it changed in its root.
+    /// The small files in `/out`, and everything that the job changed in its root.
     Layer,
 }
 
-/// One run.
+/// One job for a sandbox.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
     /// Its root.
     pub root: &'a RootLayers,
     /// Its inputs.
     pub inputs: Vec<Input>,
-    /// Shell text, run by `/bin/sh -eu` as root of the sandbox.
+    /// Shell script, run by `/bin/sh -eu` as root of the sandbox.
     pub script: String,
-    /// The whole environment.
+    /// The complete environment.
     pub env: BTreeMap<String, String>,
-    /// Host name it sees.
+    /// Host name that the job sees.
     pub hostname: String,
     /// File mode creation mask.
     pub umask: u32,
-    /// Bounds.
+    /// Limits on time, memory, disk and processes.
     pub limits: Limits,
-    /// What it is shown of its machine.
+    /// How the machine is presented to the job.
     pub view: MachineView,
     /// What to keep.
     pub keep: KeepMode,
@@ -87,11 +88,11 @@ pub struct Job<'a> {
     pub log: &'a Path,
 }
 
-/// Most bytes of files in `/out` where no outputs are asked for.
+/// Maximum number of bytes of files in `/out` if no outputs are asked for.
 pub(crate) const ANSWERS: u64 = 64 << 20;
 
 impl Job<'_> {
-    /// Most bytes that come back of `/out`.
+    /// Maximum number of bytes that are taken back from `/out`.
     pub(crate) fn most_output(&self) -> u64 {
         match self.keep {
             KeepMode::Outputs => self.limits.disk,
@@ -104,18 +105,18 @@ impl Job<'_> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExitReason {
-    /// By itself, with this status.
+    /// By itself, with this exit status.
     Exited(i32),
-    /// By a signal; `9` where memory ran out.
+    /// By a signal; `9` if memory ran out.
     Signalled(i32),
-    /// Stopped, because time was up.
+    /// Stopped, because its time limit was reached.
     TimedOut,
-    /// Stopped, because it wrote more than it may.
+    /// Stopped, because it wrote more than its disk limit.
     DiskFull,
 }
 
 impl ExitReason {
-    /// From a process's exit status; shells say `128 + SIGNAL` when a signal ended what they ran.
+    /// Reads a process's exit status; shells return `128 + SIGNAL` if a signal ended the command that they ran.
     pub(crate) fn from_status(code: i32) -> Self {
         match code.checked_sub(128) {
             Some(signal) if signal > 0 => Self::Signalled(signal),
@@ -123,7 +124,7 @@ impl ExitReason {
         }
     }
 
-    /// Whether it did what it was asked to.
+    /// Whether the job exited with status 0.
     pub fn succeeded(self) -> bool {
         self == Self::Exited(0)
     }
@@ -141,22 +142,22 @@ impl std::fmt::Display for ExitReason {
     }
 }
 
-/// What a run gave.
+/// The result of a job.
 #[derive(Debug)]
 pub struct CommandResult {
     /// How it ended.
     pub ended: ExitReason,
     /// Time from the start of its first command to its end.
     pub took: Duration,
-    /// Its outputs, sorted by name; empty unless it ended well.
+    /// Its outputs, sorted by name; empty unless it succeeded.
     pub outputs: Vec<Output>,
-    /// Folder with what it changed, for [`KeepMode::Layer`]; it is the caller's from here on.
+    /// Folder with the job's changes to its root, for [`KeepMode::Layer`]; it belongs to the caller from here on.
     pub layer: Option<PathBuf>,
-    /// Limits of the contract that this machine cannot enforce.
+    /// The limits of the contract that this machine cannot enforce.
     pub not_enforced: Vec<Bound>,
 }
 
-/// A sandbox that cannot be had, or broke.
+/// A sandbox that cannot be used, or that broke.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum SandboxError {
     #[error("the {backend} backend does not work here: {reason}")]
@@ -190,12 +191,12 @@ impl SandboxError {
     }
 }
 
-/// A backend that keeps the contract above.
+/// A backend that keeps the contract of this module.
 pub trait Sandbox: Send + Sync {
     /// Name as in `--backend` and in the attestation.
     fn name(&self) -> &'static str;
 
-    /// Whether it runs on stacks of layers that were made beforehand.
+    /// Whether it can run on stacks of layers that were made before.
     fn takes_layers(&self) -> bool;
 
     /// Runs one job to its end. Dropping the future kills everything that it started.

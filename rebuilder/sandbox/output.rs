@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::{HashingWriter, Sha256};
 use crate::deadline::Deadline;
 
-/// One file that a build made.
+/// One file that a build produced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Output {
     /// File name, without folders.
@@ -24,7 +24,7 @@ pub struct Output {
     pub size: u64,
 }
 
-/// An output folder that holds what it must not.
+/// An output folder with content that is not allowed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum OutputError {
     #[error("the build left {name:?} in its output folder, which is not a regular file")]
@@ -37,10 +37,10 @@ pub enum OutputError {
 }
 
 pub(super) const MOST_FILES: usize = 4096;
-/// Longest time that taking the outputs of one job may need: enough for the default disk limit on a slow disk.
+/// Maximum duration of collecting the outputs of one job: enough for the default disk limit on a slow disk.
 const LONGEST: Duration = Duration::from_mins(15);
 
-/// Copies the regular files of `from` to `to`, hashing on the way; at most `limit` bytes.
+/// Copies the regular files of `from` to `to` and hashes them; at most `limit` bytes.
 pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>, OutputError> {
     let error = |name: &str| {
         let name = name.to_owned();
@@ -63,7 +63,7 @@ pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>,
                 limit: format!("the {MOST_FILES} files allowed"),
             });
         }
-        // No link is followed, and a FIFO does not block: what the check sees is what is read.
+        // No link is followed, and a FIFO does not block: the file that is checked is the file that is read.
         let file = File::options()
             .read(true)
             .custom_flags((OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
@@ -89,7 +89,7 @@ pub(super) fn collect(from: &Path, to: &Path, limit: u64) -> Result<Vec<Output>,
     Ok(outputs)
 }
 
-/// Writes one output whose bytes come from `reader`, bounded by `room` bytes.
+/// Writes one output whose bytes come from `reader`, at most `room` bytes.
 pub(super) fn receive(
     reader: impl io::Read,
     to: &Path,
@@ -116,9 +116,9 @@ pub(super) fn receive(
     })
 }
 
-/// A folder of staged inputs: copies, which share their blocks with the store where the file system can do that.
+/// Stages inputs in a folder: as copies, which share their blocks with the store if the file system supports that.
 ///
-/// Never links: the store's files would get another name, through which something may write, lock or change them.
+/// Never as links: the store's files would get another name, through which something could write, lock or change them.
 pub(crate) fn stage(inputs: &[super::Input], folder: &Path) -> io::Result<()> {
     for input in inputs {
         let invalid = |reason: &str| {
@@ -130,7 +130,7 @@ pub(crate) fn stage(inputs: &[super::Input], folder: &Path) -> io::Result<()> {
             return Err(invalid("is not a relative path below the folder"));
         }
         let place: PathBuf = folder.join(&input.name);
-        // The build reads them, whatever the worker's own mask is.
+        // The build must be able to read them, whatever the worker's file mode mask is.
         let mut above: Vec<_> = place
             .ancestors()
             .skip(1)
@@ -153,7 +153,7 @@ pub(crate) fn stage(inputs: &[super::Input], folder: &Path) -> io::Result<()> {
                 io::ErrorKind::AlreadyExists => invalid("is used twice"),
                 _ => error,
             })?;
-        // Copies within the kernel, by reference where it can.
+        // Copies within the kernel, by reference if possible.
         io::copy(&mut from, &mut to)?;
         to.set_permissions(fs::Permissions::from_mode(0o444))?;
     }

@@ -1,32 +1,32 @@
-//! The machine that a build is shown, where that is not the machine that it runs on.
+//! The machine that a build is shown, if that is not the machine that it runs on.
 //!
-//! It serves to find out what a build depends on. Nothing of it isolates: a build that looks for the real machine may
-//! find it.
+//! Views serve to find out what a build depends on. They do not isolate: a build that searches for the real machine
+//! may find it.
 
 use serde::{Deserialize, Serialize};
 
-/// What a build is shown of its machine; what is `None` is as it is.
+/// What a build is shown of its machine; fields that are `None` show the real machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineView {
     /// The wall clock, and with it the times of files that the build writes.
     pub clock: Option<Clock>,
     /// The order in which folders list their entries.
     pub listing: Option<Listing>,
-    /// What uname(2) says of the kernel.
+    /// The kernel, as uname(2) describes it.
     pub kernel: Option<Kernel>,
-    /// What `/proc` says of the processors, and how many of them the build may use.
+    /// The processors in `/proc`, and how many of them the build may use.
     pub processors: Option<Processors>,
-    /// The NIS domain name, as uname(2) has it.
+    /// The NIS domain name, as uname(2) tells it.
     pub domain: Option<String>,
 }
 
 impl MachineView {
-    /// Whether it shows the machine as it is.
+    /// Whether the view shows the real machine.
     pub fn is_plain(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether system calls have to be answered in the kernel's place.
+    /// Whether system calls must be answered in the kernel's place.
     pub(super) fn needs_tracing(&self) -> bool {
         self.clock.is_some() || self.listing.is_some() || self.kernel.is_some()
     }
@@ -38,17 +38,17 @@ impl MachineView {
 pub enum Clock {
     /// It stands still.
     Held(i64),
-    /// It starts with this and runs.
+    /// It starts at this time and runs.
     From(i64),
 }
 
-/// An order of listings. Folders with thousands of entries are in this order part by part.
+/// An order of listings. Folders with thousands of entries are listed in parts, each of them in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Listing {
     /// By the bytes of the names.
     ByName,
-    /// The other way round.
+    /// By the bytes of the names, backwards.
     Backwards,
 }
 

@@ -1,8 +1,8 @@
-//! Which addresses are followed, and where to.
+//! Which addresses may be followed, and where they lead.
 //!
-//! Most addresses are written by others: indexes, lock files, provenance, registries and redirects name them. They may
-//! lead to public `https` hosts, and nowhere else. What the user typed, or the catalogue of containers names, is the
-//! user's word: a mirror may be a folder, plain HTTP or a private host, but only for what is below it.
+//! Most addresses are written by others: in indexes, lock files, provenance, registries and redirects. They may lead
+//! only to public `https` hosts. Addresses that the user typed, or that the catalogue of containers names, count as
+//! the user's own choice: a mirror may be a folder, plain HTTP or a private host, but only for what is below it.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use super::mirror::{MirrorMap, below, joined};
 use super::public::{is_public_name, proxies};
 use crate::text::redacted;
 
-/// An address that is not followed; the text of the address has no credentials any more.
+/// An address that is not followed; credentials are removed from its text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("refused to follow the address {address}: {reason}")]
 pub(super) struct Barred {
@@ -40,23 +40,23 @@ pub(super) enum Route {
     Http { url: Url, trust: AddressTrust },
 }
 
-/// Who answers for a host.
+/// Who chose a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AddressTrust {
-    /// The user, or this program: it may be anywhere.
+    /// The user or this program: the host may be anywhere.
     Chosen,
-    /// Only a document: it must be a public machine.
+    /// Only a document: the host must be public.
     Outside,
 }
 
-/// What the user and the catalogue of containers said about addresses.
+/// The choices of the user and the catalogue of containers.
 #[derive(Debug, Default)]
 pub(super) struct Word {
     mirrors: Vec<MirrorMap>,
     hosts: Vec<AllowedHost>,
     /// Prefixes that were typed, or that the catalogue names.
     chosen: Mutex<Vec<Url>>,
-    /// Prefixes for which plain HTTP is good enough, since signatures and digests check what is there.
+    /// Prefixes for which plain HTTP is enough, since signatures and digests check the content.
     plain: Mutex<Vec<Url>>,
 }
 
@@ -68,7 +68,7 @@ impl Word {
         }
     }
 
-    /// The same, with hosts that the user allows.
+    /// A copy with the hosts that the user allows.
     pub(super) fn with_hosts(&self, hosts: Vec<AllowedHost>) -> Self {
         Self {
             hosts,
@@ -86,7 +86,7 @@ impl Word {
         add(&self.plain, prefix);
     }
 
-    /// Where an address leads, mirrors considered; every address takes this way before anything is opened.
+    /// Where an address leads, mirrors considered; every address is checked here before anything is opened.
     pub(super) fn route(&self, address: &str) -> Result<Route, Barred> {
         let url = parsed(address)?;
         for map in &self.mirrors {
@@ -130,7 +130,7 @@ impl Word {
             Host::Domain(name) if !is_public_name(name) => {
                 barred(format!("{name} is a name of an inner network"))
             }
-            // A proxy is the user's choice as a way, not as a place to go to.
+            // The user chose the proxy as a way to other hosts, not as a host to fetch from.
             Host::Domain(name) if proxies().iter().any(|proxy| proxy == name) => {
                 barred(format!("{name} is this machine's proxy"))
             }
@@ -140,7 +140,7 @@ impl Word {
         }
     }
 
-    /// Whether a redirect may be followed, and who answers for its target.
+    /// Whether a redirect may be followed, and who chose its target.
     pub(super) fn redirect(&self, from: &Url, trust: AddressTrust, to: &Url) -> Result<AddressTrust, Barred> {
         if from.scheme() == "https" && to.scheme() != "https" {
             return Err(Barred::new(
@@ -149,7 +149,7 @@ impl Word {
             ));
         }
         let without = to.username().is_empty() && to.password().is_none();
-        // A host that was chosen may send on within itself, as for a missing slash.
+        // A chosen host may redirect within itself, for example to add a slash.
         if trust == AddressTrust::Chosen && from.origin() == to.origin() && without {
             return Ok(trust);
         }
@@ -181,12 +181,12 @@ impl Word {
     }
 }
 
-/// An address in its one spelling: dots in paths are resolved, numbers of hosts are in the usual form.
+/// An address in its canonical form: dots in paths are resolved, and numeric hosts have the usual form.
 pub(super) fn parsed(address: &str) -> Result<Url, Barred> {
     Url::parse(address).map_err(|error| Barred::new(address, format!("it is not an address: {error}")))
 }
 
-/// Scheme, host and port: what an error may tell of an address that a redirect names.
+/// Scheme, host and port: what an error may show of an address that a redirect names.
 pub(super) fn place(url: &Url) -> String {
     match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{}://{host}:{port}", url.scheme()),

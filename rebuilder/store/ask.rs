@@ -1,4 +1,4 @@
-//! Questions to services: one answer, read before anything of it is kept, and "there is none" as an answer of its own.
+//! Questions to services: the answer is read before any of it is kept, and "not found" counts as an answer.
 
 use std::time::Duration;
 
@@ -19,17 +19,17 @@ pub struct Request<'a> {
     pub name: &'a str,
     /// The address.
     pub url: &'a str,
-    /// Media types that are wanted.
+    /// Media types to accept.
     pub accept: Option<&'a str>,
-    /// A token, for the host of the address alone.
+    /// A token, sent only to the host of the address.
     pub token: Option<&'a str>,
     /// Maximum number of bytes of the answer.
     pub limit: u64,
 }
 
-/// An answer that its reader took.
+/// An answer that its reader accepted.
 pub struct Answered<T> {
-    /// What it says.
+    /// The value that the reader made of the answer.
     pub value: T,
     /// The address of the next page, if it names one (RFC 8288).
     pub next: Option<String>,
@@ -37,19 +37,19 @@ pub struct Answered<T> {
 }
 
 impl<T> Answered<T> {
-    /// Keeps its bytes in the store.
+    /// Keeps the bytes of the answer in the store.
     pub fn keep(self, fetcher: &Fetcher) -> Result<Blob, StoreError> {
         fetcher.store().admit(self.sealed)
     }
 }
 
-/// A pause before the one further try, where the trouble may pass.
+/// The pause before the second and last try, if the trouble may pass.
 const PAUSE: Duration = Duration::from_millis(300);
 
 impl Fetcher {
-    /// Asks once, and once more if the trouble may pass; `None` if the service has nothing there.
+    /// Asks once, and once more if the trouble may pass; `None` if the service answers that it has nothing there.
     ///
-    /// `read` gets the bytes among the temporary files and says why it does not take them. The caller sets the time
+    /// `read` gets the bytes before they are kept, and says why it does not accept them. The caller sets the time
     /// limit.
     pub async fn ask<T>(
         &self,
@@ -84,7 +84,7 @@ impl Fetcher {
     async fn ask_once(&self, request: Request<'_>) -> Result<(Sealed, Option<String>), RequestFailure> {
         let route = self.word().route(request.url).map_err(RequestFailure::Barred)?;
         let (url, trust) = match route {
-            // A mirror of the user's: a folder has no pages, and needs no token.
+            // A mirror of the user's that is a folder has no pages, and needs no token.
             Route::File { .. } => {
                 let hidden = ProgressBar::hidden();
                 let sealed = self.download(request.url, request.limit, &hidden).await?;
@@ -120,8 +120,8 @@ impl Fetcher {
     }
 }
 
-/// The address of the next page, if it is at the host that was asked: by `asked`, or by the name that a mirror stands for.
-/// The caller asks it with the same token.
+/// The address of the next page, if it is at the host that was asked: by the name `asked`, or by the name that a
+/// mirror stands for. The caller asks for it with the same token.
 fn page_of(asked: &Url, named: &str, next: &Url) -> Result<String, RequestFailure> {
     let named = Url::parse(named).ok();
     let same = [Some(asked), named.as_ref()]
@@ -138,7 +138,7 @@ fn page_of(asked: &Url, named: &str, next: &Url) -> Result<String, RequestFailur
     Err(RequestFailure::Barred(Barred::new(next.as_str(), reason)))
 }
 
-/// The address with the relation `next` in a header of links.
+/// The address with the relation `next` in a `Link` header (RFC 8288).
 fn next_page(header: &str) -> Option<String> {
     header.split(',').find_map(|link| {
         let (address, relations) = link.split_once('>')?;
@@ -176,7 +176,7 @@ pub(super) fn failed(request: Request<'_>, refusal: RequestFailure) -> FetchErro
 mod tests {
     use super::*;
 
-    // Long, as it is one table.
+    // One long table.
     #[test]
     fn the_next_page_is_at_the_host_that_was_asked() {
         for (asked, named, next, expected) in [
@@ -228,7 +228,7 @@ mod tests {
                 "file:///etc/passwd",
                 false,
             ),
-            // A mirror of the user's gives on what the service says.
+            // A mirror of the user's repeats the addresses of the service.
             (
                 "http://127.0.0.1:1/x",
                 "https://a.example/x",

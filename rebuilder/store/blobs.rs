@@ -10,12 +10,12 @@ use tempfile::NamedTempFile;
 use super::{Store, StoreError};
 use crate::artifact::{HashingWriter, Sha256};
 
-/// A whole, verified file of the store.
+/// A complete, verified file of the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blob {
     /// Where the bytes are; read-only.
     pub path: PathBuf,
-    /// Digest that was computed from these very bytes.
+    /// The digest that was computed from these bytes.
     pub sha256: Sha256,
     /// Length in bytes.
     pub size: u64,
@@ -28,11 +28,11 @@ pub struct StoreCheck {
     pub sound: u64,
     /// Bytes in those files.
     pub bytes: u64,
-    /// Names of files that did not, and were set aside.
+    /// Names of files whose bytes have another digest; they were set aside.
     pub corrupt: Vec<String>,
 }
 
-/// A file being written into the store.
+/// A file that is being written into the store.
 pub(super) struct Incoming {
     file: HashingWriter<NamedTempFile>,
 }
@@ -42,14 +42,14 @@ impl Incoming {
         self.file.size()
     }
 
-    /// Ends the writing; the digest is known from here on.
+    /// Ends the writing; the digest is known afterwards.
     pub(super) fn seal(self) -> Sealed {
         let (file, sha256, size) = self.file.finish();
         Sealed { file, sha256, size }
     }
 }
 
-/// A whole file that is not visible in the store yet; dropped, it leaves nothing.
+/// A complete file that is not visible in the store yet; if it is dropped, nothing is left.
 pub(super) struct Sealed {
     file: NamedTempFile,
     pub(super) sha256: Sha256,
@@ -57,7 +57,7 @@ pub(super) struct Sealed {
 }
 
 impl Sealed {
-    /// The file among the temporary ones, for the check that decides whether it is kept.
+    /// The file in the folder of temporary files, for the check that decides whether it is kept.
     pub(super) fn unkept(&self) -> Blob {
         Blob {
             path: self.file.path().to_owned(),
@@ -78,10 +78,10 @@ impl Write for Incoming {
 }
 
 impl Store {
-    /// The file with this digest, hashed again before it is handed out.
+    /// The file with this digest; it is hashed again before it is returned.
     ///
-    /// A file whose bytes changed on disk is set aside in `quarantine/` and reported as absent, so that the
-    /// caller fetches it again.
+    /// A file whose bytes changed on disk is set aside in `quarantine/` and reported as absent, so that the caller
+    /// fetches it again.
     pub fn get(&self, digest: Sha256) -> Result<Option<Blob>, StoreError> {
         let path = self.blob_path(digest);
         let file = match File::open(&path) {
@@ -128,7 +128,7 @@ impl Store {
         Ok(Blob { path, sha256, size })
     }
 
-    /// Keeps bytes that are in memory, or the file at `path`, under their digest.
+    /// Keeps everything that a reader gives, under its digest.
     pub fn keep(&self, mut bytes: impl io::Read) -> Result<Blob, StoreError> {
         let mut incoming = self.incoming()?;
         let folder = self.tmp();
@@ -136,7 +136,7 @@ impl Store {
         self.admit(incoming.seal())
     }
 
-    /// Reads every file again and sets aside those whose bytes changed.
+    /// Reads every file again, and sets aside those whose bytes changed.
     pub fn verify(&self) -> Result<StoreCheck, StoreError> {
         let mut check = StoreCheck::default();
         for path in self.blob_files()? {

@@ -1,7 +1,7 @@
-//! What was computed from fetched files, kept so that it need not be computed again.
+//! Results that were computed from fetched files, kept so that they need not be computed again.
 //!
-//! It is found by the digest of everything that went into it, and read only if it is, byte for byte, what was written:
-//! the first line is the digest of key and content. Whatever does not fit is treated as absent.
+//! A result is found by the digest of everything that went into it, and it is used only if it is, byte for byte, what
+//! was written: the first line is the digest of key and content. Anything else is treated as absent.
 
 use std::fs;
 use std::path::Path;
@@ -11,20 +11,20 @@ use super::{Store, StoreError, write_atomically};
 use crate::artifact::Sha256;
 use crate::bounded;
 
-/// Largest content that is read.
+/// Maximum number of bytes of a result.
 const SIZE: u64 = 1 << 28;
-/// What was written longer ago than this is computed again.
+/// A result that is older than this is removed when the next one is kept.
 const KEPT: Duration = Duration::from_hours(720);
 
 impl Store {
-    /// What was computed from the inputs that `key` names.
+    /// The result that was computed from the inputs that `key` names.
     pub(crate) fn derived(&self, key: Sha256) -> Option<Vec<u8>> {
         let bytes = bounded::read(&self.derived_path(key), SIZE).ok()?;
         let (head, content) = bytes.split_at_checked(Sha256::of("").to_hex().len().checked_add(1)?)?;
         (head == seal(key, content).as_bytes()).then(|| content.to_vec())
     }
 
-    /// Keeps what was computed from the inputs that `key` names; what is old goes.
+    /// Keeps the result that was computed from the inputs that `key` names; old results are removed.
     pub(crate) fn keep_derived(&self, key: Sha256, content: &[u8]) -> Result<(), StoreError> {
         let path = self.derived_path(key);
         let bytes = [seal(key, content).as_bytes(), content].concat();

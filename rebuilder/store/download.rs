@@ -1,7 +1,7 @@
-//! One file from one address: over HTTP with its redirects, or from a folder of this machine.
+//! Fetches one file from one address: over HTTP with its redirects, or from a folder of this machine.
 //!
-//! Every address goes through `Word::route` before anything is opened, and every redirect through `Word::redirect`:
-//! others wrote them.
+//! Others write these addresses, so every address goes through `Word::route` before anything is opened, and every
+//! redirect through `Word::redirect`.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -25,20 +25,20 @@ use crate::ledger::Work;
 use crate::progress::ProgressBar;
 
 const ATTEMPTS: u32 = 3;
-/// Before a host that does not answer is asked a second and last time.
+/// The pause before the second and last try to connect to a host.
 const SECOND_CALL: Duration = Duration::from_millis(400);
-/// Redirects from one address to the next.
+/// Maximum number of redirects.
 const REDIRECTS: usize = 5;
-/// A host that sends less than this in a second, after the first minute, is not waited for.
+/// A host that sends less than this number of bytes in a second, after the first minute, is given up.
 const SLOWEST: u64 = 1 << 10;
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Maximum duration of a download: a quarter of an hour, and a second for each quarter of a megabyte.
+/// Maximum duration of a download: 15 minutes, and one second for each 256 KiB.
 pub(super) fn deadline(limit: u64) -> Duration {
     Duration::from_secs((limit >> 18).saturating_add(900))
 }
 
-/// Why one address gave nothing.
+/// Why an address gave nothing.
 #[derive(Debug)]
 pub(super) enum RequestFailure {
     Status(u16),
@@ -48,16 +48,16 @@ pub(super) enum RequestFailure {
     Barred(Barred),
 }
 
-/// What goes into a request besides its address.
+/// Headers of a request.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ask<'a> {
     pub accept: Option<&'a str>,
-    /// A token, for the host of the address alone.
+    /// A token, sent only to the host of the address.
     pub bearer: Option<&'a str>,
 }
 
 impl Fetcher {
-    /// Streams one URL into a temporary file; retries what may pass.
+    /// Streams one URL into a temporary file; tries again if the trouble may pass.
     pub(super) async fn download(
         &self,
         address: &str,
@@ -120,7 +120,7 @@ impl Fetcher {
         self.receive(response, limit, bar).await
     }
 
-    /// One answer, after redirects; each of them is judged before it is followed.
+    /// Requests one answer; each redirect is judged before it is followed.
     pub(super) async fn request(
         &self,
         url: &Url,
@@ -154,7 +154,7 @@ impl Fetcher {
         Err(RequestFailure::Barred(Barred::new(url.as_str(), reason)))
     }
 
-    /// Sends a request, unless no connection could be made to the host lately.
+    /// Sends a request, unless this process could not connect to the host lately.
     async fn send(
         &self,
         at: &Url,
@@ -189,7 +189,8 @@ impl Fetcher {
         }
     }
 
-    /// Whether no connection could be made to the host of an address lately. What can do without it should not wait.
+    /// Whether no connection could be made lately to the host of an address. Callers that can do without it should not
+    /// wait.
     pub fn is_unreachable(&self, address: &str) -> bool {
         match self.word().route(address) {
             Ok(Route::Http { url, .. }) => self.unreachable().outlook(&url) != Outlook::Fair,
@@ -204,7 +205,7 @@ impl Fetcher {
         self.get(&within_reach).await
     }
 
-    /// The content of an answer, of at most `limit` bytes.
+    /// Receives the content of an answer, of at most `limit` bytes.
     pub(super) async fn receive(
         &self,
         response: reqwest::Response,
@@ -230,7 +231,7 @@ impl Fetcher {
         Ok(incoming.seal())
     }
 
-    /// A file of a mirror that is a folder.
+    /// Copies a file from a mirror that is a folder.
     fn copy(
         &self,
         root: &Path,
@@ -282,8 +283,8 @@ impl Fetcher {
     }
 }
 
-/// Opens a file below a folder without waiting for it (it may be a pipe), and without leaving the folder. The folder is
-/// the user's, who may well have reached it through a link; if there are no parts, the user named the file itself.
+/// Opens a file below a folder without blocking on it (it may be a pipe) and without leaving the folder. The folder
+/// itself is the user's, and may be reached through a link; if there are no parts, the user named the file itself.
 fn open(root: &Path, parts: &[String]) -> io::Result<File> {
     let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     if parts.is_empty() {
@@ -301,7 +302,7 @@ fn open(root: &Path, parts: &[String]) -> io::Result<File> {
     Ok(openat2(folder.as_fd(), &path, how)?.into())
 }
 
-/// What a failed request says; a name that leads to no public address is told apart.
+/// The reason of a failed request; a name that resolves to no public address has its own.
 fn refusal(url: &Url, error: reqwest::Error) -> RequestFailure {
     let error = error.without_url();
     let mut cause: Option<&dyn std::error::Error> = Some(&error);
@@ -317,7 +318,7 @@ fn refusal(url: &Url, error: reqwest::Error) -> RequestFailure {
     RequestFailure::Trouble(innermost(&error))
 }
 
-/// The innermost cause says what happened ("connection refused"); the outer ones only that something did.
+/// The innermost cause says what happened ("connection refused"); the outer ones only say that something failed.
 pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(inner) = cause.source() {

@@ -1,4 +1,4 @@
-//! What keeps a store from being used.
+//! Errors of the store.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ pub enum StoreError {
         path: PathBuf,
         source: io::Error,
     },
-    /// `needs` says how much would be enough, if that is known, after a semicolon.
+    /// `needs` says how much space would be enough, after a semicolon, if that is known.
     #[error("no space in {path} ({free} MB free{needs})")]
     #[diagnostic(help("free some space, or name another folder with --store or XDG_DATA_HOME"))]
     Full {

@@ -1,6 +1,6 @@
-//! The only way in from the network: files by URL and digest, from mirrors tried in order (`download` does one try).
+//! The only way in from the network: files by URL and digest, from mirrors tried in order (`download` makes one try).
 //!
-//! What has no known digest is kept only if its reader takes it.
+//! A file without a known digest is kept only if its reader accepts it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,16 +21,16 @@ use crate::ledger::Ledger;
 use crate::progress::{Progress, ProgressBar};
 use crate::text::redacted;
 
-/// A file that was fetched by name alone, such as the newest index, with what was found there.
+/// A file that was fetched by name alone, such as the newest index.
 #[derive(Debug, Clone)]
 pub struct Received {
-    /// The bytes as they are kept now.
+    /// The bytes, as they are kept now.
     pub blob: Blob,
-    /// The URL, among those asked for, that answered.
+    /// Which of the URLs answered.
     pub url: String,
 }
 
-/// A file that could not be had.
+/// A file that could not be fetched.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum FetchError {
     #[error("{name} does not exist: {url} answered {status}")]
@@ -103,14 +103,14 @@ pub struct Fetcher {
     store: Store,
     /// Made on first use: it reads the machine's certificates, which takes longer than verifying a bundle.
     chosen: Arc<OnceLock<Result<reqwest::Client, String>>>,
-    /// The same for hosts that the user did not choose: it connects to public addresses only.
+    /// A client for hosts that the user did not choose: it connects to public addresses only.
     outside: Arc<OnceLock<Result<reqwest::Client, String>>>,
     word: Arc<Word>,
     git_mirrors: Arc<Vec<GitMirror>>,
     offline: bool,
     progress: Progress,
     ledger: Ledger,
-    /// Indexes as they were when they were first asked for: several plans of one process see the same state.
+    /// Indexes as they were when this process first asked for them: all of its plans see the same state.
     indexes: Arc<Mutex<HashMap<String, Received>>>,
     unreachable: Unreachable,
     /// Archives of commits that this process made.
@@ -119,7 +119,7 @@ pub struct Fetcher {
 
 const PARALLEL: usize = 8;
 impl Fetcher {
-    /// A fetcher that fills `store`; `offline` makes it refuse everything that the store does not have.
+    /// A fetcher that fills `store`; with `offline` it refuses to fetch anything that the store does not have.
     pub fn new(store: &Store, mirrors: Vec<MirrorMap>, offline: bool, progress: Progress) -> Self {
         Self {
             store: store.clone(),
@@ -164,19 +164,20 @@ impl Fetcher {
             .map_err(|reason| RequestFailure::Trouble(reason.clone()))
     }
 
-    /// The same, with hosts that addresses from documents may lead to although they are not public.
+    /// The same fetcher, with hosts that addresses from documents may lead to although they are not public.
     #[must_use]
     pub fn with_allowed_hosts(mut self, hosts: Vec<AllowedHost>) -> Self {
         self.word = Arc::new(self.word.with_hosts(hosts));
         self
     }
 
-    /// Takes an address, and all below it, as the user's own: it was typed, or a definition of a container names it.
+    /// Takes an address, and everything below it, as the user's own choice: the user typed it, or a container
+    /// definition names it.
     pub fn choose(&self, prefix: &str) {
         self.word.choose(prefix);
     }
 
-    /// Lets what is below an address come over plain HTTP, since a signed index pins it.
+    /// Allows plain HTTP below an address, since a signed index pins the files there.
     pub fn allow_plain(&self, prefix: &str) {
         self.word.allow_plain(prefix);
     }
@@ -185,14 +186,14 @@ impl Fetcher {
         &self.word
     }
 
-    /// The same, with mirrors of git repositories.
+    /// The same fetcher, with mirrors of git repositories.
     #[must_use]
     pub fn with_git_mirrors(mut self, mirrors: Vec<GitMirror>) -> Self {
         self.git_mirrors = Arc::new(mirrors);
         self
     }
 
-    /// The same for another job: its own progress, and its own account of the time.
+    /// The same fetcher for another job, with its own progress and its own account of the time.
     #[must_use]
     pub fn for_job(&self, progress: Progress, ledger: Ledger) -> Self {
         Self {
@@ -202,7 +203,7 @@ impl Fetcher {
         }
     }
 
-    /// Forgets the indexes, so that those of today are asked for again.
+    /// Forgets the indexes, so that they are asked for again.
     pub fn forget_indexes(&self) {
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         indexes.clear();
@@ -225,7 +226,7 @@ impl Fetcher {
         &self.progress
     }
 
-    /// Whether it refuses to use the network.
+    /// Whether the fetcher refuses to use the network.
     pub fn is_offline(&self) -> bool {
         self.offline
     }
@@ -235,15 +236,15 @@ impl Fetcher {
         &self.store
     }
 
-    /// The pinned file, from the store or from the first of its URLs that gives the right bytes.
+    /// Returns the pinned file, from the store or from the first of its URLs that gives the right bytes.
     pub async fn get(&self, material: &PinnedFile) -> Result<Blob, FetchError> {
         self.get_with(material, &ProgressBar::hidden()).await
     }
 
-    /// Many pinned files, several at a time, in the order they were asked for.
+    /// Returns many pinned files in the order of `materials`; several are fetched at a time.
     pub async fn get_all(&self, what: &str, materials: &[PinnedFile]) -> Result<Vec<Blob>, FetchError> {
         let sizes = materials.iter().map(|material| material.size);
-        // The sizes are what others say.
+        // The sizes are claims of others, so their sum may overflow.
         let bar = self.progress.bytes(what, sizes.fold(0, u64::saturating_add));
         let pending: Vec<_> = materials
             .iter()
@@ -305,18 +306,18 @@ impl Fetcher {
                 Err(RequestFailure::Trouble(reason)) => attempts.push((shown, reason)),
             }
         }
-        // Wrong bytes matter more than an address that is not followed, and that more than a mirror that is down.
+        // Report wrong bytes first, then an address that is not followed, then a mirror that is down.
         Err(wrong.or(barred).unwrap_or(FetchError::Unavailable {
             name: material.name.clone(),
             attempts,
         }))
     }
 
-    /// A file whose digest is not known before, of at most `limit` bytes, from the first URL that answers; `read`
-    /// gets it before it is kept, and what `read` refuses is not.
+    /// Fetches a file whose digest is not known beforehand, of at most `limit` bytes, from the first URL that answers.
+    /// `read` gets the file before it is kept; a file that `read` refuses is not kept.
     ///
-    /// Only for indexes, which are trusted by their own signature or because the user chose the registry, and for what
-    /// these pin by other means than a SHA-256.
+    /// Only for indexes, which are trusted by their own signature or because the user chose the registry, and for
+    /// files that an index pins by other means than a SHA-256.
     pub async fn get_unpinned<T, E: From<FetchError>>(
         &self,
         name: &str,
@@ -382,12 +383,12 @@ impl FetchError {
         }
     }
 
-    /// Whether an address was not followed, rather than something being out of reach.
+    /// Whether an address was not followed, rather than something being unavailable.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Barred { .. })
     }
 
-    /// Whether every address answered that it has no such file, rather than not at all.
+    /// Whether every address answered that it has no such file.
     pub fn is_gone(&self) -> bool {
         match self {
             Self::NotFound { .. } => true,

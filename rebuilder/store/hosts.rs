@@ -1,8 +1,9 @@
-//! Hosts that addresses may lead to without being public ones that a document names.
+//! Hosts that addresses may lead to although no check shows that they are public.
 
 use url::{Host, Url};
 
-/// Hosts that this program asks by itself. They may resolve to anything, as in networks with mirrors of their own.
+/// Hosts that this program asks on its own. They may resolve to any address, as in networks that have their own
+/// mirrors.
 pub(super) const OURS: [&str; 15] = [
     "auth.docker.io",
     "buildinfos.debian.net",
@@ -21,7 +22,7 @@ pub(super) const OURS: [&str; 15] = [
     "static.rust-lang.org",
 ];
 
-/// `HOST[:PORT]` that addresses from documents may lead to, although it is not public.
+/// `HOST[:PORT]` that addresses from documents may lead to, although the host is not public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedHost {
     pub(super) host: Host<String>,
@@ -43,7 +44,7 @@ impl std::str::FromStr for AllowedHost {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let form = || "write it as HOST or HOST:PORT; write IPv6 addresses in brackets".to_owned();
-        // The scheme has no port of its own, so that any port that was written is seen.
+        // The scheme has no default port, so any port that was written is visible.
         let parsed = Url::parse(&format!("https://{text}/")).map_err(|_| form())?;
         let bare = parsed.username().is_empty()
             && parsed.password().is_none()

@@ -25,7 +25,7 @@ impl std::str::FromStr for MirrorMap {
         if !prefix.contains("://") || !known(replacement.scheme()) || !is_folder {
             return Err(form());
         }
-        // A parsed address ends in a slash where nothing follows the host, whether the user wrote it or not.
+        // A parsed address ends in a slash if nothing follows the host, whether the user wrote the slash or not.
         let mut canonical = parsed.to_string();
         if !prefix.ends_with('/') && canonical.ends_with('/') {
             canonical.pop();
@@ -44,15 +44,15 @@ impl std::fmt::Display for MirrorMap {
     }
 }
 
-/// What follows a prefix, if the prefix ends where a part of the path ends: `https://h/a` is not a prefix of
-/// `https://h/ab`, nor `https://h` of `https://h.evil.example` or `https://h@evil.example`.
+/// The part of an address after a prefix, if the prefix ends at the end of a path component: `https://h/a` is not a
+/// prefix of `https://h/ab`, nor `https://h` of `https://h.evil.example` or `https://h@evil.example`.
 pub(super) fn below<'a>(address: &'a str, prefix: &str) -> Option<&'a str> {
     let rest = address.strip_prefix(prefix)?;
     let whole = rest.is_empty() || prefix.ends_with('/') || rest.starts_with(['/', '?', '#']);
     whole.then_some(rest)
 }
 
-/// Two parts of an address with one slash between them.
+/// Joins two parts of an address with one slash.
 pub(super) fn joined(front: &str, rest: &str) -> String {
     if rest.is_empty() || rest.starts_with(['?', '#']) {
         return format!("{front}{rest}");
@@ -61,7 +61,7 @@ pub(super) fn joined(front: &str, rest: &str) -> String {
 }
 
 impl MirrorMap {
-    /// Where an address leads that is below the prefix by `rest`.
+    /// Where an address leads that has `rest` after the prefix.
     pub(super) fn lead(&self, rest: &str, address: &str) -> Result<Route, Barred> {
         match self.replacement.scheme() {
             "file" => {
@@ -90,7 +90,7 @@ impl MirrorMap {
                 }
                 let url = parsed(&joined(self.replacement.as_str(), rest))?;
                 let trust = AddressTrust::Chosen;
-                // What was joined must still be on the mirror's own host.
+                // The joined address must still be on the mirror's own host.
                 if url.origin() == self.replacement.origin() {
                     Ok(Route::Http { url, trust })
                 } else {

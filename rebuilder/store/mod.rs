@@ -1,4 +1,4 @@
-//! Everything kept on disk: fetched bytes by digest, made roots and layers, scratch space of running builds.
+//! Everything that is kept on disk: fetched bytes by digest, roots and layers, and scratch space of running builds.
 //!
 //! Only this module decides where things are below the data folder (`places`). Bytes enter through a temporary file
 //! that is hashed, synced and renamed, so an entry is whole or absent; they are hashed again on each read.
@@ -67,7 +67,7 @@ impl Store {
         make_closed(&data)?;
         let data = data.canonicalize().map_err(StoreError::io("open", &data))?;
         let mode = owned(&data)?;
-        // A folder that holds other things as well was made for them too, and so was one that everyone may write.
+        // A folder that also contains other things is not ours to close, nor is a sticky one such as `/tmp`.
         let mut entries = std::fs::read_dir(&data).map_err(StoreError::io("list", &data))?;
         if mode & 0o1000 == 0
             && entries.all(|entry| entry.is_ok_and(|entry| places::is_ours(&entry.file_name())))
@@ -96,7 +96,7 @@ fn make_closed(path: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io("make the folder", path))
 }
 
-/// The mode of a folder, which must be this user's.
+/// The mode of a folder, which must belong to this user.
 fn owned(folder: &Path) -> Result<u32, StoreError> {
     let meta = std::fs::metadata(folder).map_err(StoreError::io("open", folder))?;
     let user = nix::unistd::Uid::effective().as_raw();
@@ -110,10 +110,11 @@ fn owned(folder: &Path) -> Result<u32, StoreError> {
     })
 }
 
-/// Keeps everyone else out of a folder of ours: what is below has the owners and modes that builds gave it.
+/// Closes one of our folders to everyone else: what is below it has the owners and modes that builds gave it.
 ///
-/// The set-group-id bit goes too. A folder gets it from a folder above that has it, and hands its group on to all that
-/// is made in it; the sandbox's ids do not include that group, so it could not change the owner of such files.
+/// The set-group-id bit is removed too. A folder inherits it from its parent, and passes its group on to everything
+/// that is made in it; the sandbox's ids do not include that group, so the sandbox could not change the owner of such
+/// files.
 fn close(folder: &Path, mode: u32) -> Result<(), StoreError> {
     if mode & 0o2077 != 0 {
         let closed = std::fs::Permissions::from_mode(0o700);
@@ -122,11 +123,11 @@ fn close(folder: &Path, mode: u32) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Refuses a folder in which files get another group than this process has, as some mount options make it.
+/// Refuses a folder in which new files get another group than this process has; some mount options cause that.
 fn gives_our_group(folder: &Path) -> Result<(), StoreError> {
     let group = nix::unistd::Gid::effective().as_raw();
     let of = |path: &Path| std::fs::metadata(path).map(|meta| meta.gid());
-    // Root hands what it makes to the ids of the sandbox.
+    // Root gives the files that it makes to the ids of the sandbox.
     let root = nix::unistd::Uid::effective().is_root();
     if root || of(folder).map_err(StoreError::io("open", folder))? == group {
         return Ok(());
@@ -143,8 +144,8 @@ fn gives_our_group(folder: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Writes a small file so that readers see the old bytes or the new ones, never a part. A device or a pipe is written
-/// to, not replaced.
+/// Writes a small file so that readers see either the old bytes or the new ones, never a part. A device or a pipe is
+/// written to, not replaced.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     use std::io::Write as _;
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
@@ -213,7 +214,7 @@ mod tests {
         Store::open(Some(shared.clone())).unwrap();
         assert_eq!((mode(&shared), mode(&shared.join("scratch"))), (0o755, 0o700));
 
-        // As `/tmp` is: only what is made below is closed.
+        // Like `/tmp`: only what is made below it is closed.
         let everyones = folder.path().join("everyones");
         std::fs::create_dir(&everyones).unwrap();
         std::fs::set_permissions(&everyones, std::fs::Permissions::from_mode(0o1777)).unwrap();

@@ -1,4 +1,4 @@
-//! Where things are below the data folder: the only place that knows its folders by name.
+//! Where things are below the data folder: no other module knows its folders by name.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -30,10 +30,10 @@ pub(super) const FOLDERS: [&str; 10] = [
     "store", BLOBS, QUARANTINE, TMP, ROOTS, LAYERS, SCRATCH, LOCKS, GIT, DERIVED,
 ];
 
-/// Those that are made when they are needed.
+/// Folders that are made when they are needed.
 const LATER: [&str; 6] = [RUNS, AUDITS, ANSWERS, MEMORY, WATCHED, ARTIFACTS];
 
-/// Begins the names of layers that are not complete yet.
+/// Prefix of the names of layers that are not complete yet.
 const NEW_LAYER: &str = ".new-";
 
 /// Whether an entry of the data folder is one that this module makes.
@@ -41,58 +41,58 @@ pub(super) fn is_ours(name: &OsStr) -> bool {
     FOLDERS.iter().chain(&LATER).any(|ours| name == *ours)
 }
 
-/// What outlives a single run.
+/// Places that outlive a single run.
 impl Store {
     /// The home of the root filesystem made from the lock with this digest.
     pub fn root(&self, lock: Sha256) -> PathBuf {
         self.data.join(ROOTS).join(lock.to_hex())
     }
 
-    /// The home of the layer that the setup steps with this digest made.
+    /// The home of the layer that the setup steps with this digest produced.
     pub fn layer(&self, key: Sha256) -> PathBuf {
         self.data.join(LAYERS).join(key.to_hex())
     }
 
-    /// The folders of runs, unless the user names another place.
+    /// The folder of runs, unless the user names another place.
     pub fn runs(&self) -> PathBuf {
         self.data.join(RUNS)
     }
 
-    /// The folder of a run of this subject that ends now.
+    /// The folder for a run of this subject that ends now.
     pub fn run_of(&self, title: &str) -> PathBuf {
         let name = title.replace([' ', ':', '%'], "_");
         let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S%3fZ");
         self.runs().join(format!("{name}-{stamp}"))
     }
 
-    /// The folders of audits, unless the user names another place.
+    /// The folder of audits, unless the user names another place.
     pub fn audits(&self) -> PathBuf {
         self.data.join(AUDITS)
     }
 
-    /// The file of the database that remembers audits, unless the user names another one.
+    /// The database file that remembers audits, unless the user names another one.
     pub fn memory(&self) -> PathBuf {
         self.data.join(MEMORY).join("memory.sqlite")
     }
 
-    /// Files of workers' runs by content, unless the user names another place.
+    /// The folder that has the files of workers' runs by content, unless the user names another place.
     pub fn artifacts(&self) -> PathBuf {
         self.data.join(ARTIFACTS)
     }
 
-    /// What a source answered about an artifact, under the digest of the question.
+    /// The answer of a service about an artifact, by the digest of the question.
     pub(super) fn answer(&self, artifact: Sha256, question: Sha256) -> PathBuf {
         let hex = artifact.to_hex();
         let folder = self.data.join(ANSWERS).join(&hex[..2]).join(&hex);
         folder.join(format!("{question}.json"))
     }
 
-    /// What was seen of the public log that this digest names.
+    /// What was seen of the public log with this digest.
     pub fn watched(&self, log: Sha256) -> PathBuf {
         self.data.join(WATCHED).join(log.to_hex())
     }
 
-    /// Whether this machine has run builds: it then has roots, layers or runs.
+    /// Whether this machine has run builds: then it has roots, layers or runs.
     pub(crate) fn has_builds(&self) -> bool {
         [ROOTS, LAYERS, RUNS].iter().any(|name| {
             let entries = fs::read_dir(self.data.join(name));
@@ -115,13 +115,13 @@ impl Store {
         self.data.join(QUARANTINE).join(format!("{digest}.{now}"))
     }
 
-    /// The commits of the git repository with this address.
+    /// The repository that has the fetched commits of the git repository with this address.
     pub fn git(&self, repository: &str) -> PathBuf {
         let name = format!("{}.git", Sha256::of(repository));
         self.data.join(GIT).join(name)
     }
 
-    /// The home of what was computed from the inputs that this digest names.
+    /// The file for the result that was computed from the inputs that this digest names.
     pub(super) fn derived_path(&self, key: Sha256) -> PathBuf {
         self.data.join(DERIVED).join(key.to_hex())
     }
@@ -131,9 +131,9 @@ impl Store {
     }
 }
 
-/// What ends with a run, or is swept after it.
+/// Places that end with a run, or are swept after it.
 impl Store {
-    /// Temporary files and folders; those that a killed process left are removed after a day.
+    /// The folder of temporary files and folders; those that a killed process left are removed after a day.
     pub(crate) fn tmp(&self) -> PathBuf {
         self.data.join(TMP)
     }
@@ -152,7 +152,7 @@ impl Store {
         Ok(folder.keep())
     }
 
-    /// Folders whose old entries are left over, with what the names of these begin with.
+    /// Folders whose old entries are leftovers, with the prefix of the names of such entries.
     pub(super) fn swept(&self) -> [(PathBuf, &'static str); 2] {
         [(self.tmp(), ""), (self.data.join(LAYERS), NEW_LAYER)]
     }
@@ -161,7 +161,7 @@ impl Store {
         self.data.join(SCRATCH)
     }
 
-    /// The scratch folder of the run called `id`, if that run is going on.
+    /// The scratch folder of the run called `id`, while that run is in progress.
     pub fn scratch_folder(&self, id: &str) -> PathBuf {
         self.scratch_folders().join(id)
     }
@@ -182,7 +182,7 @@ impl Store {
             .map_err(|(_, error)| StoreError::io("lock", &path)(error.into()))
     }
 
-    /// The folder of locks; its device and inode tell one store from another.
+    /// The folder of locks; its device and inode distinguish one store from another.
     pub(crate) fn locks(&self) -> PathBuf {
         self.data.join(LOCKS)
     }
@@ -197,12 +197,12 @@ impl Store {
         self.locks().join("engine-owner")
     }
 
-    /// The digest of the tar file that an engine's image of this root was made from.
+    /// The file with the digest of the tar file that an engine's image of this root was made from.
     pub(crate) fn image_record(&self, root: Sha256) -> PathBuf {
         self.locks().join(format!("image-{root}.tar"))
     }
 
-    /// Hosts that could not be reached lately.
+    /// The list of hosts that could not be reached lately.
     pub(super) fn unreachable(&self) -> PathBuf {
         self.locks().join("unreachable.json")
     }
@@ -212,7 +212,7 @@ impl Store {
         self.locks().join("seccomp.json")
     }
 
-    /// Names the store among those of this machine.
+    /// An id that distinguishes this store from the others of this machine.
     pub(crate) fn id(&self) -> Sha256 {
         Sha256::of(self.data.as_os_str().as_encoded_bytes())
     }
@@ -222,12 +222,12 @@ impl Store {
         super::error::free(&self.data)
     }
 
-    /// There is no space for more.
+    /// The error for a full disk.
     pub(crate) fn full(&self) -> StoreError {
         StoreError::full(&self.data)
     }
 
-    /// There is no space for a root; `free` is how much there was before it was begun.
+    /// The error for a root that does not fit on the disk; `free` is how many megabytes were free before it was begun.
     pub(crate) fn full_for_root(&self, free: u64) -> StoreError {
         StoreError::Full {
             path: self.data.clone(),
@@ -236,7 +236,7 @@ impl Store {
         }
     }
 
-    /// The data folder, to be shown.
+    /// The data folder, for messages.
     pub(crate) fn display(&self) -> impl std::fmt::Display + '_ {
         Path::display(&self.data)
     }
@@ -248,7 +248,7 @@ mod tests {
 
     use super::*;
 
-    /// What the compiler does not see: the data folder is private, but a caller could guess a path below it.
+    /// The compiler cannot check this: the data folder is private, but a caller could guess a path below it.
     #[test]
     fn nothing_outside_joins_below_the_data_folder() {
         let names: Vec<_> = FOLDERS

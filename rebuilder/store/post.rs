@@ -1,4 +1,4 @@
-//! Documents that are sent to a service of the user's choice, and its short answer.
+//! Sends documents to a service that the user chose, and reads its short answer.
 
 use std::time::Duration;
 
@@ -14,12 +14,13 @@ use super::{FetchError, Fetcher, Request, ask};
 pub struct Posted {
     /// HTTP status.
     pub status: u16,
-    /// At most as many bytes as were asked for.
+    /// The body, up to the number of bytes that the caller allows.
     pub body: Vec<u8>,
 }
 
 impl Fetcher {
-    /// Sends a document of a media type, once; no redirect is followed. Every answer is one, whatever its status is.
+    /// Sends a document of a media type, once; redirects are not followed. An answer with an error status is returned,
+    /// too.
     pub async fn post(
         &self,
         request: Request<'_>,

@@ -1,11 +1,11 @@
-//! Which machines belong to the public internet.
+//! Which machines are part of the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 use url::Url;
 
-/// Endings of names that mean something inside of one network only (RFC 6761, 6762, 8375, 9476, and common use).
+/// Endings of names that have a meaning only inside one network (RFC 6761, 6762, 8375, 9476, and common use).
 const INNER: [&str; 14] = [
     "arpa",
     "corp",
@@ -23,7 +23,7 @@ const INNER: [&str; 14] = [
     "alt",
 ];
 
-/// IPv4 blocks of IANA's special-purpose registry, with multicast and the reserved rest.
+/// IPv4 blocks of IANA's special-purpose registry, together with multicast and the reserved rest.
 const SPECIAL_V4: [([u8; 4], u8); 17] = [
     ([0, 0, 0, 0], 8),
     ([10, 0, 0, 0], 8),
@@ -47,18 +47,18 @@ const SPECIAL_V4: [([u8; 4], u8); 17] = [
 /// The same for IPv6, within the only block of public addresses.
 const PUBLIC_V6: &str = "2000::/3";
 const SPECIAL_V6: [&str; 5] = [
-    // Protocol assignments, Teredo among them, which carries an IPv4 address.
+    // Protocol assignments, including Teredo, which carries an IPv4 address.
     "2001::/23",
     "2001:db8::/32",
-    // 6to4, which carries one too.
+    // 6to4, which carries an IPv4 address too.
     "2002::/16",
     "2620:4f:8000::/48",
     "3fff::/20",
 ];
-/// NAT64 (RFC 6052): networks without IPv4 write every IPv4 address so.
+/// NAT64 (RFC 6052): IPv6-only networks write each IPv4 address in this block.
 const NAT64: &str = "64:ff9b::/96";
 
-/// Whether an address belongs to a machine of the public internet.
+/// Whether an address belongs to a machine on the public internet.
 pub(super) fn is_public(address: IpAddr) -> bool {
     let net = |text: &str| text.parse::<Ipv6Net>();
     match address {
@@ -81,12 +81,12 @@ pub(super) fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// Whether a name may belong to a host of the public internet.
+/// Whether a name may belong to a host on the public internet.
 pub(super) fn is_public_name(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     match name.rsplit_once('.') {
         Some((_, last)) => !last.is_empty() && !INNER.contains(&last.to_ascii_lowercase().as_str()),
-        // One label is looked up in the search domains of this machine.
+        // A name of one label is looked up in this machine's search domains.
         None => false,
     }
 }
@@ -112,7 +112,7 @@ pub(super) fn proxies() -> Vec<String> {
     texts.filter_map(host).collect()
 }
 
-/// A name that leads to no public address.
+/// A name that resolves to no public address.
 #[derive(Debug, thiserror::Error)]
 #[error("{host} resolves to {address}, which is not a public address")]
 pub(super) struct NotPublic {
@@ -133,7 +133,7 @@ pub(super) async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, st
     }
 }
 
-/// Looks names up for connections to outside hosts, at the very moment of the connection.
+/// Resolves names for connections to hosts that the user did not choose, at the moment of the connection.
 pub(super) struct PublicOnly;
 
 impl reqwest::dns::Resolve for PublicOnly {

@@ -1,4 +1,4 @@
-//! Readers of what registries of images and git servers send.
+//! Readers of what image registries and git servers send.
 
 use oci_client::manifest::OciManifest;
 
@@ -7,7 +7,7 @@ use super::referrers::Index;
 use super::registry::Token;
 use crate::reader::{Reader, as_text};
 
-/// For fuzzing.
+/// Entry points for fuzzing.
 pub const READERS: &[Reader] = &[
     ("image-manifest", |bytes| {
         drop(serde_json::from_slice::<OciManifest>(bytes));

@@ -1,4 +1,4 @@
-//! What a registry says refers to a manifest (OCI distribution spec 1.1, "Listing Referrers").
+//! The files that refer to a manifest, by its registry (OCI distribution spec 1.1, "Listing Referrers").
 
 use oci_client::manifest::OciManifest;
 use serde::Deserialize;
@@ -10,21 +10,21 @@ use crate::progress::ProgressBar;
 
 /// Maximum number of bytes of a list of referrers.
 const INDEX_LIMIT: u64 = 4 << 20;
-/// Maximum number of referrers that are read; how many there are is said.
+/// Maximum number of referrers that are read; the others are counted.
 const MOST_REFERRERS: usize = 64;
-/// Maximum number of files of one referrer.
+/// Maximum number of files that are read of one referrer.
 const MOST_LAYERS: usize = 8;
 
 /// The files that refer to a manifest.
 #[derive(Debug, Default)]
 pub struct Referrers {
-    /// Each with the digest of the manifest that lists it.
+    /// The files, each with the digest of the manifest that lists it.
     pub files: Vec<(Sha256, Blob)>,
-    /// How many referrers were listed, but not read.
+    /// Number of referrers that were listed but not read.
     pub unread: usize,
 }
 
-/// The list; only what is needed of it, as registries add fields.
+/// A list of referrers; only the fields that are needed, as registries add others.
 #[derive(Deserialize)]
 pub(super) struct Index {
     manifests: Vec<Entry>,
@@ -36,10 +36,10 @@ struct Entry {
 }
 
 impl Fetcher {
-    /// The files of at most `limit` bytes that refer to an image, fetched; none if the registry knows no referrers.
+    /// Fetches the files of at most `limit` bytes that refer to an image; none if the registry knows no referrers.
     ///
-    /// A registry without the endpoint is asked for the tag that the specification names for it (`sha256-HEX`). What
-    /// cosign keeps under the tag `sha256-HEX.att` is read too.
+    /// If the registry does not have the endpoint, it is asked for the tag that the specification names instead
+    /// (`sha256-HEX`). What cosign stores under the tag `sha256-HEX.att` is read too.
     pub async fn referrers(&self, image: &PinnedImage, limit: u64) -> Result<Referrers, FetchError> {
         if self.is_offline() {
             return Err(FetchError::Offline {

@@ -1,8 +1,8 @@
-//! Images by digest, from their registry into the store: the manifest names configuration and layers by digest,
-//! so the one digest that a plan pins covers them all.
+//! Fetches images by digest from their registry into the store. The manifest names the configuration and the layers by
+//! digest, so the one digest that a plan pins covers them all.
 //!
-//! The registry, the place of its tokens, and the hosts that it redirects to are named by others, so each of them goes
-//! through [`Word`](super::address::Word) as all addresses do.
+//! Others name the registry, its token service, and the hosts that it redirects to, so each of them goes through
+//! [`Word`](super::address::Word) as every other address does.
 
 mod attached;
 
@@ -24,18 +24,18 @@ use crate::progress::ProgressBar;
 const MANIFEST_LIMIT: u64 = 4 << 20;
 /// Maximum number of bytes of a configuration.
 const CONFIG_LIMIT: u64 = 8 << 20;
-/// Maximum number of bytes of an answer that holds a token.
+/// Maximum number of bytes of an answer with a token.
 const TOKEN_LIMIT: u64 = 1 << 20;
-/// Maximum number of bytes that one layer, and all of them together, may have.
+/// Maximum number of bytes of one layer, and of all layers together.
 const LAYER_LIMIT: u64 = 32 << 30;
 const IMAGE_LIMIT: u64 = 64 << 30;
-/// Maximum number of layers; engines take 127.
+/// Maximum number of layers; engines accept 127.
 const MOST_LAYERS: usize = 256;
 const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \
                         application/vnd.docker.distribution.manifest.v2+json, \
                         application/vnd.docker.distribution.manifest.list.v2+json";
 
-/// The files that make up an image for this platform, checked.
+/// The files of an image for this platform, checked.
 #[derive(Debug, Clone)]
 pub struct ImageFiles {
     /// Its configuration (OCI image spec, `config`).
@@ -45,7 +45,7 @@ pub struct ImageFiles {
 }
 
 impl Fetcher {
-    /// Brings an image for Linux on x86-64 into the store, or finds it there.
+    /// Returns the files of an image for Linux on x86-64, from the store or fetched.
     pub async fn image(&self, image: &PinnedImage) -> Result<ImageFiles, FetchError> {
         let registry = Registry::new(self, image)?;
         let mut manifest = registry.manifest(image.digest).await?;
@@ -91,7 +91,7 @@ pub(super) struct Registry<'a> {
     token: tokio::sync::Mutex<Option<String>>,
 }
 
-/// What the place of tokens answers (distribution spec, "token authentication").
+/// The answer of a token service (distribution spec, "token authentication").
 #[derive(Deserialize)]
 pub(super) struct Token {
     token: Option<String>,
@@ -108,7 +108,7 @@ impl<'a> Registry<'a> {
         };
         let reference = format!("{name}@sha256:{}", image.digest);
         let reference: Reference = reference.parse().map_err(|error| unusable(format!("{error}")))?;
-        // Like every client, plain HTTP for registries on this very machine only.
+        // Like other clients, use plain HTTP only for registries on this very machine.
         let host = reference.resolve_registry();
         let parse = |scheme: &str| Url::parse(&format!("{scheme}://{host}/"));
         let base = parse("https").map_err(|error| unusable(error.to_string()))?;
@@ -126,7 +126,7 @@ impl<'a> Registry<'a> {
         let trust = if mapped {
             AddressTrust::Chosen
         } else {
-            // A registry of this machine is admitted or barred for what it is, not for being plain HTTP.
+            // A registry on this machine is admitted or barred for being there, not for plain HTTP.
             fetcher.word().admit(&base).map_err(barred)?
         };
         Ok(Self {
@@ -228,7 +228,7 @@ impl<'a> Registry<'a> {
         Ok(self.fetcher.store().admit(sealed)?)
     }
 
-    /// The same, if the repository has it.
+    /// Does the same; `None` if the repository does not have the file.
     pub(super) async fn find(&self, path: &str, limit: u64) -> Result<Option<Sealed>, FetchError> {
         match self.get_once(path, limit, &ProgressBar::hidden()).await {
             Ok((sealed, _)) => Ok(Some(sealed)),
@@ -237,14 +237,14 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// One file of the repository, of at most `limit` bytes.
+    /// Fetches one file of the repository, of at most `limit` bytes.
     async fn get(&self, path: &str, limit: u64, bar: &ProgressBar) -> Result<Sealed, FetchError> {
         let got = self.get_with_headers(path, limit, bar).await;
         got.map(|(sealed, _)| sealed)
             .map_err(|refusal| self.failed(refusal))
     }
 
-    /// The same with the headers of the answer.
+    /// Does the same, and returns the headers of the answer too.
     async fn get_with_headers(
         &self,
         path: &str,
@@ -292,8 +292,8 @@ impl<'a> Registry<'a> {
         }
     }
 
-    /// Nobody logs in, as what is rebuilt is public; but most registries give everyone a token, from a place that they
-    /// name.
+    /// Requests a token without a login: what is rebuilt is public, but most registries require a token, from a
+    /// service that they name.
     async fn anonymous_token(&self, headers: &HeaderMap) -> Result<String, RequestFailure> {
         let texts = headers.get_all(WWW_AUTHENTICATE).iter();
         let challenges = texts.filter_map(|text| http_auth::parse_challenges(text.to_str().ok()?).ok());

@@ -1,7 +1,7 @@
 //! The folder of a run while it is being filled.
 //!
-//! The process that fills it holds a lock on it, which ends with the process. So a folder whose lock can be taken is
-//! left over, and the next run removes it at once. A folder outside the store is remembered there by a link.
+//! The process that fills a folder holds a lock on it, which ends with the process. So a folder whose lock is free is
+//! a leftover, and the next run removes it at once. A folder outside the store is remembered in the store by a link.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, symlink};
@@ -14,24 +14,25 @@ use crate::artifact::Sha256;
 use crate::bounded;
 use crate::run::{Record, RunFolder};
 
-/// The folder of a run while it is being filled; it gets its name when it is whole, and is removed when it is dropped.
+/// The folder of a run while it is being filled. It is renamed when the run is complete; otherwise, dropping it
+/// removes it.
 #[derive(Debug)]
 pub struct PendingRun {
     path: PathBuf,
-    /// The link that remembers it, if it is not in the store.
+    /// The link in the store that remembers the folder, if it is elsewhere.
     link: Option<PathBuf>,
     kept: bool,
     _lock: Flock<File>,
 }
 
-/// How often a folder is made again, if a sweep took it before it was locked.
+/// How often to make another folder if a sweep removed it before it was locked.
 const TRIES: usize = 100;
 
 impl PendingRun {
-    /// Begins the names of such folders.
+    /// Prefix of the names of such folders.
     pub const PREFIX: &'static str = ".rebuilding-";
 
-    /// Makes one below `parent`, and removes those there that were left over.
+    /// Makes a folder below `parent`, and removes leftovers there.
     pub fn below(parent: &Path) -> Result<Self, StoreError> {
         sweep(parent);
         fs::create_dir_all(parent).map_err(StoreError::io("make the folder", parent))?;
@@ -55,12 +56,12 @@ impl PendingRun {
         Err(StoreError::io("lock a new folder in", parent)(busy))
     }
 
-    /// Makes one among the runs of a store.
+    /// Makes a folder among the runs of a store.
     pub fn new(store: &Store) -> Result<Self, StoreError> {
         Self::below(&store.runs())
     }
 
-    /// The same, remembered in `runs`, so that a later run finds it wherever it is.
+    /// Makes a folder below `parent` and remembers it in `runs`, so that a later run finds it wherever it is.
     pub fn remembered(parent: &Path, runs: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(runs).map_err(StoreError::io("make the folder", runs))?;
         sweep(runs);
@@ -79,7 +80,7 @@ impl PendingRun {
                     pending.link = Some(link);
                     return Ok(pending);
                 }
-                // The name is new in `parent`, which says nothing of `runs`.
+                // The name is new in `parent`, but may be taken in `runs`.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(StoreError::io("write", &link)(error)),
             }
@@ -93,10 +94,10 @@ impl PendingRun {
         &self.path
     }
 
-    /// Moves it to `place`, which must be on the same file system.
+    /// Renames the folder to `place`, which must be on the same file system.
     pub fn keep(mut self, place: &Path) -> Result<RunFolder, StoreError> {
         fs::rename(&self.path, place).map_err(StoreError::io("move the run to", place))?;
-        // Its name is gone, so nothing is left to remove.
+        // Its old name no longer exists, so there is nothing to remove.
         self.kept = true;
         Ok(RunFolder::new(place))
     }
@@ -123,12 +124,12 @@ impl Store {
             name.to_string_lossy().starts_with(PendingRun::PREFIX)
         };
         runs.retain(|run| !is_pending(run) && run.record().is_file());
-        // Their names begin with the time.
+        // The names begin with the time.
         runs.sort_by(|a, b| a.path().cmp(b.path()));
         runs
     }
 
-    /// The newest finished run in the store that is about the released file with this digest.
+    /// The newest finished run in the store for the released file with this digest.
     pub fn newest_run(&self, released: Sha256) -> Option<RunFolder> {
         let entries = fs::read_dir(self.runs()).into_iter().flatten().flatten();
         let about = |run: RunFolder| {
@@ -143,20 +144,20 @@ impl Store {
     }
 }
 
-/// Removes a folder; work that was called off may be writing its last file into it, for longer on a busy machine.
+/// Removes a folder. Cancelled work may still be writing its last file into it, so a few tries may be needed.
 fn remove(path: &Path) {
     for _ in 0..50 {
         match fs::remove_dir_all(path) {
             Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
                 std::thread::sleep(std::time::Duration::from_millis(20));
             }
-            // What cannot be removed now is found by the next run.
+            // If it cannot be removed now, the next run finds it.
             _ => return,
         }
     }
 }
 
-/// Removes the folders in `parent`, and those remembered there, that were left over.
+/// Removes leftover folders in `parent`, and those that links in it remember.
 pub fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
@@ -172,7 +173,7 @@ pub fn sweep(parent: &Path) {
             sweep_one(&path);
             continue;
         };
-        // A link says no more than where to look: what is there must be such a folder, and our own.
+        // A link only says where to look: what is there must be such a folder, and our own.
         if target.file_name() == path.file_name() {
             sweep_one(&target);
         }
@@ -190,7 +191,7 @@ fn sweep_one(path: &Path) {
     }
 }
 
-/// The lock on a folder of this user, unless another process has it or the folder is gone.
+/// The lock on a folder of this user; `None` if another process has it or the folder no longer exists.
 fn lock(path: &Path) -> Option<Flock<File>> {
     let folder = File::options()
         .read(true)
@@ -219,7 +220,7 @@ mod tests {
     #[test]
     fn what_nobody_fills_goes_and_what_somebody_fills_stays() {
         let (runs, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        // Left by processes that were killed: here, beside a folder that the user wanted, and made a moment ago.
+        // Leftovers of killed processes, here and elsewhere; that they are new makes no difference.
         let left = runs.path().join(".rebuilding-left");
         let elsewhere = other.path().join(".rebuilding-elsewhere");
         for folder in [&left, &elsewhere] {
@@ -227,7 +228,7 @@ mod tests {
             fs::write(folder.join("rebuilt/part"), "x").unwrap();
         }
         symlink(&elsewhere, runs.path().join(".rebuilding-elsewhere")).unwrap();
-        // Links that somebody else put there lead nowhere.
+        // Links that somebody else made lead nowhere.
         let innocent = other.path().join("innocent");
         fs::create_dir(&innocent).unwrap();
         symlink(&innocent, runs.path().join(".rebuilding-link")).unwrap();
@@ -241,11 +242,11 @@ mod tests {
         let place = other.path().join("run");
         again.keep(&place).unwrap();
         assert!(place.exists());
-        // The planted link, and nothing else of ours.
+        // The link that somebody else made is left, and nothing of ours.
         assert_eq!(names(runs.path()), 1);
         assert_eq!(names(other.path()), 3);
     }
-    /// Two programs that draw the same name must not meet in the folder of the links.
+    /// Two programs that draw the same name must not share a link.
     #[test]
     fn a_name_that_is_taken_among_the_links_is_not_used() {
         let folder = || tempfile::tempdir().unwrap();
@@ -255,7 +256,7 @@ mod tests {
         fastrand::seed(1);
         let second = PendingRun::remembered(two.path(), runs.path()).unwrap();
         assert_ne!(first.path().file_name(), second.path().file_name());
-        // The one whose name was taken is gone again.
+        // The folder whose name was taken has been removed again.
         assert_eq!(fs::read_dir(two.path()).unwrap().count(), 1);
         let target = |run: &PendingRun| fs::read_link(run.link.as_ref().unwrap()).unwrap();
         assert_eq!(target(&first), first.path());

@@ -1,8 +1,8 @@
 //! Scratch folders of running builds, and the sweep that removes those of killed ones.
 //!
-//! Each holds an advisory lock for as long as its process lives, so a lock that can be taken marks a
-//! folder that is no longer used. What is inside may belong to other user ids than ours (the build's own),
-//! so taking it away is the sandbox's job; this module only says which folders are stale.
+//! Each process holds an advisory lock on its scratch folder as long as it lives, so a folder whose lock is free is no
+//! longer used. Files inside may belong to user ids of the build's own, so removing them is the sandbox's job; this
+//! module only says which folders are stale.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ impl Scratch {
         &self.path
     }
 
-    /// The folder's name: unique on this machine.
+    /// The folder's name, unique in this store.
     pub fn id(&self) -> String {
         self.path
             .file_name()
@@ -37,7 +37,7 @@ impl Scratch {
 }
 
 impl Store {
-    /// A new, empty scratch folder.
+    /// Makes a new, empty scratch folder.
     pub fn scratch(&self) -> Result<Scratch, StoreError> {
         let parent = self.scratch_folders();
         let path = tempfile::Builder::new()
@@ -52,14 +52,14 @@ impl Store {
         Ok(Scratch { path, _lock: lock })
     }
 
-    /// Scratch folders whose process is gone, locked now so that no other process sweeps them too.
+    /// Scratch folders whose process has ended. They are locked, so that no other process sweeps them too.
     pub fn stale_scratch(&self) -> Result<Vec<Scratch>, StoreError> {
         let parent = self.scratch_folders();
         let mut stale = Vec::new();
         for entry in fs::read_dir(&parent).map_err(StoreError::io("list", &parent))? {
             let path = entry.map_err(StoreError::io("list", &parent))?.path();
-            // An empty one is just being made, unless it is old. One that lacks its lock file and is not empty was being
-            // removed when its process ended.
+            // An empty folder is being made right now, unless it is old. A folder that is not empty but lacks its lock
+            // file was being removed when its process ended.
             if is_empty(&path) && age_in_seconds(&path) < 60 {
                 continue;
             }
@@ -72,8 +72,8 @@ impl Store {
 }
 
 impl Store {
-    /// Temporary files and folders that a killed process left; a running one's are younger than a day. What builds made
-    /// is in some of them, so taking them away is the sandbox's job too.
+    /// Temporary files and folders that a killed process left: they are older than a day, and those of running
+    /// processes are not. Some contain what builds made, so removing them is the sandbox's job too.
     pub fn stale_temporaries(&self) -> Vec<PathBuf> {
         self.swept()
             .iter()

@@ -1,8 +1,8 @@
-//! Hosts that no connection could be made to, remembered for a while, so that nobody waits for them again.
+//! Hosts that could not be connected to, remembered for a while, so that no process waits for them again.
 //!
-//! The memory says where not to wait, and never what is there. What must be had from such a host is still asked for, once
-//! and with little patience; what could do without (`Fetcher::is_unreachable`) does without. It is shared by the processes
-//! of a store, and a host that answers is forgotten at once.
+//! The memory says which hosts not to wait for, and nothing about their content. A file that must come from such a
+//! host is still requested, once and without a second try; work that can do without it (`Fetcher::is_unreachable`)
+//! skips the request. The processes of a store share the memory, and a host that answers is removed from it at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,13 +14,13 @@ use url::Url;
 
 use super::{Store, write_atomically};
 
-/// How long a host is not waited for.
+/// How long a failed host is remembered.
 const MEMORY: SignedDuration = SignedDuration::from_mins(10);
-/// How long the process that could not connect does not ask again: a network that failed for a moment ends no batch.
+/// How long the process that could not connect does not try again: a short network failure must not end an audit.
 const REST: SignedDuration = SignedDuration::from_mins(1);
-/// Hosts that are remembered at most: documents of others name them.
+/// Maximum number of hosts that are remembered: documents of others name them.
 const MOST: usize = 64;
-/// Largest memory that is read.
+/// Maximum size of the memory, in bytes.
 const SIZE: u64 = 64 << 10;
 
 /// A failed connection.
@@ -28,23 +28,23 @@ const SIZE: u64 = 64 << 10;
 struct Failure {
     at: Timestamp,
     reason: String,
-    /// Whether this process was the one to ask.
+    /// Whether this process made the attempt.
     #[serde(skip)]
     own: bool,
 }
 
-/// What is known of a host before it is asked.
+/// The prospects of a connection to a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outlook {
     /// Nothing speaks against it.
     Fair,
-    /// Nobody could connect to it lately.
+    /// A process of this store could not connect to it lately.
     Poor,
     /// This process could not connect to it a moment ago, for this reason.
     Hopeless(String),
 }
 
-/// The memory of one process, and of its store.
+/// The memory of one process, and that of its store.
 #[derive(Debug, Clone)]
 pub(super) struct Unreachable {
     known: Arc<Mutex<Known>>,
@@ -54,7 +54,7 @@ pub(super) struct Unreachable {
 #[derive(Debug, Default)]
 struct Known {
     failed: BTreeMap<String, Failure>,
-    /// Hosts that have answered this process: if one falls silent for a moment, it is asked again.
+    /// Hosts that have answered this process: if one fails for a moment, it is asked again.
     answered: BTreeSet<String>,
 }
 
@@ -115,7 +115,7 @@ impl Unreachable {
                 known.failed.insert(place.clone(), failure.clone());
             }
         }
-        // Others may have written since; a line that is lost between two processes costs a wait, no more.
+        // Other processes may have written meanwhile; a line that gets lost costs no more than a wait.
         let mut kept = read(&self.file);
         match failure {
             Some(failure) => kept.insert(place, failure),
@@ -138,13 +138,13 @@ fn read(file: &std::path::Path) -> BTreeMap<String, Failure> {
     known
 }
 
-/// A failure from the future is from a clock that was wrong.
+/// Whether a failure is recent; one in the future comes from a clock that was wrong.
 fn is_within(failure: &Failure, now: Timestamp, span: SignedDuration) -> bool {
     let age = now.duration_since(failure.at);
     !age.is_negative() && age < span
 }
 
-/// Host and port, which a connection is made to.
+/// The host and the port that a connection is made to.
 fn place(url: &Url) -> Option<String> {
     Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(second.outlook(&url()), Outlook::Fair);
     }
 
-    /// A process that was told no asks again after a minute; what can do without the host does without for ten.
+    /// The process that failed tries again after a minute; work that can do without the host skips it for ten.
     #[test]
     fn only_a_recent_failure_counts() {
         let folder = tempfile::tempdir().unwrap();

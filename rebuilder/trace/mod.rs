@@ -1,8 +1,8 @@
-//! What the processes of a build did to files, event by event, and who wrote what.
+//! What the processes of a build did to files, event by event, and which process wrote which file.
 //!
-//! The sandbox writes the events while a build runs, one JSON line each; [`Writers`] is what follows from them. Paths
-//! are those that the build sees, absolute. Everything here was said by a build: it is read up to a bound, and shown
-//! like any other text from outside.
+//! The sandbox writes the events while a build runs, one JSON line each; [`Writers`] answers questions about them.
+//! Paths are absolute, as the build sees them. A build can influence every event, so they are read up to a limit and
+//! shown like any other untrusted text.
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
@@ -20,16 +20,16 @@ pub use readers::READERS;
 pub use ways::{How, Slice, Step};
 pub use writers::{Command, Hand, Writers};
 
-/// Most bytes of events that are kept of one build.
+/// Maximum number of bytes of events that are kept of one build.
 pub const MOST: u64 = 256 << 20;
 
-/// Longest text of one command line, in bytes over all its words; what is beyond is left out.
+/// Maximum length of a command line, in bytes over all its words; the rest is left out.
 pub const COMMAND_LINE: usize = 32 << 10;
 
-/// Stands for a path that is not known, as the kernel tells none of more than 4096 bytes.
+/// Stands for a path that is not known: the kernel does not tell paths of more than 4096 bytes.
 pub const UNKNOWN: &str = "?";
 
-/// One thing that a process did. Processes have numbers in the order of their start, from 0; no number comes twice.
+/// One action of a process. Processes are numbered in the order of their start, from 0; no number is used twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
@@ -37,11 +37,11 @@ pub enum Event {
     Start {
         /// Its number.
         p: u32,
-        /// Who started it; the first process has none.
+        /// The process that started it; the first process has none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<u32>,
     },
-    /// It became another program.
+    /// It executed another program.
     Exec {
         /// The process.
         p: u32,
@@ -53,7 +53,7 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         out: Option<String>,
     },
-    /// It opened a file for writing, and may have made it.
+    /// It opened a file for writing, and may have created it.
     Open {
         /// The process.
         p: u32,
@@ -76,11 +76,11 @@ pub enum Event {
         /// The new name.
         to: String,
     },
-    /// It gave a file another name, which stands for the same file or points at it.
+    /// It gave a file another name: a hard link or a symbolic link.
     Link {
         /// The process.
         p: u32,
-        /// What was there.
+        /// The existing name.
         from: String,
         /// The new name.
         to: String,
@@ -113,7 +113,7 @@ pub enum Event {
         /// The folder.
         path: String,
     },
-    /// It ended.
+    /// The process ended.
     End {
         /// The process.
         p: u32,

@@ -3,7 +3,7 @@
 use super::Writers;
 use crate::reader::Reader;
 
-/// For fuzzing.
+/// Entry points for fuzzing.
 pub const READERS: &[Reader] = &[("trace", |bytes| {
     let Ok(writers) = Writers::read(bytes) else {
         return;

@@ -1,20 +1,19 @@
 //! The processes that one process started, and which of them ran at the same time as another one.
 
-/// Children of one process in the order of their numbers, as a tree over their times: the root of each part knows when the
-/// first of its children began and when the last one ended, so that parts that were never there at the same time are not
-/// looked into.
+/// The children of one process in the order of their numbers, as a tree over their times. Each node knows when the
+/// first of its children began and when the last one ended, so a search skips the nodes whose time does not overlap.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Siblings {
     numbers: Vec<u32>,
-    /// Begin and end. The children of a node at `i` are at `2i` and `2i + 1`; the leaves are the second half.
+    /// Begin and end of each node. The children of node `i` are `2i` and `2i + 1`; the second half has the leaves.
     times: Vec<(usize, usize)>,
 }
 
-/// Nothing overlaps with it.
+/// A time that overlaps with nothing.
 const NEVER: (usize, usize) = (usize::MAX, 0);
 
 impl Siblings {
-    /// Each with its begin and end.
+    /// Takes each child's number with its begin and end.
     pub(super) fn new(children: &[(u32, (usize, usize))]) -> Self {
         let leaves = children.len().next_power_of_two();
         let mut times = vec![NEVER; leaves.saturating_mul(2)];
@@ -50,7 +49,7 @@ impl Siblings {
         }
     }
 
-    /// Those that ran at some moment between `begun` and `ended`, by their numbers.
+    /// Numbers of the children that ran at some moment between `begun` and `ended`.
     pub(super) fn beside(&self, begun: usize, ended: usize) -> Vec<u32> {
         let leaves = self.times.len() / 2;
         let (mut found, mut open) = (Vec::new(), vec![1]);
@@ -67,7 +66,7 @@ impl Siblings {
         found
     }
 
-    /// The same, and none of them is found again.
+    /// Returns the same children, and removes them, so that they are not found again.
     pub(super) fn take_beside(&mut self, begun: usize, ended: usize) -> Vec<u32> {
         let found = self.beside(begun, ended);
         for number in &found {

@@ -1,4 +1,4 @@
-//! The way of a file, backwards: who wrote it, from which other file, and all that it depends on.
+//! The history of a file, backwards: who wrote it, from which other file, and everything that it depends on.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -12,56 +12,57 @@ pub enum How {
     Written,
     /// It was renamed.
     Moved,
-    /// It is another name of a file, or points at one.
+    /// It is another name of a file, or a link to one.
     Linked,
-    /// It is a folder that was made.
+    /// It is a folder that was created.
     Made,
 }
 
-/// One step on the way of a file.
+/// One step in the history of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The file, by the name that it had after the step.
     pub path: String,
     /// What happened.
     pub how: How,
-    /// Who did it.
+    /// The process that did it.
     pub by: Hand,
-    /// What it was before, or what it was made of, if that is one file.
+    /// The file's earlier name, or the file that it was made from, if that is a single one.
     pub from: Option<String>,
-    /// Others who had it open for writing before, the last one first.
+    /// Other processes that had it open for writing before, the last one first.
     pub before: Vec<Hand>,
 }
 
-/// What a file depends on: who had a part in it, and what they read.
+/// What a file depends on: the processes that had a part in it, and the files that they read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Slice {
     /// The processes, those nearest to the file first.
     pub processes: Vec<Hand>,
-    /// Files that were there before the build, in the order in which they were found.
+    /// Files that existed before the build, in the order in which they were found.
     pub sources: Vec<String>,
 }
 
-/// Most steps that are followed back.
+/// Maximum number of steps that are followed back.
 const STEPS: usize = 32;
-/// Most processes of a slice.
+/// Maximum number of processes that are looked for, for each file that is asked about.
 const MOST_PROCESSES: usize = 4096;
-/// Most earlier openings of a file that are looked through for others who wrote it.
+/// Maximum number of earlier openings of a file that are searched for other writers.
 const OPENINGS: usize = 1024;
-/// Most folders above a file that are asked whether they were renamed.
+/// Maximum number of folders above a file that are checked for having been renamed.
 const FOLDERS: usize = 256;
-/// Most files of one last name that a process read before it wrote one, or after that, of which the source is chosen.
+/// Maximum number of files with the same last name that are candidates for the source: as many read before the write
+/// as after it.
 const NAMESAKES: usize = 16;
-/// What compressors append to the name of a file.
+/// Suffixes that compressors append to the name of a file.
 const COMPRESSED: [&str; 4] = [".gz", ".bz2", ".xz", ".zst"];
-/// Programs that make one file of one other, whatever the two are called.
+/// Programs that make one file from one other, whatever the names of the two are.
 const COPIERS: [&str; 14] = [
     "cp", "install", "ginstall", "mv", "ln", "cat", "dd", "gzip", "bzip2", "xz", "zstd", "lzip", "strip",
     "objcopy",
 ];
 
 impl Writers {
-    /// How a file came to be, from its last step back to the first that is known.
+    /// How a file was made, from its last step back to the first known one.
     pub fn whence(&self, path: &str) -> Vec<Step> {
         let (mut steps, mut path, mut before) = (Vec::new(), path.to_owned(), usize::MAX);
         while steps.len() < STEPS {
@@ -69,7 +70,7 @@ impl Writers {
                 break;
             };
             let from = step.from.clone();
-            // What a link points at may have been written later.
+            // The target of a link may have been written later.
             before = if step.how == How::Linked { before } else { at };
             steps.push(step);
             match from {
@@ -142,14 +143,16 @@ impl Writers {
         Some((step, *at))
     }
 
-    /// The one file that a process made this one of: one of the same name, or, if it copies, the only one that it read.
+    /// The one file that a process made this one from: one with the same name, or, if the program copies, the only one
+    /// that it read.
     fn source_of(&self, by: Hand, path: &str) -> Option<String> {
         let process = self.processes.get(by.process as usize)?;
         let name = base(path);
         let stems = COMPRESSED.iter().filter_map(|end| name.strip_suffix(end));
         let names = [name].into_iter().chain(stems).filter(|name| !name.is_empty());
         let named = names.flat_map(|name| process.reads_named_near(name, by.at, NAMESAKES));
-        // Among files of one name that in the most similar folder, and then the one that was read last before.
+        // Of the files with this name, prefer the most similar folder, then a read before the write, then the latest
+        // read.
         let best = named
             .filter(|(_, read)| read != path)
             .max_by_key(|(when, read)| (shared_end(read, path), *when < by.at, *when));
@@ -167,7 +170,8 @@ impl Writers {
         }
     }
 
-    /// The file that became a member of an archive: what the writer of the archive read or named by the member's path.
+    /// The file that became a member of an archive: a file with the member's path that the writer of the archive read,
+    /// or else one that was made during the build.
     pub fn member(&self, archive: &str, member: &str) -> Option<String> {
         let writers = self.makers(archive);
         let member = member.trim_start_matches("./");
@@ -183,22 +187,22 @@ impl Writers {
             .map(|(_, path)| path.as_str())
             .filter(fits)
             .max_by_key(|path| path.len());
-        // Folders and empty files are not opened, but some process made them.
+        // Folders and empty files are not opened for reading, but some process made them.
         read.or_else(|| self.files_named(name).filter(fits).min())
             .map(str::to_owned)
     }
 
-    /// Who had a hand in the content of a file at its last writing: the writer, its pipeline, and what they started.
+    /// The processes that had a part in the content of a file: its writers, their pipelines, and what they started.
     pub fn makers(&self, path: &str) -> Vec<Hand> {
         Gathering::of(self).makers(path)
     }
 
-    /// All that a file depends on: its makers, the makers of what they read, and so on.
+    /// Everything that a file depends on: its makers, the makers of the files that they read, and so on.
     pub fn slice(&self, path: &str) -> Slice {
         self.slice_of([path])
     }
 
-    /// All that these files depend on, those of the first one first.
+    /// Everything that these files depend on, beginning with the first file.
     pub fn slice_of<'a>(&'a self, paths: impl IntoIterator<Item = &'a str>) -> Slice {
         let mut slice = Slice::default();
         let mut gathering = Gathering::of(self);
@@ -229,17 +233,17 @@ impl Writers {
         slice
     }
 
-    /// Whether the build made the file, or gave it its name.
+    /// Whether the build made the file or gave it its name.
     fn was_made(&self, path: &str) -> bool {
         self.files.contains_key(path) || self.moved_with_its_folder(path, usize::MAX).is_some()
     }
 }
 
-/// The makers of one file after the other, of which each process's peers are found once.
+/// Finds the makers of one file after another, and the peers of each process only once.
 struct Gathering<'a> {
     writers: &'a Writers,
     asked: HashSet<u32>,
-    /// Children of shells that have not been found yet.
+    /// Children of shells that have not been found yet, by the shell's number.
     left: HashMap<u32, Siblings>,
 }
 
@@ -252,7 +256,7 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    /// The makers of a file; of those that were found before, some are left out.
+    /// The makers of a file; peers that were found before are left out.
     fn makers(&mut self, path: &str) -> Vec<Hand> {
         let mut makers = Vec::new();
         let steps = self.writers.whence(path);
@@ -281,7 +285,7 @@ impl<'a> Gathering<'a> {
     }
 }
 
-/// How many names at the end two paths share.
+/// Number of path components at the end that two paths share.
 fn shared_end(one: &str, other: &str) -> usize {
     one.rsplit('/')
         .zip(other.rsplit('/'))

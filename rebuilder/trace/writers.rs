@@ -1,4 +1,4 @@
-//! Who wrote what, from the events of one build.
+//! Which process wrote which file, from the events of one build.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead};
@@ -8,7 +8,7 @@ use super::Event;
 use super::siblings::Siblings;
 use super::ways::How;
 
-/// What a process ran from some event on.
+/// A program that a process ran, from some event on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Its command line; never empty.
@@ -24,18 +24,18 @@ impl Command {
         first.rsplit('/').next().unwrap_or(first)
     }
 
-    /// Whether it is a shell: its children may be parts of one pipeline.
+    /// Whether it is a shell, whose children may be parts of one pipeline.
     pub fn is_shell(&self) -> bool {
         SHELLS.contains(&self.program())
     }
 
-    /// The script or makefile words after the program, as a shell would show them.
+    /// The words of the command line, program included, with spaces between them and no quotes.
     pub fn line(&self) -> String {
         self.argv.join(" ")
     }
 }
 
-/// A process at some moment: it may have been another program before, and become one later.
+/// A process at some moment: the process may have run another program before or after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Hand {
     /// Its number.
@@ -51,15 +51,15 @@ pub(super) struct Process {
     begun: usize,
     ended: Option<usize>,
     pub(super) reads: Vec<(usize, String)>,
-    /// Places in `reads`, by the last names of the files, and for each name in the order of reading.
+    /// Indices into `reads`, ordered by the last names of the files, and by the order of reading for each name.
     by_name: Vec<usize>,
-    /// The first places in `reads` of files that the build made; more than two are not asked for.
+    /// Indices into `reads` of the first few files that the build made; more than two are never needed.
     pub(super) made: Vec<usize>,
-    /// Those that it started.
+    /// The processes that it started.
     pub(super) children: Siblings,
 }
 
-/// Most files of `made`: two that are not the one that is asked about.
+/// Maximum length of `made`: two besides the file that is asked about.
 const MADE: usize = 3;
 
 /// The last name of a path.
@@ -73,7 +73,7 @@ impl Process {
         (self.begun, self.ended.unwrap_or(usize::MAX))
     }
 
-    /// The files of this last name that it read, as places in `reads`, in the order of reading.
+    /// Indices into `reads` of the files with this last name, in the order of reading.
     fn places_named(&self, name: &str) -> &[usize] {
         let of = |place: &usize| self.reads.get(*place).map_or("", |(_, path)| base(path));
         let first = self.by_name.partition_point(|place| of(place) < name);
@@ -81,13 +81,13 @@ impl Process {
         self.by_name.get(first..behind).unwrap_or_default()
     }
 
-    /// The files of this last name that it read, in the order of reading.
+    /// The files with this last name that it read, in the order of reading.
     pub(super) fn reads_named(&self, name: &str) -> impl Iterator<Item = &(usize, String)> {
         let places = self.places_named(name).iter();
         places.filter_map(|place| self.reads.get(*place))
     }
 
-    /// Those of them that it read last before an event, and first after it; at most so many of either.
+    /// Of these, the last `most` that it read before an event, and the first `most` after it.
     pub(super) fn reads_named_near(
         &self,
         name: &str,
@@ -111,11 +111,12 @@ pub(super) struct Touch {
     pub(super) from: Option<String>,
 }
 
-/// Most processes above one.
+/// Maximum depth of the tree of processes.
 const DEPTH: usize = 256;
-/// How far the number of a process may be ahead of the events before it: processes write them side by side.
+/// How far the number of a process may be ahead of the number of events: several processes write events at the same
+/// time.
 const AHEAD: usize = 1024;
-/// Longest line of events.
+/// Maximum length of a line of events, in bytes.
 const LONGEST: u64 = 1 << 20;
 
 const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "ksh"];
@@ -125,19 +126,19 @@ const SHELLS: [&str; 5] = ["sh", "bash", "dash", "zsh", "ksh"];
 pub struct Writers {
     pub(super) processes: Vec<Process>,
     pub(super) files: HashMap<Arc<str>, Vec<Touch>>,
-    /// The names of `files`, by their last names.
+    /// The names of `files`, ordered by their last names.
     by_name: Vec<Arc<str>>,
-    /// What was renamed, by the new name, in the order of time: when, by whom, and the old name.
+    /// Renames by the new name, in order of time: the number of the event, the process, and the old name.
     pub(super) moves: HashMap<String, Vec<(usize, u32, String)>>,
-    /// Who set permissions or times of a file last, and who set them before.
+    /// Who set the permissions or times of a file, in order of time.
     attributes: HashMap<String, Vec<Hand>>,
     cut: bool,
-    /// Events so far.
+    /// Number of events so far.
     events: usize,
 }
 
 impl Writers {
-    /// Reads events, one JSON line each; a line that is none is an error.
+    /// Reads events, one JSON line each; a line that is not an event is an error.
     pub fn read(events: impl io::Read) -> io::Result<Self> {
         let mut this = Self::default();
         let mut lines = io::BufReader::new(events);
@@ -154,7 +155,7 @@ impl Writers {
         Ok(this)
     }
 
-    /// What answers questions without a look at everything.
+    /// Prepares the orders that questions need, so that no question looks at everything.
     fn index(&mut self) {
         self.by_name = self.files.keys().cloned().collect();
         self.by_name
@@ -181,26 +182,27 @@ impl Writers {
         }
     }
 
-    /// The files of this last name that the build made.
+    /// The files with this last name that the build made.
     pub(super) fn files_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let first = self.by_name.partition_point(|path| base(path) < name);
         let paths = self.by_name.iter().skip(first).map(|path| &**path);
         paths.take_while(move |path| base(path) == name)
     }
 
-    /// How many processes there were.
+    /// Number of processes.
     pub fn count(&self) -> usize {
         self.processes.len()
     }
 
-    /// Whether the record ends before the build did.
+    /// Whether the record ends before the build does.
     pub fn is_cut(&self) -> bool {
         self.cut
     }
 
     fn process(&mut self, number: u32) -> &mut Process {
         let index = number as usize;
-        // Numbers come one after the other; a record that says otherwise has hardly more processes than lines.
+        // Numbers are consecutive. A record that says otherwise must not take more memory than its number of lines
+        // justifies.
         if self.processes.len() <= index && index <= self.events.saturating_add(AHEAD) {
             self.processes
                 .resize_with(index.saturating_add(1), Process::default);
@@ -214,7 +216,7 @@ impl Writers {
     }
 
     fn touch(&mut self, at: usize, process: u32, path: String, how: How, from: Option<String>) {
-        // Its start may not have been recorded.
+        // The start of the process may not have been recorded.
         self.process(process);
         let touch = Touch {
             at,
@@ -257,18 +259,19 @@ impl Writers {
                     .or_default()
                     .push(Hand { process: p, at });
             }
-            // Whoever had written it before is not asked for any more by that name, or it is written again.
+            // The removed name is not asked about any more, unless it is written again.
             Event::Remove { .. } => {}
             Event::Cut => self.cut = true,
         }
     }
 
-    /// What a process was running; what it was forked from, if it had no program of its own yet.
+    /// The program that a process was running; if it had executed none yet, the program of the process that started
+    /// it.
     pub fn command(&self, hand: Hand) -> Option<&Command> {
         Some(self.running(hand)?.1)
     }
 
-    /// The same, with the process that the program was started in.
+    /// The same, together with the process that executed the program.
     fn running(&self, hand: Hand) -> Option<(u32, &Command)> {
         let mut hand = hand;
         for _ in 0..DEPTH {
@@ -282,7 +285,7 @@ impl Writers {
         None
     }
 
-    /// The process that started this one, at that moment.
+    /// The process that started this one, at the moment of the start.
     fn starter(&self, process: u32) -> Option<Hand> {
         let this = self.processes.get(process as usize)?;
         Some(Hand {
@@ -291,7 +294,8 @@ impl Writers {
         })
     }
 
-    /// What a process ran, and what those above it did when they started it, up to the first process.
+    /// The program of a process, and those of the processes above it at the time when they started the one below, up
+    /// to the first process.
     pub fn chain(&self, hand: Hand) -> Vec<(Hand, &Command)> {
         let (mut chain, mut next) = (Vec::new(), Some(hand));
         while let Some(hand) = next.filter(|_| chain.len() < DEPTH) {
@@ -316,7 +320,7 @@ impl Writers {
         })
     }
 
-    /// What a process read, without the system's own files.
+    /// The files that a process read; reads of the system's own files are not recorded.
     pub fn reads(&self, process: u32) -> impl Iterator<Item = &str> {
         let process = self.processes.get(process as usize);
         process
@@ -324,12 +328,12 @@ impl Writers {
             .flat_map(|process| process.reads.iter().map(|(_, path)| path.as_str()))
     }
 
-    /// Who set times or permissions of a file, the last one first.
+    /// Who set the times or permissions of a file, the last one first.
     pub fn attributes(&self, path: &str) -> impl Iterator<Item = Hand> + '_ {
         self.attributes.get(path).into_iter().flatten().rev().copied()
     }
 
-    /// The other parts of a process's pipeline, and what it started itself.
+    /// The other parts of a process's pipeline, and the processes that it started itself.
     pub fn peers(&self, hand: Hand) -> Vec<Hand> {
         self.peers_beside(hand, |shell, (begun, ended)| {
             let shell = self.processes.get(shell as usize);
@@ -337,7 +341,7 @@ impl Writers {
         })
     }
 
-    /// The same, with what tells which children of a shell ran at some time.
+    /// The same; `beside` finds the children of a shell that ran at some time.
     pub(super) fn peers_beside(
         &self,
         hand: Hand,

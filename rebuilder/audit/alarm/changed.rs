@@ -1,4 +1,4 @@
-//! What changed between two runs of a package: what went in, how it was built, and what came of it. No effects.
+//! What changed between two runs of a package: its inputs, its build, and its outputs. No effects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,18 +9,18 @@ use crate::artifact::git_source::GitSource;
 use crate::plan::{Plan, Role};
 use crate::run::Record;
 
-/// Most differing places that are named.
+/// Maximum number of differing places that are named.
 const PLACES: usize = 20;
 
-/// Something that was one thing and is another; one of the two may be absent.
+/// A value that changed; it is absent before if it was added, and absent now if it was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Altered {
-    /// What it is.
+    /// What the value describes.
     pub what: String,
-    /// In the last good run.
+    /// Its value in the last good run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub was: Option<String>,
-    /// In this one.
+    /// Its value in this run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is: Option<String>,
 }
@@ -28,13 +28,13 @@ pub struct Altered {
 /// What changed since the last good run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Changed {
-    /// Sources, by the digest of their bytes or by commit.
+    /// Sources, compared by the digest of their bytes or by commit.
     pub sources: Vec<Altered>,
-    /// Build dependencies, by version; by digest if the version is the same.
+    /// Build dependencies, compared by version, or by digest if the versions are the same.
     pub dependencies: Vec<Altered>,
-    /// Container, steps, environment and assumed values.
+    /// The container, the steps, the environment and the assumed values.
     pub build: Vec<Altered>,
-    /// Causes of what differs now.
+    /// Causes of the differences in this run.
     pub causes: Vec<String>,
     /// Outputs that are not the released files, and the first places in them that differ.
     pub files: Vec<String>,
@@ -84,7 +84,7 @@ fn commit(source: &GitSource) -> String {
     format!("{} at {commit}", source.repository)
 }
 
-/// Package without its version, and what it is.
+/// Maps each package, without its version, to its version or digest.
 fn dependencies(plan: &Plan) -> BTreeMap<String, String> {
     let inputs = plan.inputs.iter().filter(|input| input.role == Role::Dependency);
     let named = inputs.map(|input| {

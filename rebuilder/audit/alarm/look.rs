@@ -1,8 +1,8 @@
-//! Looks into a suspicion: rebuilds something good as a control, then the package itself once more, and says what that
-//! is worth.
+//! Looks into a suspicion: rebuilds something good as a control, then the package itself again, and decides
+//! what the suspicion is worth.
 //!
-//! A bad result counts only if it was found again while the control was good. What was bad once and comes out well each
-//! time afterwards is taken back: the machine, its network or a mirror was at fault, or nothing can be known of it.
+//! A bad result counts only if a rebuild repeats it and the control is good. A bad result that no rebuild
+//! repeats is taken back: this machine, its network or a mirror was at fault, or the cause cannot be known.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,11 +20,12 @@ use crate::memory::{Memory, Seen, Suspect};
 use crate::plan::Plan;
 use crate::run::{Record, RunFolder};
 
-/// How often a package is rebuilt before its bad result is taken back; the last of these is kept as its newest result.
+/// How often a package is rebuilt before its bad result is taken back; the last rebuild is kept as its newest
+/// result.
 const REPEATS: usize = 3;
-/// Controls that are tried until one has a verdict.
+/// Maximum number of controls that are tried until one has a verdict.
 const CONTROLS: usize = 3;
-/// Controls without a good verdict, after which a run looks into nothing else.
+/// Number of controls without a good verdict after which a run makes no more of them.
 const TROUBLE: usize = 3;
 
 /// The rebuilds that one run makes to be sure.
@@ -33,7 +34,7 @@ pub(super) struct Looking<'a> {
     memory: &'a Memory,
     pass: &'a Pass,
     allow_equivalent: bool,
-    /// Controls of this run, by what was rebuilt.
+    /// Controls of this run, by subject.
     controls: BTreeMap<String, Check>,
     trouble: usize,
 }
@@ -97,7 +98,7 @@ impl<'a> Looking<'a> {
         })
     }
 
-    /// Rebuilds the package until it is bad again, or was good often enough.
+    /// Rebuilds the package until it is bad again, or until it was good `REPEATS` times.
     async fn repeat(&self, text: &str) -> Result<(Worth, Vec<Check>), AuditError> {
         let mut repeats = Vec::new();
         for number in 1..=REPEATS {
@@ -114,8 +115,8 @@ impl<'a> Looking<'a> {
         Ok((Worth::TakenBack, repeats))
     }
 
-    /// Rebuilds what was good: the last good version, or the nearest thing to it that is another one. One that gives
-    /// other bytes today ends it; one without a verdict says nothing, so another one is tried.
+    /// Rebuilds the last good version, or the nearest other subject that was good. A control with a verdict, good or
+    /// bad, is the answer; a control without one says nothing, so the next one is tried.
     async fn control(
         &mut self,
         suspect: &Suspect,
@@ -174,7 +175,8 @@ impl<'a> Looking<'a> {
         Ok(candidates)
     }
 
-    /// Rebuilds something, and keeps nothing of it but the verdict, or all as its newest result if it has a verdict.
+    /// Rebuilds a subject. Without `keep`, nothing but the verdict is kept; with it, a result that has a
+    /// verdict becomes the subject's newest.
     async fn check(&self, text: &str, keep: bool) -> Result<Check, AuditError> {
         let line: Option<ResultLine> = match text.parse::<Subject>() {
             Ok(subject) if keep => {
@@ -199,7 +201,7 @@ impl<'a> Looking<'a> {
     }
 }
 
-/// A text that names this very version, where the list may name none.
+/// A text that names this very version, if the list names none.
 fn versioned(seen: &Seen, package: &str) -> Option<String> {
     if seen
         .text
@@ -213,7 +215,7 @@ fn versioned(seen: &Seen, package: &str) -> Option<String> {
     Some(subject.purl())
 }
 
-/// Whether one plan gave different bytes: in the bad run, if it is still there, and in those that repeat it.
+/// Whether one plan gave different bytes, in the bad run (if its folder still exists) and in the repeats.
 fn varies(bad: &Seen, repeats: &[Check]) -> bool {
     let first = read(bad).map(|(_, record)| Built::of(&record));
     let all = first
@@ -224,7 +226,7 @@ fn varies(bad: &Seen, repeats: &[Check]) -> bool {
     pairs.any(|(one, next)| one.contradicts(next))
 }
 
-/// What changed between the runs of two results, if both are still there.
+/// What changed between the runs of two results, if both run folders still exist.
 fn compare(good: &Seen, bad: &Seen) -> Option<changed::Changed> {
     let (was, _) = read(good)?;
     let (is, record) = read(bad)?;

@@ -1,8 +1,8 @@
-//! The regression alarm: a package always reproduced, and now it does not.
+//! The regression alarm: a package that always reproduced no longer does.
 //!
-//! A suspicious result is looked into before anyone is told: the last good version, or another package that was good, is
-//! rebuilt today as a control, and the package itself once more. If the control is not good, the reason may be this
-//! machine, and the alarm is withheld until a later run finds the control good.
+//! A suspicion is looked into before anyone is told: the last good version, or another package that was good,
+//! is rebuilt today as a control, and then the package itself. If the control is not good, this machine may
+//! be the reason, and the alarm is withheld until a later run finds the control good.
 
 mod changed;
 mod look;
@@ -22,20 +22,21 @@ use look::Looking;
 pub use route::{Route, RouteError};
 use rule::Basis;
 
-/// Type of the statement that an alarm is.
+/// Predicate type of the statement that carries an alarm.
 pub const PREDICATE: &str = "urn:rebuilder:predicate:regression:v1";
 
 /// What an alarm is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Worth {
-    /// The next rebuild is bad too, and the control is good.
+    /// The first repeat is bad too, and the control is good.
     Confirmed,
-    /// A rebuild was good and a later one bad, and the control is good: the build does not always give the same.
+    /// A repeat was good and a later one bad, and the control is good: the build is not deterministic.
     Unstable,
-    /// The control is not good, or there is none: the reason may be here.
+    /// The control is not good, there is no control, or a repeat had no verdict: this machine may be the
+    /// reason.
     Withheld,
-    /// All rebuilds are good, and so is the control: the bad result could not be found again.
+    /// All repeats are good, and so is the control: the bad result could not be found again.
     TakenBack,
 }
 
@@ -50,14 +51,14 @@ impl Worth {
     }
 }
 
-/// A rebuild that was made to be sure.
+/// A rebuild that was made to look into a suspicion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// What was rebuilt.
     pub subject: String,
-    /// What came of it.
+    /// Its verdict.
     pub verdict: String,
-    /// What it gave.
+    /// The digests of its plan and outputs.
     #[serde(skip)]
     pub(super) built: Option<Built>,
 }
@@ -69,11 +70,11 @@ pub struct LastGood {
     pub version: String,
     /// The verdict.
     pub verdict: String,
-    /// When.
+    /// When the result was found.
     pub at: Timestamp,
 }
 
-/// What is told.
+/// What the receivers are told.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Alarm {
     /// The subject as the list writes it.
@@ -82,7 +83,7 @@ pub struct Alarm {
     pub package: String,
     /// The version.
     pub version: String,
-    /// The verdict that should not be.
+    /// The verdict that raised the suspicion.
     pub verdict: String,
     /// When it was found.
     pub at: Timestamp,
@@ -92,19 +93,19 @@ pub struct Alarm {
     pub run: i64,
     /// What it is worth.
     pub worth: Worth,
-    /// Why it should not be.
+    /// Why the verdict is suspicious.
     pub basis: Basis,
-    /// The result that it is held against.
+    /// The last good result, which this one is compared with.
     pub last_good: LastGood,
-    /// The same, rebuilt until it was bad again; none if the control was not good.
+    /// Rebuilds of the same subject, until one was bad again; none if the control was not good.
     pub repeats: Vec<Check>,
-    /// Something good, rebuilt today; none if nothing was good before but this version.
+    /// A rebuild of something good; none if nothing but this version was ever good.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub control: Option<Check>,
     /// Whether two rebuilds from the same plan gave different bytes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nondeterministic: bool,
-    /// What changed since the last good result; none if a run folder is gone.
+    /// What changed since the last good result; none if a run folder no longer exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Changed>,
 }
@@ -118,20 +119,20 @@ pub struct Watch {
     pub routes: Vec<Route>,
 }
 
-/// What came of looking into what is suspicious.
+/// The outcome of looking into the suspicions of a run.
 #[derive(Default)]
 pub(super) struct Watched {
-    /// Alarms.
+    /// Alarms that were raised.
     pub raised: Vec<Alarm>,
-    /// Suspicions that the control does not allow to be told.
+    /// Suspicions that could not be confirmed, as the control was not good or a repeat had no verdict.
     pub withheld: Vec<Alarm>,
     /// Bad results that could not be found again.
     pub taken_back: Vec<Alarm>,
-    /// Whom an alarm could not be told, and why.
+    /// The receivers that could not be told of an alarm, and why.
     pub not_told: Vec<String>,
 }
 
-/// Looks into what of this audit is suspicious, keeps the alarms, and tells them.
+/// Looks into the suspicions of this audit, keeps the alarms, and tells the receivers.
 pub(super) async fn watch(
     auditor: &Auditor,
     memory: &Memory,
@@ -152,11 +153,11 @@ pub(super) async fn watch(
         let (seen, equivalent) = (&suspect.seen, allow_equivalent);
         let found = rule::suspicion(subject.ecosystem, &past, seen, watch.nearest, equivalent);
         let Some(suspicion) = found else { continue };
-        // What an index said some time ago may be what is wrong.
+        // A stale index may be the reason.
         auditor.fetcher.forget_indexes();
         let alarm = looking.look(&suspect, suspicion, &past).await?;
         match alarm.worth {
-            // A later result of its own says what it is now.
+            // Its last repeat is already kept as the newest result.
             Worth::TakenBack => watched.taken_back.push(alarm),
             Worth::Withheld => {
                 keep(memory, audit, &suspect, &alarm).await?;
@@ -185,7 +186,7 @@ async fn keep(memory: &Memory, audit: &Audit, suspect: &Suspect, alarm: &Alarm) 
 }
 
 impl Alarm {
-    /// One line for people.
+    /// One line that describes the alarm.
     pub fn sentence(&self) -> String {
         let because = match &self.basis {
             Basis::SameVersion { .. } => format!(
@@ -206,7 +207,7 @@ impl Alarm {
         )
     }
 
-    /// Why it is no alarm, for people.
+    /// Why an alarm was not raised.
     pub fn why_not(&self) -> String {
         match (&self.worth, &self.control) {
             (Worth::TakenBack, _) => "it came out well each time that it was rebuilt since".to_owned(),

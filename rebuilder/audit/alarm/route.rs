@@ -1,4 +1,5 @@
-//! Who is told of an alarm: a command, a webhook, a feed. What fails is tried again, with longer and longer waits.
+//! Who is told of an alarm: a command, a webhook or a feed. A delivery that fails is tried again, with longer
+//! and longer waits.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -13,19 +14,19 @@ use url::Url;
 use crate::memory::{Audit, Memory, MemoryError, StoredAlarm};
 use crate::run::failure::Fault;
 
-/// How long a receiver may take.
+/// Maximum time that a receiver may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Somebody who is told of alarms.
+/// A receiver of alarms.
 #[derive(Debug, Clone)]
 pub enum Route {
     /// A program that reads the alarm from its standard input, as JSON.
     Command(PathBuf),
     /// An address that takes the alarm by POST, as JSON; with a secret, the request is signed.
     Webhook {
-        /// Where.
+        /// The address.
         url: Url,
-        /// Key of the HMAC-SHA-256.
+        /// Key of the HMAC-SHA-256, if requests are signed.
         secret: Option<Vec<u8>>,
     },
 }
@@ -40,7 +41,7 @@ pub enum RouteError {
 }
 
 impl Route {
-    /// The name by which the memory knows it; without a user, a password or a query.
+    /// The name by which the memory knows the route; without a user, a password or a query.
     fn name(&self) -> String {
         match self {
             Self::Command(program) => format!("command {}", program.display()),
@@ -67,7 +68,7 @@ impl Route {
     }
 }
 
-/// Tells each route what it was not told yet. Gives what failed, for people.
+/// Tells each route the alarms that it was not told yet. Returns the failures, in words.
 pub(super) async fn tell(
     memory: &Memory,
     audit: &Audit,
@@ -94,7 +95,7 @@ pub(super) async fn tell(
     Ok(failures)
 }
 
-/// Runs a program with the alarm on its standard input. It must end by itself in time.
+/// Runs a program with the alarm on its standard input. The program must end by itself in time.
 fn run(program: &Path, document: &str) -> Result<(), RouteError> {
     let failed = |reason: String| RouteError::Program {
         program: program.display().to_string(),
@@ -106,7 +107,7 @@ fn run(program: &Path, document: &str) -> Result<(), RouteError> {
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A program that does not read what it is told may still do its work.
+        // A program that does not read its standard input may still do its work.
         let _ = stdin.write_all(document.as_bytes());
     }
     let begun = std::time::Instant::now();
@@ -152,13 +153,14 @@ async fn post(url: &Url, secret: Option<&[u8]>, alarm: &StoredAlarm) -> Result<(
     Err(failed(format!("it answered {}", answer.status())))
 }
 
-/// HMAC-SHA-256 of the time, a full stop and the body, so that a request cannot be sent again later.
+/// HMAC-SHA-256 of the time, a full stop and the body. The time is signed so that the request cannot be
+/// replayed later.
 fn signature(secret: &[u8], time: &str, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     let tag = hmac::sign(&key, format!("{time}.{body}").as_bytes());
     let mut text = "sha256=".to_owned();
     for byte in tag.as_ref() {
-        // A string takes everything.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "{byte:02x}");
     }
     text

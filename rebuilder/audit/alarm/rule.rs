@@ -1,4 +1,4 @@
-//! Whether a result is the one that should not be: the package always reproduced, and now it does not. No effects.
+//! Decides whether a result is suspicious: the package always reproduced, and now it does not. No effects.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -13,37 +13,38 @@ use crate::memory::Seen;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "rule", rename_all = "kebab-case")]
 pub enum Basis {
-    /// The same version was as good as it should be, this many times.
+    /// The same version was good, this many times.
     SameVersion {
         /// How often.
         times: usize,
     },
-    /// So were the nearest earlier versions.
+    /// The nearest earlier versions were all good.
     EarlierVersions {
-        /// The nearest first.
+        /// Their versions, the nearest first.
         versions: Vec<String>,
     },
 }
 
-/// A result to look into, with the last good one to hold it against.
+/// A result to look into, with the last good result to compare it with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Suspicion {
     pub basis: Basis,
     pub last_good: Seen,
 }
 
-/// Whether a verdict is as good as it should be.
+/// Whether a verdict is good enough.
 pub(super) fn is_good(verdict: &str, allow_equivalent: bool) -> bool {
     verdict == "reproduced" || (allow_equivalent && verdict == "equivalent")
 }
 
-/// Whether other bytes were built, or the evidence speaks against the package.
+/// Whether different bytes were built, no build was found, or the evidence or the policy refused the build.
 pub(super) fn is_bad(verdict: &str) -> bool {
     matches!(verdict, "mismatch" | "not-reproduced" | "refused")
 }
 
-/// Judges the result `now` by all other results of its package that have a verdict. `nearest` earlier versions must
-/// all be good; one good result of the same version is enough, as its bytes are known to come out.
+/// Judges the result `now` by all other results of its package that have a verdict. All of the `nearest`
+/// earlier versions must be good; one good result of the same version is enough, as it is known to be
+/// reproducible.
 pub(super) fn suspicion(
     ecosystem: Ecosystem,
     past: &[Seen],
@@ -66,7 +67,7 @@ pub(super) fn suspicion(
             last_good: (*last).clone(),
         });
     }
-    // What counts of each version is its newest verdict.
+    // Each version counts with its newest verdict.
     let mut versions: BTreeMap<&str, &Seen> = BTreeMap::new();
     for seen in past.iter().filter(|seen| is_earlier(ecosystem, seen, now)) {
         let newest = versions.entry(&seen.version).or_insert(seen);
@@ -92,7 +93,7 @@ pub(super) fn suspicion(
     })
 }
 
-/// Whether this is a result of an earlier version; where the versions do not say, the times of the results do.
+/// Whether this is a result of an earlier version; if the versions cannot be compared, the times of the results decide.
 fn is_earlier(ecosystem: Ecosystem, seen: &Seen, than: &Seen) -> bool {
     match compare_versions(ecosystem, &seen.version, &than.version) {
         Some(order) => order == Ordering::Less,
@@ -115,7 +116,7 @@ mod tests {
         }
     }
 
-    /// The rule's name and the version that is held against.
+    /// The name of the rule, and the version that it compares with.
     fn told(
         past: &[(&str, &str)],
         now: (&str, &str),
@@ -153,15 +154,15 @@ mod tests {
             (with(&[]), ("1.11", "refused"), Some(("earlier", "1.10"))),
             (with(&[]), ("1.11", "reproduced"), None),
             (with(&[]), ("1.11", "equivalent"), None),
-            // A build that failed, or a network that was away, says nothing.
+            // A build that failed, or a network that was down, says nothing.
             (with(&[]), ("1.11", "inconclusive"), None),
-            // Two are not enough.
+            // Two earlier versions are not enough.
             (GOOD[..2].to_vec(), ("1.11", "mismatch"), None),
             (Vec::new(), ("1.11", "mismatch"), None),
             // It did not always reproduce.
             (with(&[("1.10.1", "mismatch")]), ("1.11", "mismatch"), None),
             (with(&[("1.10.1", "equivalent")]), ("1.11", "mismatch"), None),
-            // What is further back does not count.
+            // What is further back than the nearest versions does not count.
             (
                 [&[("1.7", "mismatch")], &GOOD[..]].concat(),
                 ("1.11", "mismatch"),

@@ -55,7 +55,7 @@ impl Comparer<'_> {
         nodes
     }
 
-    /// Reads again what may be a signature and was not kept. What cannot be read is not one.
+    /// Reads possible signatures again that were not kept. A member that cannot be read is not one.
     fn read_small(&self, archive: Archive, source: &Source, rows: &mut [Row]) {
         let lost = |row: &&mut Row| row.source.is_none() && is_small(row);
         let mut wanted: Wanted = rows
@@ -74,7 +74,7 @@ impl Comparer<'_> {
     }
 }
 
-/// Whether it is short enough to be a signature.
+/// Whether a member is short enough to be a signature.
 fn is_small(row: &Row) -> bool {
     (1..=LONGEST_SIGNATURE as u64).contains(&row.size)
 }

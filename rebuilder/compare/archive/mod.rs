@@ -23,22 +23,22 @@ use crate::compare::stored;
 use crate::compare::tree;
 use crate::compare::walk::{self, Judged, Later, Walked};
 
-/// Two archives of one format, and where they are.
+/// Two archives of one format, and their place in the tree.
 #[derive(Clone, Copy)]
 struct Archive<'a> {
     at: At<'a>,
     format: &'static dyn FormatReader,
 }
 
-/// Maximum number of members that get a node of their own for fields alone; beyond, they are counted.
+/// Maximum number of members that get a node although only fields differ; the others are counted.
 const MOST_NODES: u64 = 100_000;
-/// Of an archive with too many nodes, so many are kept.
+/// Number of nodes that are kept of an archive with too many.
 const KEPT_NODES: usize = 1000;
 /// Maximum number of times that are remembered.
 const MOST_TIMES: usize = 10_000;
 
 impl Comparer<'_> {
-    /// The members of two archives of one format.
+    /// Compares the members of two archives of one format.
     pub fn archive(&self, at: At, format: &'static dyn FormatReader, sides: Both<&Source>, node: &mut Node) {
         let known = package::Archive::read(format, sides.released, self.meter);
         let enclosing = Enclosing::new(at.path, &known, at.within);
@@ -102,7 +102,7 @@ impl Comparer<'_> {
             let fields = walked.fields.as_ref();
             findings.extend(field_findings(format.name(), fields, within));
         }
-        // A walk that ended early may not have come to a partner.
+        // A walk that ended early may have missed a partner.
         let complete = walked.errors.as_ref().map(Option::is_none);
         for (which, complete) in complete.each() {
             if !complete {
@@ -114,7 +114,7 @@ impl Comparer<'_> {
         nodes.into_iter().map(|(_, node)| node).collect()
     }
 
-    /// What a pair of members is; those whose bytes are not at hand are judged later.
+    /// Compares a pair of members; pairs whose bytes were not kept are compared later.
     fn judge(&self, archive: Archive, released: Row, rebuilt: Row) -> Judged {
         if let Some(time) = stored::time(&released.fields)
             && stored::time(&rebuilt.fields) == Some(time)
@@ -151,7 +151,7 @@ impl Comparer<'_> {
         Judged::Node(Box::new(self.member(archive, &released, &rebuilt)))
     }
 
-    /// A pair of members whose bytes differ and are at hand.
+    /// Compares a pair of members whose bytes differ and were kept.
     fn member(&self, archive: Archive, released: &Row, rebuilt: &Row) -> Node {
         let mut node = member(archive.format.name(), released, rebuilt, archive.at.within);
         if let (Some(old), Some(new)) = (&released.source, &rebuilt.source) {
@@ -174,7 +174,7 @@ impl Comparer<'_> {
         node
     }
 
-    /// Reads again what was not at hand, in one walk of each side.
+    /// Reads members that were not kept again, in one walk of each side.
     fn second_walk(
         &self,
         archive: Archive,
@@ -217,7 +217,7 @@ impl Comparer<'_> {
         }
     }
 
-    /// Beyond so many nodes, members that differ in fields alone are counted in their archive.
+    /// Beyond this number of nodes, members of which only fields differ are counted in their archive.
     fn fold(&self, node: &mut Node) {
         let own = node.children.len() as u64;
         let before = self.nodes.fetch_add(own, Ordering::Relaxed);

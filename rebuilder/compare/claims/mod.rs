@@ -1,7 +1,7 @@
-//! What lists of checksums claim of the files beside them, held against these files.
+//! Lists of checksums, compared with the files that they name.
 //!
-//! A line follows from its file if its digest and its size are those of the file, on each side, in whatever form it is
-//! written. Everything else in such a list is content.
+//! A line follows from its file if its digest and its size are those of the file, on each side, whatever form it is
+//! written in. Everything else in such a list is content.
 
 #[cfg(test)]
 mod tests;
@@ -63,7 +63,7 @@ impl Algorithm {
         }
     }
 
-    /// `sha256`, `SHA-256`, `Sha256`.
+    /// Reads a name such as `sha256`, `SHA-256` or `Sha256`.
     pub fn named(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase().replace('-', "");
         Self::ALL.into_iter().find(|known| known.name() == name)
@@ -74,7 +74,7 @@ impl Algorithm {
     }
 }
 
-/// What one line claims of one file.
+/// The claim of one line about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Claim {
     pub file: String,
@@ -84,14 +84,14 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// A digest in hexadecimal digits; its length tells the algorithm.
+    /// A digest in hexadecimal; its length tells the algorithm.
     pub fn hex(file: &str, digits: &str) -> Option<Self> {
         let digest = hex::decode(digits).ok()?;
         let algorithm = Algorithm::of_length(digest.len())?;
         Some(Self::new(file, algorithm, digest))
     }
 
-    /// A digest in base64 or in hexadecimal digits.
+    /// A digest in base64 or hexadecimal.
     pub fn of(file: &str, algorithm: Algorithm, text: &str) -> Option<Self> {
         let length = algorithm.length();
         let is_digest = |digest: &Vec<u8>| digest.len() == length;
@@ -100,7 +100,7 @@ impl Claim {
         Some(Self::new(file, algorithm, digest))
     }
 
-    /// With the size of the file, in decimal digits.
+    /// Adds the size of the file, in decimal.
     pub fn sized(self, size: &str) -> Option<Self> {
         let plain = size.bytes().all(|byte| byte.is_ascii_digit());
         let size = Some(size.parse().ok().filter(|_| plain)?);
@@ -116,7 +116,7 @@ impl Claim {
         }
     }
 
-    /// What is wrong with it, if the file is this.
+    /// What is wrong with the claim, if this is the file.
     fn fault(&self, file: Option<&Digests>) -> Option<String> {
         let name = &self.file;
         let Some(file) = file else {
@@ -144,7 +144,7 @@ fn base64_decoded(text: &str) -> Option<Vec<u8>> {
 /// Where the files of a list are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Files {
-    /// In the archive of the list, with paths from its top.
+    /// In the archive of the list; paths begin at its top.
     Archive,
     /// In the folder of the list.
     Beside,
@@ -152,7 +152,7 @@ pub(super) enum Files {
     Part(&'static str),
 }
 
-/// What both sides claim of one file.
+/// The claims of both sides about one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Claims {
     pub sides: Both<Option<Claim>>,
@@ -165,14 +165,14 @@ impl Claims {
         Self { sides, files }
     }
 
-    /// The file, by the name that the released side has for it.
+    /// The file, by its name on the released side, or on the rebuilt side if only that has it.
     pub fn file(&self) -> Option<&str> {
         let claim = self.sides.released.as_ref().or(self.sides.rebuilt.as_ref());
         claim.map(|claim| claim.file.as_str())
     }
 }
 
-/// Recomputes every digest that a finding is about, and says of each whether it follows from its file.
+/// Recomputes every digest that a finding is about, and notes whether the finding follows from its file.
 pub(super) fn verify(root: &mut Node, sides: Both<&Source>, meter: &Meter) {
     let mut wanted: Both<Wanted> = Both::default();
     let mut any = false;
@@ -225,7 +225,7 @@ fn refuse(finding: &mut Finding, why: &str) {
     finding.place = format!("{}; {why}", finding.place).into();
 }
 
-/// What is wrong on one side.
+/// What is wrong with the claim on one side.
 fn fault(claims: &Claims, which: Which, paths: &[String], wanted: &Wanted) -> Option<String> {
     let found = |file: &str| target(paths, claims.files, file).and_then(|target| wanted.found(&target));
     if let Some(claim) = claims.sides.of(which) {
@@ -236,7 +236,7 @@ fn fault(claims: &Claims, which: Which, paths: &[String], wanted: &Wanted) -> Op
     unlisted.then(|| format!("nothing is said of {file}, which is there"))
 }
 
-/// The way to a file: members of archives in archives.
+/// The path to a file, through nested archives.
 fn target(list: &[String], files: Files, file: &str) -> Option<Vec<String>> {
     let (own, archives) = list.split_last()?;
     let file = file.strip_prefix("./").unwrap_or(file);
@@ -258,7 +258,7 @@ fn target(list: &[String], files: Files, file: &str) -> Option<Vec<String>> {
 
 type Visit<'a> = &'a mut dyn FnMut(&mut Finding, Both<Vec<String>>, &Claims);
 
-/// Calls `visit` for each finding that has claims, with the way to its list on each side.
+/// Calls `visit` for each finding with claims, with the path to its list on each side.
 fn each_claim(node: &mut Node, way: &mut Vec<(String, String)>, visit: Visit) {
     for finding in &mut node.findings {
         if let Some(claims) = finding.claims.take() {

@@ -1,4 +1,4 @@
-//! Lists whose lines are right, and lists whose lines are not.
+//! Lists with correct lines, and lists with wrong ones.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -20,7 +20,7 @@ fn sha256(bytes: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(sha2::Sha256::digest(bytes))
 }
 
-/// A wheel with two files; METADATA has the lines of a field in some order, so that it may differ and be set aside.
+/// A wheel with two files. METADATA has the lines of a field in a given order, so that it may differ and be set aside.
 fn wheel(minute: u64, metadata: &str, record: &str) -> Vec<u8> {
     let mut files = vec![
         sample("x.py", "ok = 1\n"),
@@ -34,7 +34,7 @@ fn wheel(minute: u64, metadata: &str, record: &str) -> Vec<u8> {
     zip(&files)
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn lines_of_record_follow_from_their_files_alone() {
     let (one, other) = (
@@ -172,7 +172,8 @@ fn lists_lie_in_folders_of_archives_too() {
     assert!(found.causes.iter().all(|cause| cause.cause == Cause::Content));
 }
 
-/// An OCI image layout of one layer; `lie` is what the manifest says of the layer beyond its own digest.
+/// An OCI image layout with one layer; with `lie`, the manifest makes a wrong claim about the layer besides its
+/// digest.
 fn image(script: &str, time: u64, lie: bool) -> Vec<u8> {
     let mut members = vec![sample("oci-layout", "{}")];
     let mut blob = |bytes: Vec<u8>, lie: bool| {

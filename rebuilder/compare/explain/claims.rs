@@ -1,8 +1,8 @@
-//! Which parts of two texts are explained.
+//! The parts of two texts that are explained.
 
 use std::ops::Range;
 
-/// Pairs of parts, one of each side, that stand for each other.
+/// Pairs of parts, one on each side, that correspond to each other.
 #[derive(Default)]
 pub(super) struct Claims {
     pairs: Vec<(Range<usize>, Range<usize>)>,
@@ -13,7 +13,7 @@ impl Claims {
         self.pairs.push((released, rebuilt));
     }
 
-    /// Whether neither part touches one that is explained already.
+    /// Whether neither part overlaps an explained one.
     pub fn are_free(&self, released: &Range<usize>, rebuilt: &Range<usize>) -> bool {
         let apart =
             |one: &Range<usize>, other: &Range<usize>| one.end <= other.start || other.end <= one.start;
@@ -22,7 +22,7 @@ impl Claims {
             .all(|(old, new)| apart(old, released) && apart(new, rebuilt))
     }
 
-    /// Whether the two texts are the same but for the explained parts.
+    /// Whether the two texts are the same except for the explained parts.
     pub fn explain_all(&mut self, released: &str, rebuilt: &str) -> bool {
         self.pairs.sort_by_key(|(old, new)| (old.start, new.start));
         let (mut at_old, mut at_new) = (0, 0);
@@ -53,7 +53,7 @@ mod tests {
         assert!(claimed("a1b2", "a33b4", &[(3..4, 4..5), (1..2, 1..3)]));
         assert!(!claimed("a1b2", "a33c4", &[(1..2, 1..3), (3..4, 4..5)]));
         assert!(!claimed("a1", "a1x", &[(1..2, 1..2)]));
-        // Parts that swapped their places do not stand for each other.
+        // Parts that swapped places do not correspond to each other.
         assert!(!claimed("1a2", "3a4", &[(0..1, 2..3), (2..3, 0..1)]));
     }
 }

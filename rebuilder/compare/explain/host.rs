@@ -1,10 +1,10 @@
-//! Names of machines and people in places that record who built something, and where.
+//! Names of machines and users in places that record who built something, and where.
 
 use super::spot::{Spot, words};
 use super::{Context, keyed};
 use crate::compare::cause::{Cause, Confidence, Reason};
 
-/// A host or a user that the words before it say is that of the build.
+/// A host or user name; the words before it say that it is that of the build.
 pub(super) fn host(old: &Spot, new: &Spot) -> Option<Reason> {
     let (released, rebuilt) = (old.value(), new.value());
     let same_form = released.contains('@') == rebuilt.contains('@');
@@ -12,7 +12,7 @@ pub(super) fn host(old: &Spot, new: &Spot) -> Option<Reason> {
         .then(|| Reason::new(Cause::BuildHost, keyed(released, rebuilt), Confidence::Likely))
 }
 
-/// A field that records who built something, with a whole value that is a name.
+/// A field that records who built something, if its whole value is a name.
 pub(super) fn field(released: &str, rebuilt: &str, context: Context) -> Option<Reason> {
     let value = |text: &'_ str| text.trim().trim_matches(['"', '\'', ',', ';']).to_owned();
     let (released, rebuilt) = (value(released), value(rebuilt));
@@ -21,7 +21,7 @@ pub(super) fn field(released: &str, rebuilt: &str, context: Context) -> Option<R
         .then(|| Reason::new(Cause::BuildHost, keyed(&released, &rebuilt), Confidence::Likely))
 }
 
-/// A name alone, such as `User`, does not say that it is about the build; in a file that records a build it does.
+/// A generic name such as `User` does not say that it is about the build, but in a file that records a build it is.
 fn records_a_host(field: &str, record: bool) -> bool {
     const BUILDS: [&str; 8] = [
         "build",
@@ -52,7 +52,7 @@ fn records_a_host(field: &str, record: bool) -> bool {
     has(&BUILDS) && has(&NAMES) || words.len() == 1 && has(&WHOLE) || record && has(&IN_RECORDS)
 }
 
-/// At most three words, and nothing that names have not.
+/// Whether a text is a name: at most three words, and only characters of names.
 fn is_name(text: &str) -> bool {
     const LONGEST: usize = 100;
     let part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '+' | '@' | ' ');

@@ -1,6 +1,6 @@
-//! Characters that a reader does not see, and that change what a text means to a machine.
+//! Characters that a reader does not see, but that change the meaning of a text for machines.
 
-/// Whether a character shows nothing: controls, directions of writing, joiners, variation selectors, tags.
+/// Whether a character is invisible: controls, direction marks, joiners, variation selectors, tags.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\0'..='\u{8}' | '\u{b}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}'
@@ -9,7 +9,7 @@ fn is_invisible(c: char) -> bool {
         | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Whether two texts have different invisible characters, or in other places between the same others.
+/// Whether two texts have different invisible characters, or have them in different places.
 pub(in crate::compare) fn differ(released: &str, rebuilt: &str) -> bool {
     let invisible = |text: &str| text.chars().any(is_invisible);
     if !invisible(released) && !invisible(rebuilt) {
@@ -20,7 +20,7 @@ pub(in crate::compare) fn differ(released: &str, rebuilt: &str) -> bool {
     own(released) != own(rebuilt) || visible(released) == visible(rebuilt)
 }
 
-/// The text with such characters spelled out.
+/// The text with these characters spelled out.
 pub(in crate::compare) fn spelled(text: &str) -> String {
     let mut spelled = String::with_capacity(text.len());
     for c in text.chars() {

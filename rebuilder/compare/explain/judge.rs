@@ -1,16 +1,16 @@
-//! What two values of one class say, in the place where they are.
+//! Judges two values of one class by their place in the text.
 
 use super::pattern::Class;
 use super::spot::Spot;
 use super::{date, host, keyed, path, revision};
 use crate::compare::cause::{Cause, Confidence, Reason};
 
-/// The reason why two values differ; none if they may be something else.
+/// The reason why two values differ; `None` if they may be something else.
 pub(super) fn reason(class: Class, old: &Spot, new: &Spot, tool: bool) -> Option<Reason> {
     let (released, rebuilt) = (old.value(), new.value());
     let both = || keyed(released, rebuilt);
     let likely = |cause, key: String| Some(Reason::new(cause, key, Confidence::Likely));
-    // What a program does with such a value, nobody can tell from the value.
+    // What a program does with such a value cannot be known from the value.
     let recorded = |cause, key: String| {
         let confidence = if old.context.code && !names_a_build(old) {
             Confidence::Possible
@@ -53,7 +53,7 @@ pub(super) fn reason(class: Class, old: &Spot, new: &Spot, tool: bool) -> Option
     }
 }
 
-/// Two UUIDs of one version that is made of random bits or of the time, where one is made for each build.
+/// Two UUIDs of one version, made from random bits or the time, in a place where each build makes one.
 fn uuid(old: &Spot, new: &Spot) -> Option<Reason> {
     const NAMES: [&str; 13] = [
         "id",
@@ -81,7 +81,7 @@ fn uuid(old: &Spot, new: &Spot) -> Option<Reason> {
         return None;
     }
     let words = super::spot::words(old.key());
-    // `client_id` is not made for each build; `build_id` is.
+    // A `client_id` is not made for each build; a `build_id` is.
     let named = words.first().is_some_and(|first| NAMES.contains(&first.as_str()))
         && words
             .iter()
@@ -95,7 +95,7 @@ fn uuid(old: &Spot, new: &Spot) -> Option<Reason> {
     Some(Reason::new(Cause::Randomness, "UUID", confidence))
 }
 
-/// Whether two names are as tools make them up: below a folder of temporary files, or with digits among the letters.
+/// Whether two names look generated: below a folder of temporary files, or with digits among the letters.
 fn is_made_up(old: &Spot, new: &Spot) -> bool {
     let below = |spot: &Spot| {
         let token = spot
@@ -123,7 +123,8 @@ fn is_made_up(old: &Spot, new: &Spot) -> bool {
             .all(|spot| below(spot) || mixed(spot) && !spot.value().starts_with("tmp"))
 }
 
-/// Addresses as Python's `repr` shows them, or of where Linux puts heaps, stacks and libraries.
+/// Whether two values are addresses, as Python's `repr` shows them, or in the ranges where Linux puts heaps, stacks
+/// and libraries.
 fn is_in_memory(old: &Spot, new: &Spot) -> bool {
     let mapped = |spot: &Spot| {
         let digits = spot.value().trim_start_matches("0x");
@@ -136,7 +137,7 @@ fn is_in_memory(old: &Spot, new: &Spot) -> bool {
         && !(old.context.code && old.first_after() != Some('>'))
 }
 
-/// Whether the words before a value say that it is of the build, such as `BUILD_SYSTEM`.
+/// Whether the words before a value say that it belongs to the build, such as `BUILD_SYSTEM`.
 fn names_a_build(spot: &Spot) -> bool {
     const BUILDS: [&str; 8] = [
         "build",
@@ -152,7 +153,7 @@ fn names_a_build(spot: &Spot) -> bool {
     words.iter().any(|word| BUILDS.contains(&word.as_str()))
 }
 
-/// Whether a text says what something needs, and not what made it.
+/// Whether a text says what something needs, rather than what made it.
 fn is_requirement(spot: &Spot) -> bool {
     let after = spot.after().trim_start();
     let line = spot.line.to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! What the language of a machine changes in text, if a table of words and marks accounts for all of it.
+//! Effects of a machine's language on text, if a table of words and marks accounts for the whole difference.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,7 @@ use regex::Regex;
 use super::Context;
 use crate::compare::cause::{Cause, Confidence, Reason};
 
-/// Words that tools translate where they sign, in one language after the other.
+/// Words that tools translate when they sign, in one language after another.
 const WORDS: &[&[&str]] = &[
     &[
         "generated on",
@@ -54,7 +54,7 @@ const WORDS: &[&[&str]] = &[
     ],
 ];
 
-/// One side in another language than the other, and nothing more.
+/// The reason if the two sides differ only in language.
 pub(super) fn locale(released: &str, rebuilt: &str, context: Context) -> Option<Reason> {
     if context.code {
         return None;
@@ -76,7 +76,7 @@ pub(super) fn locale(released: &str, rebuilt: &str, context: Context) -> Option<
         .flatten()
 }
 
-/// The same numbers with a comma for each point; in prose a comma also separates.
+/// The same numbers with decimal commas instead of points; in prose, a comma also separates.
 fn decimal_mark(released: &str, rebuilt: &str) -> bool {
     static NUMBER: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"(?:^|[\s(])([0-9]{1,3}(?:[.,][0-9]{3})*[.,][0-9]+)(?: ?(?:%|[kKMGT]i?B|B|s|ms|MB|m|x)(?:[^A-Za-z]|$)|\s*$)").ok()
@@ -108,7 +108,7 @@ fn decimal_mark(released: &str, rebuilt: &str) -> bool {
     count(released) > 0 && swapped(released) == rebuilt
 }
 
-/// The second is the first with curly quotes and dashes for those of ASCII, all of them.
+/// Whether the second text is the first with all ASCII quotes and dashes replaced by typographic ones.
 fn quoted(plain: &str, typeset: &str) -> bool {
     let mapped: String = typeset
         .chars()
@@ -121,14 +121,14 @@ fn quoted(plain: &str, typeset: &str) -> bool {
         .collect();
     // GNU tools quote with a grave accent in the C locale.
     let plain_mapped = plain.replace('`', "'");
-    // Quotes behind an equals sign are those of a value.
+    // Quotes after an equals sign delimit a value.
     let is_value = ["=\"", "='", "= \"", "= '", ": \"", ":\""]
         .iter()
         .any(|mark| plain.contains(mark));
     !is_value && mapped == plain_mapped && plain.is_ascii() && !typeset.contains(['"', '\'', '`'])
 }
 
-/// The second has question marks for letters inside words that ASCII lacks.
+/// Whether the second text has question marks for the letters inside words that ASCII lacks.
 fn replaced(full: &str, ascii: &str) -> bool {
     let (mut before, mut any) = (' ', false);
     let mut chars = full.chars().peekable();
@@ -149,7 +149,7 @@ fn replaced(full: &str, ascii: &str) -> bool {
     any && lossy == ascii
 }
 
-/// The same but for words of the table, in one language on each side.
+/// Whether the texts are the same except for words of the table, in one language on each side.
 fn translated(released: &str, rebuilt: &str) -> bool {
     let (old, new) = (released.to_lowercase(), rebuilt.to_lowercase());
     WORDS.iter().any(|group| {

@@ -1,4 +1,4 @@
-//! Paths of the folders that were built in.
+//! Paths of build folders.
 
 use std::sync::LazyLock;
 
@@ -7,24 +7,24 @@ use regex::Regex;
 use super::spot::Spot;
 use crate::compare::cause::{Cause, Confidence, Reason};
 
-/// Folders that exist to be built in: two of them need nothing else to be a pair.
+/// Folders that are made for builds: two of them are a pair without further evidence.
 static BUILD_FOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"^/(?:builds?|builddir|buildroot|buildkite|workspaces?|github/workspace|__w|nix/build|opt/build|var/cache/pbuilder|var/lib/jenkins|usr/src)(?:/|$)").ok()
 });
 
-/// Folders that people and services build in, among other things.
+/// Folders in which people and services build, among other things.
 pub(super) static BUILD_ROOT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"^(?:/(?:builds?|builddir|buildroot|buildkite|home/[^/]+|root|Users/[^/]+|private/(?:var/folders|tmp)|var/folders|usr/src|usr/local/src|src|works?|workspaces?|github|__w|nix/build|opt/build|app|io|project|repo|code|go/src|scratch|ws|mnt/[^/]+|dev/shm|var/cache/pbuilder|var/lib/(?:jenkins|buildkite-agent|buildbot|docker)|(?:var/)?tmp/[^/]*(?:[Tt]mp|build|pip-|work|src|sandbox|job|pkg|[._-][A-Za-z0-9_]{6})[^/]*)|[A-Za-z]:/(?:Users/[^/]+|a|build|projects|Windows/Temp))(?:/|$)").ok()
 });
 
-/// A folder of this name is not one that was built in, wherever it is.
+/// A folder with one of these names is not a build folder, wherever it is.
 const RUNS: [&str; 6] = [".ssh", "bin", "sbin", "etc", ".config", ".gnupg"];
 
 fn fits(pattern: &LazyLock<Option<Regex>>, text: &str) -> bool {
     pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
-/// Two paths in a text. In a program they are used, unless they can only be those of a build.
+/// Two paths in a text. A program uses its paths, unless they can only be those of a build.
 pub(super) fn path_at(old: &Spot, new: &Spot) -> Option<Reason> {
     if !begins(old) || !begins(new) || old.is_in_url() || new.is_in_url() {
         return None;
@@ -41,7 +41,7 @@ pub(super) fn path_at(old: &Spot, new: &Spot) -> Option<Reason> {
     Some(Reason { confidence, ..reason })
 }
 
-/// Whether a path is below a folder that exists to be built in, or its name says so.
+/// Whether a path is below a folder made for builds, or its name says that it belongs to a build.
 fn is_of_build(spot: &Spot) -> bool {
     const NAMES: [&str; 8] = [
         "srcdir",
@@ -56,7 +56,7 @@ fn is_of_build(spot: &Spot) -> bool {
     fits(&BUILD_FOLDER, &slashed(spot.value())) || spot.key_has(&NAMES)
 }
 
-/// Whether a path begins here, and not in the middle of another, or behind `#!`.
+/// Whether a path begins here, rather than in the middle of another one or after `#!`.
 fn begins(spot: &Spot) -> bool {
     let Some(last) = spot.last_before() else {
         return true;
@@ -83,7 +83,7 @@ fn begins(spot: &Spot) -> bool {
                 ))
 }
 
-/// Two paths with the same end below two build folders; none for paths that mean something where the package runs.
+/// Two paths with the same end below two build folders; `None` for paths that have a meaning where the package runs.
 pub(in crate::compare) fn path(released: &str, rebuilt: &str, build_folder: bool) -> Option<Reason> {
     let (released, rebuilt) = (slashed(released), slashed(rebuilt));
     let (old, new): (Vec<_>, Vec<_>) = (released.split('/').collect(), rebuilt.split('/').collect());
@@ -93,7 +93,7 @@ pub(in crate::compare) fn path(released: &str, rebuilt: &str, build_folder: bool
         .zip(new.iter().rev())
         .take_while(|(old, new)| old == new)
         .count();
-    // At least the first part is not shared.
+    // At least the first component is not shared.
     let head = |parts: &[&str]| {
         let length = parts.len().saturating_sub(shared).max(1);
         parts.get(..length).unwrap_or(parts).join("/")
@@ -120,7 +120,7 @@ pub(in crate::compare) fn path(released: &str, rebuilt: &str, build_folder: bool
     ))
 }
 
-/// Whether a path without a file below it is short enough to be the folder itself.
+/// Whether a path that is not followed by a file is short enough to be the folder itself.
 fn is_folder(parts: &[&str]) -> bool {
     parts.len() <= 4
         && parts
@@ -128,7 +128,7 @@ fn is_folder(parts: &[&str]) -> bool {
             .is_some_and(|last| !last.contains('.') || parts.len() <= 3)
 }
 
-/// As Unix writes it, whatever system it is of.
+/// The path in Unix form.
 fn slashed(path: &str) -> String {
     if path.contains('\\') {
         path.replace("\\\\", "/").replace('\\', "/")

@@ -1,4 +1,4 @@
-//! What builds are known to leave behind in text: classes of values, and the forms that they have.
+//! The values that builds are known to leave behind in text: their classes and forms.
 
 use std::ops::Range;
 use std::sync::{LazyLock, OnceLock};
@@ -31,8 +31,8 @@ pub(super) enum Class {
     Address,
 }
 
-/// Words and digits of ASCII only: what builds leave behind has no others, and patterns with all of Unicode's take
-/// tens of milliseconds to compile.
+/// Restricts words and digits to ASCII: the values have no others, and patterns with all of Unicode take tens of
+/// milliseconds to compile.
 pub(super) fn ascii(pattern: &str) -> String {
     pattern
         .replace(r"\b", r"(?-u:\b)")
@@ -45,21 +45,21 @@ pub(super) fn ascii(pattern: &str) -> String {
         .replace("{tool}", generator::TOOLS)
 }
 
-/// A zone behind a time.
+/// A zone after a time.
 const ZONE: &str = "(?: ?(?:Z|UTC|GMT|[A-Z]{2,4}T|MESZ?|[+-][0-9]{2}:?[0-9]{2})(?-u:\\b))";
-/// A time of a day.
+/// A time of day.
 const CLOCK: &str = "(?:[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?(?: ?[AaPp][Mm](?-u:\\b))?)";
-/// A version that has at least two parts.
+/// A version with at least two parts.
 const VERSION: &str = "v?[0-9]+(?:\\.[0-9]+)+(?:[-+~._]?(?:[0-9]+|(?:a|b|c|rc|alpha|beta|dev|pre|post|git|snapshot|SNAPSHOT|Final|RELEASE|M|p|deb[0-9]*u|ubuntu|dfsg|ds|el|fc|GA|stable)[0-9]*)(?-u:\\b))*";
 
-/// One form of what builds leave behind; compiled when a text first may have it.
+/// One form of such values; compiled when a text first may contain one.
 pub(super) struct Pattern {
     pub class: Class,
     text: &'static str,
     compiled: OnceLock<Option<Regex>>,
 }
 
-/// Maximum number of values of one form that are looked at in one text.
+/// Maximum number of values of one form in a text.
 const MOST_FOUND: usize = 500;
 
 impl Pattern {
@@ -85,8 +85,7 @@ impl Pattern {
         self.compiled.get_or_init(compile).as_ref()
     }
 
-    /// The values in a text: the groups of the pattern, or all that it matches if it has none. None if there are too
-    /// many.
+    /// The values in a text: the pattern's groups, or the whole match if it has none. `None` if there are too many.
     pub fn find(&self, text: &str) -> Option<Vec<Vec<Range<usize>>>> {
         let regex = self.regex()?;
         if regex.captures_len() == 1 {
@@ -123,7 +122,7 @@ macro_rules! patterns {
     };
 }
 
-/// What a text has that the patterns of a class cannot do without: most texts are ignored by this alone.
+/// Features of a text without which the patterns of a class cannot match: they rule out most texts.
 pub(super) struct Signs {
     digit: bool,
     slash: bool,
@@ -174,8 +173,8 @@ impl Signs {
     }
 }
 
-/// One of these words is in every text that the patterns of a class match. First letters are left out, as they may be
-/// capitals.
+/// Every text that the patterns of a class match contains one of these words. Their first letters are left out, as
+/// they may be capitals.
 const REVISION: &[&str] = &[
     "-g", "+", "-dirty", "ommit", "OMMIT", "evision", "EVISION", "git", "Git", "GIT", "vcs", "VCS", "scm",
     "SCM", "hangeset",
@@ -216,11 +215,11 @@ const HOST: &[&str] = &[
 patterns! {
     Uuid r"(?i)\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b";
     Umask r"(?i)\bumask[ =:]*(0?[0-7]{3})\b";
-    // `git describe`, setuptools-scm, versioneer.
+    // Formats of `git describe`, setuptools-scm and versioneer.
     Revision r"(-\d{1,6}-g[0-9a-f]{7,40}(?:-dirty|-broken)?)\b";
     Revision r"((?:\.(?:dev|post)\d+)?\+(?:\d+\.)?g[0-9a-f]{7,40}(?:\.d\d{8}|[.-]dirty)?)\b";
     Revision r"\bv?\d+(?:\.\d+)+((?:-\d{1,6}-g[0-9a-f]{7,40})?(?:[-+.]dirty)?)(?:[^\w.+-]|$)";
-    // A name, and the commit; a revision control system before it, and the commit.
+    // A name and the commit; or a version control system, a name and the commit.
     Revision r#"(?i)(?:\b|_)(?:commit|revision|changeset|(?:git|vcs|scm|hg|build)[-_. ]?(?:commit|sha1?|hash|head|rev(?:ision)?|ref|describe|version))(?:[-_. ]?(?:id|hash|sha1?|rev))?["']?(?: is)?\s*[:=( ]\s*["'(]?([0-9a-f]{7,40}(?:-dirty|-modified|\+)?)(?:[^\w-]|$)"#;
     Revision r"(?i)\bgit[-.~:]([0-9a-f]{7,40}(?:-dirty|-modified)?)\b";
     // ISO 8601 and its relatives.

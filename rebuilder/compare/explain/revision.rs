@@ -4,7 +4,7 @@ use super::keyed;
 use super::spot::Spot;
 use crate::compare::cause::{Cause, Confidence, Reason};
 
-/// Two commits, or one commit with and without changes that were not committed.
+/// Two commits, or one commit with and without uncommitted changes.
 pub(super) fn revision(old: &Spot, new: &Spot) -> Option<Reason> {
     let pinned = old.context.pins && !old.value().starts_with(['-', '+', '.']);
     if pinned || old.is_in_url() || new.is_in_url() {
@@ -27,13 +27,13 @@ pub(super) fn revision(old: &Spot, new: &Spot) -> Option<Reason> {
 }
 
 struct Revision<'a> {
-    /// Of a commit; empty at a tag.
+    /// The commit; empty at a tag.
     commit: &'a str,
     dirty: bool,
 }
 
 impl<'a> Revision<'a> {
-    /// The end of a version, as tools that read the repository write it, or a commit.
+    /// Reads a commit, or the end of a version as tools that read the repository write it.
     fn read(text: &'a str) -> Option<Self> {
         const MARKS: [&str; 8] = ["-dirty", ".dirty", "+dirty", "-modified", "-broken", "+", "", ""];
         let mark = MARKS
@@ -42,7 +42,7 @@ impl<'a> Revision<'a> {
             .copied()
             .unwrap_or("");
         let (clean, _) = text.split_at_checked(text.len().checked_sub(mark.len())?)?;
-        // setuptools-scm adds the day to what is not committed.
+        // setuptools-scm adds the date if there are uncommitted changes.
         let (clean, day) = match clean.rsplit_once(".d20") {
             Some((clean, _)) => (clean, true),
             None => (clean, false),

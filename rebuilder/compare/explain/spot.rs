@@ -1,4 +1,4 @@
-//! The place of a value in a text: what stands around it decides what it can mean.
+//! The surroundings of a value in a text, which decide what it can mean.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ pub(super) struct Spot<'a> {
     pub context: Context<'a>,
 }
 
-/// What may stand between a name and its value.
+/// Characters that may be between a name and its value.
 const AROUND: [char; 12] = [' ', '\t', '"', '\'', '`', '(', '<', '[', '{', '\\', '\r', '\n'];
 const BEHIND: [char; 14] = [
     ' ', '\t', '"', '\'', '`', ')', '>', ']', '}', ',', ';', '\\', '\r', '\n',
@@ -41,8 +41,7 @@ impl<'a> Spot<'a> {
         self.line.get(self.end..).unwrap_or_default()
     }
 
-    /// The name that the value has here: `created` in `"created": 1`, `<created>1` and `created=1`; empty if it has
-    /// none.
+    /// The name of the value here: `created` in `"created": 1`, `<created>1` and `created=1`; empty if it has none.
     pub fn key(&self) -> &'a str {
         let before = self.before().trim_end_matches(AROUND);
         if before.is_empty() {
@@ -59,21 +58,21 @@ impl<'a> Spot<'a> {
         name.get(start..).unwrap_or_default()
     }
 
-    /// The words of its name, in lower case: `build`, `time` for `buildTime` and `BUILD_TIME`.
+    /// Whether the name has one of these words, in lower case: `build` and `time` in `buildTime` and `BUILD_TIME`.
     pub fn key_has(&self, words: &[&str]) -> bool {
         self::words(self.key())
             .iter()
             .any(|word| words.contains(&word.as_str()))
     }
 
-    /// Whether the text has nothing else, and no field says what it is.
+    /// Whether the text contains nothing else, and no field says what it is.
     pub fn is_alone(&self) -> bool {
         self.context.field.is_empty()
             && self.before().trim_end_matches(AROUND).is_empty()
             && self.after().trim_start_matches(BEHIND).is_empty()
     }
 
-    /// Whether the value is part of the address of something elsewhere; `file://` is a path of this machine.
+    /// Whether the value is part of the address of a remote resource; `file://` is a path on this machine.
     pub fn is_in_url(&self) -> bool {
         let stops = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '(' | '`');
         let token = self.before().rsplit(stops).next().unwrap_or_default();
@@ -93,7 +92,7 @@ impl<'a> Spot<'a> {
             .any(|mark| line.starts_with(mark))
     }
 
-    /// Whether a program decides by the value: it is compared, or stands in a condition.
+    /// Whether a program decides by the value: it is compared, or is in a condition.
     pub fn is_compared(&self) -> bool {
         const CONDITIONS: [&str; 12] = [
             "if", "elif", "while", "assert", "return", "when", "case", "unless", "until", "elsif", "elseif",

@@ -1,4 +1,4 @@
-//! Bytes without a format that is known here.
+//! Compares bytes without a known format.
 
 use std::io::{self, Read};
 use std::ops::Range;
@@ -10,12 +10,12 @@ use crate::compare::explain::Context;
 use crate::compare::finding::{ByteRange, Excerpt, Finding};
 use crate::text::plural;
 
-/// Maximum number of ranges kept to be shown, and bytes of each.
+/// Maximum number of ranges that are kept for display, and of bytes of each.
 const MOST_SHOWN: usize = 64;
 const LONGEST_SHOWN: usize = 48;
-/// Ranges closer than this are one.
+/// Ranges with a smaller gap between them are joined.
 const GAP: usize = 8;
-/// Maximum number of ranges that are explained one by one.
+/// Maximum number of ranges that are explained individually.
 const MOST_EXPLAINED: usize = 20_000;
 
 pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Leaf {
@@ -24,7 +24,7 @@ pub(super) fn compare(released: &[u8], rebuilt: &[u8]) -> Leaf {
     leaf
 }
 
-/// A place in a part of a file, or in one that has no parts.
+/// A place in a named part of a file, or in a file without parts.
 fn place(part: &str, at: u64) -> String {
     if part.is_empty() {
         format!("offset {at:#x}")
@@ -41,7 +41,7 @@ fn described(part: &str, of: &str) -> String {
     }
 }
 
-/// Adds what differs in a part of a file, by its name.
+/// Adds the differences in a part of a file, under the part's name.
 pub(super) fn part(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8]) {
     if released.len() == rebuilt.len() {
         let ranges = ranges(released, rebuilt);
@@ -56,7 +56,7 @@ pub(super) fn part(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8])
         let place = place(name, told.offset as u64);
         leaf.add_reason(&place, &told.released, &told.rebuilt, &told.reason);
     }
-    // Without a format, no NUL is known to be padding.
+    // In an unknown format, a NUL need not be padding.
     if !found.complete() || strings::padding(released) != strings::padding(rebuilt) {
         middle(leaf, name, released, rebuilt);
     }
@@ -69,7 +69,7 @@ pub(super) fn part(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8])
     }
 }
 
-/// Adds that a part differs, whatever it says: no string in it can be a reason.
+/// Adds that a part differs as a change of content: no string in it may be a reason.
 pub(super) fn content(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8]) {
     let ranges = ranges(released, rebuilt);
     match ranges.first() {
@@ -87,7 +87,7 @@ pub(super) fn content(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u
     }
 }
 
-/// Data of two lengths: what is left without the same beginning and the same end.
+/// Compares data of two lengths: what remains without the common beginning and end.
 fn middle(leaf: &mut Leaf, name: &str, released: &[u8], rebuilt: &[u8]) {
     let first = common(released.iter().zip(rebuilt));
     let behind = |bytes: &'_ [u8]| bytes.len().saturating_sub(first);
@@ -124,7 +124,7 @@ pub(super) fn window(bytes: &[u8], at: usize, most: usize) -> &[u8] {
     rest.get(..most).unwrap_or(rest)
 }
 
-/// Where bytes of equally long data differ.
+/// The ranges in which data of equal length differ.
 pub(super) fn ranges(released: &[u8], rebuilt: &[u8]) -> Vec<Range<usize>> {
     const STEP: usize = 64;
     let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -147,7 +147,7 @@ pub(super) fn ranges(released: &[u8], rebuilt: &[u8]) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Explains the text that each range is in; the rest is one change of content.
+/// Explains the text around each range; the rest is one change of content.
 fn explain_ranges(
     leaf: &mut Leaf,
     (part, base): (&str, u64),
@@ -181,7 +181,7 @@ fn explain_ranges(
     }
 }
 
-/// Both values of a range: the text that it is in, or its bytes.
+/// Both values of a range: the surrounding text, or the bytes.
 pub(super) fn shown(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> (String, String) {
     if let Some((old, new, _)) = enclosing(released, rebuilt, range) {
         return (old, new);
@@ -190,7 +190,7 @@ pub(super) fn shown(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> (S
     (value(released), value(rebuilt))
 }
 
-/// Adds the reasons for one range, and returns the end of what they explain.
+/// Adds the reasons for one range; returns the end of what they explain.
 fn explain_range(
     leaf: &mut Leaf,
     place: &str,
@@ -210,7 +210,7 @@ fn is_printable(byte: u8) -> bool {
     (32..127).contains(&byte) || byte == b'\t'
 }
 
-/// The printable runs that a range is in, and where they end.
+/// The printable text around a range on both sides, and its end.
 fn enclosing(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> Option<(String, String, usize)> {
     const FARTHEST: usize = 400;
     const SHORTEST: usize = 4;
@@ -244,7 +244,7 @@ fn enclosing(released: &[u8], rebuilt: &[u8], range: &Range<usize>) -> Option<(S
     Some((text(released)?, text(rebuilt)?, whole.end))
 }
 
-/// The first ranges, in whole rows of a hex dump.
+/// The first ranges, as whole rows of a hex dump.
 pub(super) fn excerpt(base: u64, released: &[u8], rebuilt: &[u8], ranges: &[Range<usize>]) -> Excerpt {
     const ROW: usize = 16;
     let shown = |bytes: &[u8], range: &Range<usize>| {
@@ -268,7 +268,7 @@ pub(super) fn excerpt(base: u64, released: &[u8], rebuilt: &[u8], ranges: &[Rang
     }
 }
 
-/// Two streams in parallel, in pieces: for what is too large to read whole. Returns the lengths too.
+/// Compares two streams in pieces, for data that is too large to read whole. Returns the lengths too.
 pub(in super::super) fn stream(
     mut released: impl Read,
     mut rebuilt: impl Read,
@@ -313,7 +313,7 @@ pub(in super::super) fn stream(
     }
 }
 
-/// Reads until the buffer is full or the stream ends; returns what was read.
+/// Reads until the buffer is full or the stream ends; returns the part that was read.
 pub(in super::super) fn fill<'a>(
     reader: &mut (impl Read + ?Sized),
     buffer: &'a mut [u8],

@@ -1,5 +1,5 @@
-//! Lists of digests of other files, paired by the file that they are of. Whether a digest is right, [`claims`] finds
-//! out once all is compared.
+//! Lists of digests of other files: lines are paired by the file that they are about. [`claims`] checks the digests
+//! when everything has been compared.
 //!
 //! [`claims`]: crate::compare::claims
 
@@ -13,10 +13,10 @@ use crate::compare::claims::{Claim, Claims};
 use crate::compare::finding::Finding;
 use crate::compare::package::Checksums;
 
-/// Maximum number of lines that are held against their files; the rest is content.
+/// Maximum number of lines that are compared with their files; the others are content.
 const MOST_LINES: usize = 100_000;
 
-/// The lines of one file in both lists.
+/// The lines about one file in both lists.
 type Places = (Option<usize>, Option<usize>);
 
 pub(super) fn compare(leaf: &mut Leaf, list: &Checksums, sides: &Sides, changes: &mut Changes) {
@@ -43,7 +43,7 @@ pub(super) fn compare(leaf: &mut Leaf, list: &Checksums, sides: &Sides, changes:
     }
 }
 
-/// What differing lines of one side claim, by their places.
+/// The claims of the differing lines of one side, by position.
 struct Claimed(HashMap<usize, Claim>);
 
 impl Claimed {
@@ -61,7 +61,8 @@ impl Claimed {
     }
 }
 
-/// Lines that are of one file, with one algorithm if there are several; they are no longer among the changes.
+/// Pairs lines about the same file (and with the same algorithm, if there are several), and removes them from the
+/// changes.
 fn paired(old: &Claimed, new: &Claimed, changes: &mut Changes) -> Vec<Places> {
     let key = |claims: &Claimed, at: &usize| {
         let claim = claims.0.get(at)?;
@@ -74,7 +75,7 @@ fn paired(old: &Claimed, new: &Claimed, changes: &mut Changes) -> Vec<Places> {
     changes
         .added
         .retain(|at| key(new, at).is_none_or(|key| by_file.entry(key).or_default().1.replace(*at).is_some()));
-    // What is left of each side may be one line with another algorithm.
+    // The remaining lines of each side may be the same claim with another algorithm.
     let mut pairs: Vec<Places> = Vec::new();
     let mut alone: BTreeMap<String, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
     for ((file, _), places) in by_file {

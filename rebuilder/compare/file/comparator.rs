@@ -1,4 +1,4 @@
-//! The contract of a single-file comparator, what it gets, and what it gives back.
+//! The interface of comparators for single files: their input and output.
 
 use std::cell::OnceCell;
 
@@ -12,13 +12,13 @@ use crate::compare::package::{File, FilePath};
 pub(super) trait FileComparator: Sync {
     /// The name and the first bytes of such a file, for tests and fuzzing.
     fn example(&self) -> (&'static str, &'static [u8]);
-    /// The normalisations that are for this format alone.
+    /// The normalisations that only this format has.
     fn normalisations(&self) -> &'static [Normalisation] {
         &[]
     }
-    /// Whether both files claim to be of this format.
+    /// Whether both files appear to be of this format.
     fn recognises(&self, pair: &Pair) -> bool;
-    /// Where and why they differ; none if either side cannot be read as this format after all.
+    /// Where and why the files differ; `None` if either side cannot be read as this format after all.
     fn compare(&self, pair: &Pair) -> Option<Leaf>;
 }
 
@@ -46,7 +46,7 @@ impl<'a> Pair<'a> {
         self.released.starts_with(magic) && self.rebuilt.starts_with(magic)
     }
 
-    /// Whether people can read both.
+    /// Whether both are readable text.
     pub fn are_texts(&self) -> bool {
         *self
             .texts
@@ -54,7 +54,7 @@ impl<'a> Pair<'a> {
     }
 }
 
-/// No NUL, and UTF-8 or nearly.
+/// Whether bytes have no NUL, and are UTF-8 or nearly so.
 fn is_text(bytes: &[u8]) -> bool {
     const LOOKED_AT: usize = 1 << 16;
     let head = bytes.get(..LOOKED_AT).unwrap_or(bytes);
@@ -69,7 +69,7 @@ fn is_text(bytes: &[u8]) -> bool {
     odd.saturating_mul(20) <= head.len() && control.saturating_mul(50) <= head.len()
 }
 
-/// What a comparator found.
+/// The result of a comparator.
 #[derive(Debug, Default)]
 pub(in crate::compare) struct Leaf {
     pub format: &'static str,
@@ -85,7 +85,7 @@ impl Leaf {
         }
     }
 
-    /// Adds a finding, or counts it with one that says the same.
+    /// Adds a finding; equal findings are counted together.
     pub(super) fn add(&mut self, finding: Finding) {
         let same = self.findings.iter_mut().find(|other| {
             other.cause == finding.cause
@@ -120,7 +120,7 @@ impl Leaf {
         self.add(Finding::new(place, released, rebuilt).explained_by(reason));
     }
 
-    /// Adds what another comparator found in the rest of the files.
+    /// Adds the result of another comparator for the rest of the files.
     pub(super) fn append(&mut self, rest: Self) {
         self.findings.extend(rest.findings);
         self.excerpts.extend(rest.excerpts);

@@ -1,5 +1,5 @@
-//! Dalvik executables (Android's "Dalvik executable format"): the checksum and the signature that follow; the rest
-//! by section.
+//! Dalvik executables (Android's "Dalvik executable format"): the checksum and the signature, which follow from the
+//! rest, and the rest by section.
 
 use sha1::{Digest as _, Sha1};
 
@@ -56,10 +56,10 @@ impl FileComparator for Dex {
     }
 }
 
-/// Over all that follows it.
+/// The Adler-32 checksum over everything after it.
 fn adler(bytes: &[u8]) -> Option<Vec<u8>> {
     const MODULUS: u32 = 65_521;
-    // So many bytes cannot overflow the sums.
+    // The sums cannot overflow within this number of bytes.
     const PIECE: usize = 5552;
     let (mut low, mut high) = (1_u32, 0_u32);
     for piece in bytes.get(CHECKSUM.end..)?.chunks(PIECE) {
@@ -77,7 +77,7 @@ fn sha1(bytes: &[u8]) -> Option<Vec<u8>> {
     Some(Sha1::digest(bytes.get(SIGNATURE.end..)?).to_vec())
 }
 
-/// The lists that the header points at, and the data.
+/// The lists that the header points to, and the data.
 fn read(bytes: &[u8]) -> Option<Regions<'_>> {
     const LITTLE: u32 = 0x1234_5678;
     let numbers = Numbers {

@@ -1,5 +1,5 @@
-//! .NET assemblies (ECMA-335): the identifier of the module, by its place in the metadata. All else of the file is
-//! that of a Windows executable, and is compared as one.
+//! .NET assemblies (ECMA-335): the identifier of the module, by its place in the metadata. The rest of the file is
+//! compared as a Windows executable.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ impl FileComparator for DotNet {
         let rest_is_same = *released == *pair.rebuilt;
         if old.at == new.at && old.module != new.module {
             let finding = Finding::new("module version ID (MVID)", guid(&old.module), guid(&new.module));
-            // Compilers make it of the rest of the file, or at random.
+            // Compilers derive it from the rest of the file, or choose it at random.
             leaf.add(if rest_is_same {
                 finding
                     .because(Cause::Randomness, Confidence::Proven)
@@ -56,9 +56,9 @@ impl FileComparator for DotNet {
 
 const GUID: usize = 16;
 
-/// What is read of the metadata.
+/// The relevant parts of the metadata.
 struct Assembly {
-    /// Where the identifier of the module is in the file.
+    /// Offset of the module's identifier in the file.
     at: usize,
     module: [u8; GUID],
 }
@@ -102,7 +102,7 @@ impl Assembly {
     }
 }
 
-/// Where the streams `#~` and `#GUID` begin, and the length of the latter (II.24.2.1).
+/// Offsets of the streams `#~` and `#GUID`, and the length of the latter (II.24.2.1).
 fn streams(bytes: &[u8], root: usize) -> Option<(usize, (usize, usize))> {
     const MOST: u16 = 16;
     let version = usize::try_from(word(bytes, root.checked_add(12)?)?).ok()?;
@@ -130,10 +130,10 @@ fn streams(bytes: &[u8], root: usize) -> Option<(usize, (usize, usize))> {
     Some((tables?, guids?))
 }
 
-/// What is read of the headers of a Windows executable.
+/// The relevant headers of a Windows executable.
 struct Image<'a> {
     bytes: &'a [u8],
-    /// Where the list of directories begins, and how many there are.
+    /// Offset of the list of directories, and their number.
     directories: (usize, u32),
     /// Address, size in the file and offset of each section.
     sections: Vec<(u32, u32, u32)>,
@@ -166,14 +166,14 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// Address and size.
+    /// Address and size of a directory.
     fn directory(&self, index: u32) -> Option<(u32, u32)> {
         let (start, count) = self.directories;
         let at = start.checked_add(usize::try_from(index).ok()?.checked_mul(8)?)?;
         (index < count).then_some((word(self.bytes, at)?, word(self.bytes, at.checked_add(4)?)?))
     }
 
-    /// Where an address is in the file.
+    /// The file offset of an address.
     fn at(&self, address: u32) -> Option<usize> {
         self.sections.iter().find_map(|(start, size, offset)| {
             let within = address.checked_sub(*start).filter(|within| within < size)?;
@@ -186,7 +186,7 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// As Windows writes it: the first three parts are little-endian.
+/// A GUID in the notation of Windows: the first three parts are little-endian.
 fn guid(bytes: &[u8; GUID]) -> String {
     let part = |from: usize, length: usize| {
         bytes
@@ -233,7 +233,7 @@ mod tests {
         put(0x270, b"#~\0\0");
         put(0x274, &[0x80, 0, 0, 0, 0x10, 0, 0, 0]);
         put(0x27c, b"#GUID\0\0\0");
-        // The table of modules alone, with one row: generation, name and identifier.
+        // Only the table of modules, with one row: generation, name and identifier.
         put(0x288, &[1]);
         put(0x298, &[1, 0, 0, 0, 0, 0, 5, 0, 1, 0]);
         put(0x2d0, &module);

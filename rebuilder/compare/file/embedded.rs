@@ -1,8 +1,8 @@
-//! Text within binary data: which reasons hold there.
+//! Text within binary data: decides which reasons count there.
 //!
-//! A string of a program may be anything, so the form of a value alone does not show where it comes from. A reason
-//! counts only if the values are such as builds leave behind, their substitution explains the whole string, and it
-//! holds for all of the data: a build folder or a date that is still there on the other side was not replaced.
+//! A string in a program may be anything, so the form of a value alone does not show its origin. A reason counts only
+//! if builds leave such values behind, if the substitution explains the whole string, and if it holds for all of the
+//! data: a build folder or a date that the other side still contains was not replaced.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -15,19 +15,19 @@ use regex::Regex;
 use crate::compare::cause::{Cause, Confidence, Reason};
 use crate::compare::explain::{Context, explain};
 
-/// Both sides of the data that strings are in.
+/// Both sides of the data that contains the strings.
 pub(super) struct Embedded<'a> {
     old: &'a [u8],
     new: &'a [u8],
     /// Pairs of values that were searched for, and whether one replaced the other.
     known: RefCell<HashMap<String, bool>>,
-    /// Bytes that may still be searched.
+    /// Number of bytes that may still be searched.
     budget: Cell<usize>,
 }
 
 /// Maximum length of a value that is searched for.
 const LONGEST: usize = 4096;
-/// Maximum number of bytes that are searched for values of one pair of data.
+/// Maximum number of bytes that are searched for the values of one pair.
 const BUDGET: usize = 1 << 30;
 
 impl<'a> Embedded<'a> {
@@ -40,7 +40,7 @@ impl<'a> Embedded<'a> {
         }
     }
 
-    /// The reasons that together explain the whole string; none if one of them does not hold in binary data.
+    /// The reasons that together explain the whole string; none if one of them does not count in binary data.
     pub fn reasons(&self, released: &str, rebuilt: &str, context: Context) -> Vec<Reason> {
         let reasons = explain(released, rebuilt, context);
         let hold = |reason: &Reason| match reason.cause {
@@ -53,7 +53,7 @@ impl<'a> Embedded<'a> {
             }
             Cause::ToolVersion => context.tool,
             Cause::DependencyVersion => context.dependency,
-            // A decimal mark, a default for a number of jobs, the name of a zone: programs have those of their own.
+            // Programs contain decimal marks, numbers of jobs and names of zones of their own.
             _ => false,
         };
         let sure = |reason: &Reason| reason.confidence > Confidence::Possible;
@@ -64,7 +64,7 @@ impl<'a> Embedded<'a> {
         }
     }
 
-    /// What was answered before, or is answered now if there is still time for it.
+    /// The earlier answer to a question, or a new one if the budget allows it.
     fn once(&self, key: &str, answer: impl FnOnce() -> bool) -> bool {
         /// Searches for one pair of values, at most.
         const SEARCHES: usize = 4;
@@ -81,19 +81,20 @@ impl<'a> Embedded<'a> {
         answer
     }
 
-    /// Whether one value was replaced by the other wherever it was, by what counts how often data has a value.
+    /// Whether one value replaced the other everywhere, according to a function that counts how often data contains a
+    /// value.
     fn replaced(&self, count: fn(&[u8], &str) -> usize, released: &str, rebuilt: &str) -> bool {
-        // One may be a part of the other.
+        // One value may be a part of the other.
         let left = |data: &[u8], gone: &str, came: &str| {
             count(data, gone) == count(data, came).saturating_mul(count(came.as_bytes(), gone))
         };
         left(self.new, released, rebuilt) && left(self.old, rebuilt, released)
     }
 
-    /// Whether a pair of folders, `A → B`, is that of two builds: the one took the place of the other everywhere,
-    /// and what is beside them deep in the tree did not stay.
+    /// Whether a pair of folders, `A → B`, is that of two builds: one replaced the other everywhere, and folders
+    /// beside them deep in the tree did not stay.
     fn folders(&self, key: &str) -> bool {
-        /// A folder this deep is not shared by what is built and by what was there before.
+        /// A folder at this depth is not shared by build folders and others.
         const DEEP: usize = 4;
         let Some((released, rebuilt)) = key.split_once(" → ") else {
             return false;
@@ -110,7 +111,7 @@ impl<'a> Embedded<'a> {
                     && count(self.new, &parent) == named(self.new, rebuilt))
     }
 
-    /// Whether the dates that differ are days that there were, and were replaced wherever they are.
+    /// Whether the differing dates are valid days, and were replaced everywhere.
     fn dates(&self, released: &str, rebuilt: &str) -> bool {
         let Some(pattern) = DATE.as_ref() else {
             return false;
@@ -127,7 +128,7 @@ impl<'a> Embedded<'a> {
                 return true;
             }
             differing = differing.saturating_add(1);
-            // A time of the day may well be in the other file for another reason.
+            // The other file may contain a time of day for another reason.
             let is_day = from.len() > 8 || to.len() > 8;
             let replaced = || self.once(&format!("{from} → {to}"), || self.replaced(count, from, to));
             was(released) && was(rebuilt) && (!is_day || replaced())
@@ -136,12 +137,12 @@ impl<'a> Embedded<'a> {
     }
 }
 
-/// How often a value occurs.
+/// The number of occurrences of a value.
 fn count(data: &[u8], value: &str) -> usize {
     memmem::find_iter(data, value.as_bytes()).count()
 }
 
-/// How often a folder occurs: by itself, or with what is in it, but not as the beginning of another name.
+/// The number of occurrences of a folder: alone or with a path below it, but not as the beginning of another name.
 fn named(data: &[u8], folder: &str) -> usize {
     let ends = |at: usize| {
         let next = data.get(at.saturating_add(folder.len()));
@@ -158,7 +159,7 @@ fn whole<'a>(found: &regex::Captures<'a>) -> &'a str {
     found.get(0).map_or("", |all| all.as_str())
 }
 
-/// Dates and times in all forms that compilers and build scripts write; a bare number is none.
+/// Dates and times in all forms that compilers and build scripts write; a bare number does not count.
 static DATE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?x)(?-u:\b)(?:
@@ -172,7 +173,7 @@ static DATE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// Whether a date is a day since 1990 that has begun somewhere.
+/// Whether a date is a day since 1990 that has already begun somewhere.
 fn was(found: &regex::Captures) -> bool {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -191,7 +192,7 @@ fn was(found: &regex::Captures) -> bool {
         .or_else(|| number("year").zip(month("name")).zip(small("day")))
         .or_else(|| number("year2").zip(month("name2")).zip(small("day2")));
     let Some(((year, month), day)) = day else {
-        // A time of the day, by itself.
+        // Only a time of day.
         return is_time_of_day(whole(found));
     };
     let Ok(date) = Date::new(year, month, day) else {
@@ -214,7 +215,7 @@ fn is_time_of_day(text: &str) -> bool {
     below(24) && below(60) && below(61)
 }
 
-/// Whether the texts differ as random values do: nearly everywhere in a stretch, not in a letter.
+/// Whether the texts differ as random values do: nearly everywhere in a stretch, rather than in one letter.
 pub(super) fn is_random(released: &str, rebuilt: &str) -> bool {
     let (old, new) = (released.as_bytes(), rebuilt.as_bytes());
     let differ = |at: &usize| old.get(*at) != new.get(*at);
@@ -226,7 +227,7 @@ pub(super) fn is_random(released: &str, rebuilt: &str) -> bool {
     places.len() >= 4 && places.len().saturating_mul(2) >= stretch
 }
 
-/// Whether texts of one length differ in a digit, or in more than one place.
+/// Whether texts of equal length differ in a digit, or in more than one place.
 fn is_more_than_a_letter(released: &str, rebuilt: &str) -> bool {
     let pairs = released
         .bytes()
@@ -253,7 +254,7 @@ fn says_who_built(text: &str) -> bool {
     .any(|words| text.contains(words))
 }
 
-/// Whether a text is a command line of a compiler, or a kernel's name for itself.
+/// Whether a text is a compiler's command line, or a kernel's description of itself.
 fn is_command(text: &str) -> bool {
     text.starts_with("Linux ")
         || text

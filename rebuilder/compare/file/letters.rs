@@ -1,10 +1,10 @@
-//! Single letters that change in binary files of every format: each is content.
+//! Tests that single changed letters in binary files of every format are content.
 
 use super::writers::{PeFile, dex, elf, font, mo, pe, png, wasm};
 use crate::compare::cause::Cause;
 use crate::compare::{Options, compare_bytes};
 
-/// What programs and data hold that looks like what builds leave behind.
+/// Text in programs and data that resembles what builds leave behind.
 const TEXT: &[u8] =
     b"usage: frobnicate [-j4] <file>\0Copyright 2019 Example Authors\0Europe/Paris and America/New_York\0\
     git@github.com:example/x\0charset=utf-8\0LANG=C model name: none\0c12a7328-f81f-11d2-ba4b-00a0c93ec93b\0\
@@ -34,7 +34,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         (
             "x.exe",
             pe(&PeFile {
-                // A letter in a time is another time.
+                // A changed letter in a time is a different time.
                 time: 0x6000_0000,
                 text: TEXT,
                 pdb: "",
@@ -57,7 +57,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A generator of numbers that is the same in each run (Numerical Recipes).
+/// A random number generator with the same sequence in each run (Numerical Recipes).
 fn next(state: &mut u32) -> usize {
     *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
     (*state >> 8) as usize

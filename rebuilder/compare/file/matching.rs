@@ -1,4 +1,4 @@
-//! Which lines of two texts belong together.
+//! Finds the lines of two texts that correspond.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -42,20 +42,20 @@ fn line_text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The line at a place that a difference gave; empty beyond the end.
+/// The line at a position of a diff; empty beyond the end.
 pub(super) fn line_at<'a>(lines: &'a [Cow<str>], at: usize) -> &'a str {
     lines.get(at).map_or("", |line| &**line)
 }
 
-/// How people count lines: from 1.
+/// The number of a line, counted from 1.
 pub(super) fn line_number(at: usize) -> String {
     format!("line {}", at.saturating_add(1))
 }
 
-/// Differing lines, by their places.
+/// Differing lines, by position.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// Lines that stand for each other: released, rebuilt.
+    /// Lines that correspond: released, rebuilt.
     pub pairs: Vec<(usize, usize)>,
     /// Lines of the released side without a partner.
     pub removed: Vec<usize>,
@@ -66,7 +66,7 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// With `by_place`, lines of hunks that are equally long on both sides are pairs.
+    /// With `by_place`, hunks with equally many lines on both sides become pairs.
     pub fn of(diff: &Diff, by_place: bool) -> Self {
         let mut changes = Self::default();
         for hunk in diff.hunks() {
@@ -87,8 +87,8 @@ impl Changes {
     }
 }
 
-/// Pairs lines without a partner: those that are the same but for what builds leave behind, then those that are one
-/// field with two values.
+/// Pairs the remaining lines: first those that are equal except for values that builds leave behind, then those that
+/// are one field with two values.
 pub(super) fn match_alike(sides: &Sides, changes: &mut Changes) {
     match_by(sides, changes, |line| Some(skeleton(line)));
     match_by(sides, changes, |line| {

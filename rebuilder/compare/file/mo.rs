@@ -1,5 +1,5 @@
-//! Message catalogs of GNU gettext (`.mo`, the GNU gettext manual, "The Format of GNU MO Files"): translations by
-//! their message.
+//! Message catalogs of GNU gettext (`.mo`; the GNU gettext manual, "The Format of GNU MO Files"): translations by
+//! message.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ impl FileComparator for Mo {
             ));
         }
         if old.layout != new.layout || leaf.findings.is_empty() {
-            // Where the strings lie has no meaning: each message is found by its order, or by its hash.
+            // The places of the strings have no meaning: readers find each message by its order or its hash.
             leaf.add(
                 Finding::new("layout", old.layout.clone(), new.layout.clone())
                     .because(Cause::ArchiveDialect, Confidence::Proven)
@@ -48,19 +48,19 @@ impl FileComparator for Mo {
 }
 
 struct Catalog<'a> {
-    /// Messages with their translations, in the file's order, which is that of the messages.
+    /// Messages with their translations, in the order of the file, which is sorted by message.
     messages: Vec<(&'a [u8], &'a [u8])>,
     /// Byte order, and whether there is a hash table.
     layout: String,
-    /// What is not zero between the strings.
+    /// Bytes between the strings that are not zero.
     rest: Vec<u8>,
 }
 
-/// Where the parts are: the header, and three tables.
+/// Length of the header, which is followed by three tables.
 const HEADER: usize = 28;
 
 impl<'a> Catalog<'a> {
-    /// None unless every message can be found as gettext looks for it, and nothing else is in the file.
+    /// `None` unless gettext can find every message, and the file contains nothing else.
     fn read(bytes: &'a [u8]) -> Option<Self> {
         const MOST: usize = 1_000_000;
         let numbers = Numbers {
@@ -74,7 +74,7 @@ impl<'a> Catalog<'a> {
         if revision != 0 || count > MOST || buckets > MOST.checked_mul(4)? {
             return None;
         }
-        // Without a table, its place is still that behind the two others.
+        // Even without a hash table, its offset is after the two other tables.
         let behind = texts.checked_add(count.checked_mul(8)?)?;
         let is_there = hash >= behind && hash.checked_sub(behind)? < 8;
         (buckets > 0 || is_there).then_some(())?;
@@ -96,7 +96,7 @@ impl<'a> Catalog<'a> {
             };
             messages.push((string(ids)?, string(texts)?));
         }
-        // By bisection a message is found only if they are sorted.
+        // Binary search finds messages only if they are sorted.
         let key = |(id, _): &(&'a [u8], &'a [u8])| id.split(|byte| *byte == 0).next().unwrap_or_default();
         let sorted = messages.is_sorted_by(|one, next| key(one) < key(next));
         let hashed = buckets == 0 || is_hash_table(numbers, (hash, buckets), &messages)?;
@@ -115,7 +115,7 @@ impl<'a> Catalog<'a> {
     }
 }
 
-/// What is in none of the ranges, without zeros. None if one is beyond the end.
+/// Bytes in none of the ranges, without zeros. `None` if a range is beyond the end.
 fn rest(bytes: &[u8], mut used: Vec<Range<usize>>) -> Option<Vec<u8>> {
     used.sort_by_key(|range| range.start);
     let mut end = 0;
@@ -134,14 +134,13 @@ fn rest(bytes: &[u8], mut used: Vec<Range<usize>>) -> Option<Vec<u8>> {
     Some(rest)
 }
 
-/// Whether each message is where gettext looks for it first: at its hash, or at the next free place after it in its
-/// own steps.
+/// Whether each message is where gettext looks for it: at its hash, or at the next free place in its probe sequence.
 fn is_hash_table(
     numbers: Numbers,
     (at, buckets): (usize, usize),
     messages: &[(&[u8], &[u8])],
 ) -> Option<bool> {
-    // The second hash takes the size minus two.
+    // The second hash is computed modulo the size minus two.
     if buckets < 3 || messages.len() > buckets {
         return Some(false);
     }
@@ -167,7 +166,7 @@ fn is_hash_table(
     Some(filled == messages.len())
 }
 
-/// P. J. Weinberger's hash, as gettext has it.
+/// P. J. Weinberger's hash, as in gettext.
 fn hash_of(id: &[u8]) -> Option<usize> {
     let hash = id.iter().fold(0_u32, |hash, byte| {
         let hash = (hash << 4).wrapping_add(u32::from(*byte));
@@ -181,7 +180,7 @@ fn hash_of(id: &[u8]) -> Option<usize> {
     usize::try_from(hash).ok()
 }
 
-/// Translations that differ, and messages of one side only.
+/// Adds translations that differ, and messages that only one side has.
 fn messages(leaf: &mut Leaf, old: &Catalog, new: &Catalog) {
     let (mut before, mut after) = (old.messages.iter().peekable(), new.messages.iter().peekable());
     loop {
@@ -219,14 +218,14 @@ fn messages(leaf: &mut Leaf, old: &Catalog, new: &Catalog) {
     }
 }
 
-/// A NUL parts the forms of a plural, and EOT a context from its message.
+/// A NUL separates plural forms, and EOT a context from its message.
 fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(text)
         .replace('\0', " | ")
         .replace('\u{4}', ": ")
 }
 
-/// The translation of the empty message: lines of `Name: value`.
+/// Compares the translation of the empty message, which has lines of the form `Name: value`.
 fn header(leaf: &mut Leaf, released: &str, rebuilt: &str) {
     let lines = |text: &'_ str| text.split('\n').map(str::to_owned).collect::<Vec<_>>();
     let (old, new) = (lines(released), lines(rebuilt));
@@ -266,7 +265,7 @@ fn field(line: &str) -> (&str, &str) {
         .map_or((line, ""), |(name, value)| (name, value.trim_start_matches(' ')))
 }
 
-/// `2024-01-31 12:30+0100`, or the template that nobody filled in.
+/// Whether a value is a date such as `2024-01-31 12:30+0100`, or the unchanged template.
 fn is_date(value: &str) -> bool {
     const TEMPLATE: &str = "YEAR-MO-DA HO:MI+ZONE";
     value == TEMPLATE || jiff::fmt::strtime::parse("%Y-%m-%d %H:%M%z", value).is_ok()
@@ -314,7 +313,7 @@ mod tests {
         assert_eq!(first(&little, &big).0, Cause::ArchiveDialect);
         big.extend(b"evil");
         assert_eq!(first(&little, &big).0, Cause::Content);
-        // A message that cannot be found any more.
+        // A message that readers can no longer find.
         let unsorted = mo(&[("", HEADER), ("yes", "ja"), ("no", "nein")], false);
         assert_eq!(first(&little, &unsorted).0, Cause::Content);
     }

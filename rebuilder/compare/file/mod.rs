@@ -1,8 +1,8 @@
-//! Files that are not archives: one comparator for each format behind [`FileComparator`], and a table of them. Plain
-//! bytes are for the rest.
+//! Files that are not archives: a table of comparators, one for each format behind [`FileComparator`]. All other files
+//! are compared as bytes.
 //!
-//! A comparator gets two different files and must give at least one finding. What it cannot explain is a change of
-//! content.
+//! A comparator gets two different files and must return at least one finding. A difference that it cannot explain is
+//! a change of content.
 
 mod bytes;
 mod checksums;
@@ -45,7 +45,7 @@ use super::package::File;
 #[cfg(test)]
 use super::package::Within;
 
-/// The first that recognises two files and can read them decides.
+/// The first comparator that recognises both files and can read them is used.
 static COMPARATORS: &[&dyn FileComparator] = &[
     &go::Go,
     &elf::Elf,
@@ -66,7 +66,7 @@ static COMPARATORS: &[&dyn FileComparator] = &[
     &text::Text,
 ];
 
-/// Largest file that is read whole, in bytes; larger ones are compared as streams of bytes.
+/// Maximum size in bytes of a file that is read whole; larger ones are compared as streams.
 pub(super) const LARGEST: u64 = 40 << 20;
 
 /// Where and why two different files differ.
@@ -74,7 +74,7 @@ pub(super) fn compare(file: File, released: &[u8], rebuilt: &[u8]) -> Leaf {
     let pair = Pair::new(file, released, rebuilt);
     let mut leaf = read(&pair, COMPARATORS.iter().copied());
     if leaf.findings.is_empty() {
-        // No comparator may call different bytes the same.
+        // No comparator may treat different bytes as equal.
         let rest = bytes::compare(released, rebuilt);
         leaf.findings = vec![Finding::new("bytes that the reader leaves out", "", "")];
         leaf.excerpts.extend(rest.excerpts);
@@ -82,7 +82,7 @@ pub(super) fn compare(file: File, released: &[u8], rebuilt: &[u8]) -> Leaf {
     leaf
 }
 
-/// What all comparators but one make of two files, for a comparator that reads only a part of them.
+/// The result of all other comparators, for a comparator that reads only a part of the files.
 fn read_as_another(but: &dyn FileComparator, pair: &Pair) -> Leaf {
     let others = COMPARATORS.iter().copied();
     read(pair, others.filter(|other| other.example() != but.example()))
@@ -104,14 +104,14 @@ pub(super) fn examples() -> impl Iterator<Item = (&'static str, &'static [u8])> 
     COMPARATORS.iter().map(|comparator| comparator.example())
 }
 
-/// What comparators set aside, each with an example of a name.
+/// The normalisations of the comparators, each with an example of a file name.
 pub(super) fn normalisations() -> impl Iterator<Item = (&'static str, &'static [Normalisation])> {
     COMPARATORS
         .iter()
         .map(|comparator| (comparator.example().0, comparator.normalisations()))
 }
 
-/// Whether a comparator takes two such files for its own.
+/// Whether a comparator recognises two such files.
 #[cfg(test)]
 pub(super) fn recognises(path: &str, released: &[u8], rebuilt: &[u8]) -> bool {
     let pair = Pair::new(File::new(path, Within::default()), released, rebuilt);

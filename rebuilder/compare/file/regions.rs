@@ -1,7 +1,7 @@
-//! A binary file as named regions that follow each other without a gap: each byte is in one of them.
+//! A binary file as named regions without gaps: each byte is in exactly one region.
 //!
-//! A reader gives the regions that its format names and blanks the fields that it has told of; what still differs is
-//! told by the name of its region, and is content if no string explains it.
+//! A reader defines the regions of its format and blanks the fields that it has reported. Remaining differences are
+//! reported under the name of their region; they are content unless a string explains them.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,8 +30,7 @@ pub(super) struct Regions<'a> {
 const MOST: usize = 100_000;
 
 impl<'a> Regions<'a> {
-    /// Regions in any order; what is between them gets a name of its own. None if two share bytes, or one is not
-    /// within the file.
+    /// Takes regions in any order; gaps become regions too. `None` if two overlap, or one is not within the file.
     pub fn new(bytes: &'a [u8], mut named: Vec<(Range<usize>, String)>) -> Option<Self> {
         if named.len() > MOST {
             return None;
@@ -74,7 +73,7 @@ impl<'a> Regions<'a> {
         Some(Self { parts })
     }
 
-    /// Takes away the bytes of a field that was told of, by their offset in the file.
+    /// Blanks the bytes of a reported field, by their offset in the file.
     pub fn blank(&mut self, field: Range<usize>) {
         let within = |part: &&mut Region| {
             field.start >= part.at && field.start.saturating_sub(part.at) < part.data.len()
@@ -101,13 +100,13 @@ impl<'a> Regions<'a> {
     }
 }
 
-/// Two regions of one name.
+/// Two regions with the same name.
 pub(super) struct Change<'r, 'a> {
     pub released: &'r Region<'a>,
     pub rebuilt: &'r Region<'a>,
 }
 
-/// Tells of every region that differs: by `known` if it answers true, else as bytes.
+/// Reports every region that differs: through `known` if that returns true, otherwise as bytes.
 pub(super) fn compare(
     leaf: &mut Leaf,
     old: &Regions,
@@ -148,7 +147,7 @@ pub(super) fn compare(
     }
 }
 
-/// A region that one side lacks.
+/// Reports a region that only one side has.
 fn alone(leaf: &mut Leaf, region: Option<&Region>, is_released: bool) {
     let Some(region) = region else { return };
     let size = format!("{} bytes", region.data.len());
@@ -157,7 +156,7 @@ fn alone(leaf: &mut Leaf, region: Option<&Region>, is_released: bool) {
     leaf.add(Finding::new(&region.name, released, rebuilt));
 }
 
-/// Reads numbers of fixed widths at offsets; none beyond the end.
+/// Reads numbers of fixed widths at offsets; `None` beyond the end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Numbers<'a> {
     pub bytes: &'a [u8],
@@ -193,12 +192,12 @@ impl Numbers<'_> {
     }
 }
 
-/// From an offset, so many bytes.
+/// The range of `length` bytes at an offset.
 pub(super) fn span(at: usize, length: usize) -> Option<Range<usize>> {
     Some(at..at.checked_add(length)?)
 }
 
-/// Seconds since 1970 as people write them.
+/// Seconds since 1970 as a readable time.
 pub(super) fn time(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }

@@ -1,7 +1,7 @@
-//! SQLite databases (sqlite.org/fileformat): the fields of the header by name, the rest page by page.
+//! SQLite databases (sqlite.org/fileformat): compares the fields of the header by name, and the rest page by page.
 //!
-//! The change counter and the version of the library say nothing about what the tables hold. All other fields do, or
-//! a program can read them, and so they are content; so is what deleted rows leave in free pages.
+//! The change counter and the version of the library do not affect the content of the tables. All other fields do, or
+//! programs can read them, so they are content; so is the data that deleted rows leave in free pages.
 
 use std::collections::HashSet;
 
@@ -14,13 +14,14 @@ pub(super) struct Sqlite;
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
 const HEADER: usize = 100;
-/// How often the file was changed.
+/// Offset of the counter of changes to the file.
 const CHANGE_COUNTER: usize = 24;
 const FIRST_FREE_PAGE: usize = 32;
 const FREE_PAGES: usize = 36;
-/// The change counter when the version was written; the number of pages in the header holds only if they are the same.
+/// Offset of the change counter's value when the version was written; the number of pages in the header is valid only
+/// if both are equal.
 const VERSION_VALID_FOR: usize = 92;
-/// Version of the library that wrote last.
+/// Offset of the version of the library that last wrote the file.
 const VERSION: usize = 96;
 
 /// The other fields: offset, length and name.
@@ -70,7 +71,7 @@ impl FileComparator for Sqlite {
     }
 }
 
-/// A number, big-endian, or bytes that are too many for one.
+/// A big-endian number, or bytes that are too many for one.
 fn told(bytes: &[u8]) -> String {
     if bytes.len() > 4 {
         return hex::encode(bytes);
@@ -89,7 +90,7 @@ impl<'a> Database<'a> {
     fn read(bytes: &'a [u8]) -> Option<Self> {
         bytes.get(..HEADER)?;
         let size = u16::from_be_bytes(*bytes.get(16..)?.first_chunk()?);
-        // 65536 does not fit.
+        // 65536 does not fit into the field.
         let page = if size == 1 { 1 << 16 } else { usize::from(size) };
         if !page.is_power_of_two() || page < 512 {
             return None;
@@ -119,7 +120,7 @@ impl<'a> Database<'a> {
         self.bytes.len().div_ceil(self.page)
     }
 
-    /// Walks the list of free pages: trunks, each with the number of the next one and a list of leaves.
+    /// Walks the list of free pages: trunk pages, each with the number of the next one and a list of leaves.
     fn free_pages(&self) -> Option<HashSet<usize>> {
         let mut free = HashSet::new();
         let mut trunk = usize::try_from(self.number(FIRST_FREE_PAGE)?).ok()?;
@@ -133,7 +134,7 @@ impl<'a> Database<'a> {
         Some(free)
     }
 
-    /// What a page holds, by its first byte (section 1.6).
+    /// The kind of a page, by its first byte (section 1.6).
     fn kind(&self, number: usize) -> &'static str {
         if self.free.contains(&number) {
             return "free pages";
@@ -191,12 +192,12 @@ fn counters(leaf: &mut Leaf, old: &Database, new: &Database) {
             .because(Cause::Order, Confidence::Proven)
             .keyed("number of SQLite transactions")
     } else {
-        // Readers trust the number of pages in the header on one side only.
+        // Only on one side do readers trust the number of pages in the header.
         finding.keyed("fields of SQLite headers")
     });
 }
 
-/// Pages of one number, without the header; one finding for each kind of page.
+/// Compares pages with the same number, without the header; one finding for each kind of page.
 fn pages(leaf: &mut Leaf, old: &Database, new: &Database) {
     const KEY: &str = "pages of SQLite databases";
     if old.page != new.page {
@@ -271,7 +272,7 @@ mod tests {
         (cause.cause, cause.key.clone(), cause.example.place.clone())
     }
 
-    /// The database with a number at each of some offsets.
+    /// The database with numbers at some offsets.
     fn with(numbers: &[(usize, u32)]) -> Vec<u8> {
         let mut file = database();
         for (at, number) in numbers {
@@ -306,7 +307,7 @@ mod tests {
             new[at] ^= 0x10;
             let (cause, key, place) = first(&old, &new);
             assert_eq!(cause, Cause::Content, "byte {at}: {place} {key}");
-            // Beside another counter as well.
+            // With a different counter as well.
             new[27] = 9;
             new[95] = 9;
             assert_eq!(first(&old, &new).0, Cause::Content, "byte {at}");

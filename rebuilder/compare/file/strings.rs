@@ -1,7 +1,7 @@
-//! Binary data read as strings that end in NUL, with whatever is between them.
+//! Binary data as NUL-terminated strings, with other bytes between them.
 //!
-//! If every difference is inside strings, and each of those is explained, nothing else of the data differs; the pieces
-//! that stayed also say how far everything after a longer string has moved.
+//! If every difference is inside a string, and all of these are explained, nothing else in the data differs. The
+//! unchanged pieces also tell how far everything after a longer string has moved.
 
 use std::ops::Range;
 
@@ -13,13 +13,13 @@ use crate::compare::cause::Reason;
 use crate::compare::explain::Context;
 use crate::compare::finding::Hunk;
 
-/// Differing strings, and whether they are all that differs.
+/// Differing strings, and whether nothing else differs.
 #[derive(Debug, Default)]
 pub(super) struct Strings {
     pub explained: Vec<Explained>,
-    /// How many differing pieces have no explanation.
+    /// Number of differing pieces without an explanation.
     pub unexplained: u64,
-    /// Pieces that are on both sides, in their order.
+    /// Pieces that both sides have, in order.
     kept: Vec<Kept>,
     /// The differing strings, as lines.
     pub hunks: Vec<Hunk>,
@@ -28,14 +28,14 @@ pub(super) struct Strings {
 /// A pair of strings, and one reason why they differ.
 #[derive(Debug)]
 pub(super) struct Explained {
-    /// In the released data.
+    /// Offset in the released data.
     pub offset: usize,
     pub released: String,
     pub rebuilt: String,
     pub reason: Reason,
 }
 
-/// Offsets on both sides, and the length on the released one.
+/// Offsets on both sides, and the length in the released data.
 #[derive(Debug)]
 struct Kept {
     released: usize,
@@ -43,15 +43,15 @@ struct Kept {
     length: usize,
 }
 
-/// Most data that is split.
+/// Maximum number of bytes of data that is split.
 const LARGEST: usize = 32 << 20;
-/// Maximum number of differing pieces that are kept to be shown.
+/// Maximum number of differing pieces that are kept for display.
 const MOST_SHOWN: usize = 100;
 
-/// Where a string begins, and its bytes.
+/// The offset and the bytes of a string.
 type Piece<'a> = (usize, &'a [u8]);
 
-/// Splits both at NUL, and pairs the pieces that differ; none if the data is too large.
+/// Splits both sides at NULs, and pairs the pieces that differ; `None` if the data is too large.
 pub(super) fn compare(released_data: &[u8], rebuilt_data: &[u8], context: Context) -> Option<Strings> {
     if released_data.len().max(rebuilt_data.len()) > LARGEST {
         return None;
@@ -84,7 +84,7 @@ pub(super) fn compare(released_data: &[u8], rebuilt_data: &[u8], context: Contex
     Some(found)
 }
 
-/// Empty pieces are padding: they come and go with the lengths of the strings before.
+/// Splits data at NULs. Empty pieces are padding, which depends on the lengths of the strings before.
 fn pieces(data: &[u8]) -> Vec<Piece<'_>> {
     let mut at: usize = 0;
     let mut pieces = Vec::new();
@@ -97,7 +97,7 @@ fn pieces(data: &[u8]) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// How many NULs follow each string, and how many come first.
+/// Number of NULs after each string, and before the first one.
 pub(super) fn padding(data: &[u8]) -> Vec<usize> {
     let mut counts = vec![0_usize];
     for piece in data.split(|byte| *byte == 0) {
@@ -147,22 +147,22 @@ impl Strings {
         }));
     }
 
-    /// Whether explained strings are all that differs.
+    /// Whether all differences are explained strings.
     pub fn complete(&self) -> bool {
         self.unexplained == 0 && !self.explained.is_empty()
     }
 
-    /// Where the byte at `offset` of the released data is in the rebuilt data, if it is in a piece that is kept.
+    /// The place in the rebuilt data of the byte at `offset` of the released data, if it is in an unchanged piece.
     pub fn moved(&self, offset: usize) -> Option<usize> {
         let behind = self.kept.partition_point(|kept| kept.released <= offset);
         let kept = self.kept.get(behind.checked_sub(1)?)?;
         let within = offset.checked_sub(kept.released)?;
-        // A pointer may be to the end of a string, its NUL.
+        // A pointer may point to the NUL at the end of a string.
         (within <= kept.length).then(|| kept.rebuilt.checked_add(within))?
     }
 }
 
-/// The piece as text, if people could have written it.
+/// The piece as text, if it is readable.
 fn printable(bytes: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(bytes).ok()?;
     let fine = text

@@ -1,6 +1,6 @@
-//! Small files of each format, for tests.
+//! Writers of small files in each format, for tests.
 
-/// A module with one function that gives 7, and one data segment.
+/// A module with one function that returns 7, and one data segment.
 pub(super) fn wasm(data: &[u8], custom: &[(&str, &[u8])]) -> Vec<u8> {
     let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
     let section = |id: u8, payload: &[u8]| [&[id, length(payload)], payload].concat();
@@ -21,7 +21,7 @@ pub(super) fn wasm(data: &[u8], custom: &[(&str, &[u8])]) -> Vec<u8> {
     module
 }
 
-/// A catalog without a hash table; messages are written in the order that they have here.
+/// A catalog without a hash table; messages are written in the given order.
 pub(super) fn mo(messages: &[(&str, &str)], little_endian: bool) -> Vec<u8> {
     let word = |number: usize| {
         let number = u32::try_from(number).unwrap();
@@ -46,7 +46,7 @@ pub(super) fn mo(messages: &[(&str, &str)], little_endian: bool) -> Vec<u8> {
     [header, tables.concat(), strings].concat()
 }
 
-/// An executable with data and nothing else, and right digests.
+/// An executable that has only data, with correct digests.
 pub(super) fn dex(data: &[u8]) -> Vec<u8> {
     use sha1::{Digest as _, Sha1};
     let word = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
@@ -67,7 +67,7 @@ pub(super) fn dex(data: &[u8]) -> Vec<u8> {
     file
 }
 
-/// A TrueType font; tables lie in the order that they have here.
+/// A TrueType font; tables are written in the given order.
 pub(super) fn font(tables: &[(&str, &[u8])]) -> Vec<u8> {
     let sum = |bytes: &[u8]| {
         let words = bytes.chunks(4).map(|chunk| {
@@ -104,7 +104,7 @@ pub(super) fn font(tables: &[(&str, &[u8])]) -> Vec<u8> {
     file
 }
 
-/// What a PE file holds.
+/// The content of a PE file.
 #[derive(Clone, Copy)]
 pub(super) struct PeFile {
     pub time: u32,
@@ -167,7 +167,7 @@ pub(super) fn pe(file: &PeFile) -> Vec<u8> {
     bytes
 }
 
-/// A grey picture of four pixels by two, and other chunks before it.
+/// A grey picture of four by two pixels, with other chunks before it.
 pub(super) fn png(lines: &[u8], level: u32, chunks: &[(&[u8; 4], &[u8])]) -> Vec<u8> {
     use std::io::Write as _;
     let mut stream = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(level));
@@ -260,7 +260,7 @@ pub(super) fn pdf(info: &str, page: &str, xmp: &str, id: &str) -> Vec<u8> {
     file.into_bytes()
 }
 
-/// What a Mach-O file holds.
+/// The content of a Mach-O file.
 #[derive(Clone, Copy)]
 pub(super) struct MachOFile {
     pub text: &'static [u8],
@@ -269,7 +269,7 @@ pub(super) struct MachOFile {
     pub identifier: &'static [u8],
 }
 
-/// A 64-bit image with one section, and a signature by no key.
+/// A 64-bit image with one section, and an ad-hoc signature.
 pub(super) fn macho(file: &MachOFile) -> Vec<u8> {
     let word = |number: usize| u32::try_from(number).unwrap().to_le_bytes().to_vec();
     let long = |number: usize| (number as u64).to_le_bytes().to_vec();
@@ -299,12 +299,12 @@ pub(super) fn macho(file: &MachOFile) -> Vec<u8> {
     bytes
 }
 
-/// Where the hashes of a code directory begin.
+/// Offset of the hashes in a code directory.
 fn hashes(identifier: &[u8]) -> usize {
     44 + identifier.len()
 }
 
-/// A super blob of a code directory alone, with the hash of the `end` bytes before it.
+/// A super blob with only a code directory, with the hash of the `end` bytes before it.
 fn ad_hoc_signature(identifier: &[u8], hash: &[u8], end: usize) -> Vec<u8> {
     let big = |number: usize| u32::try_from(number).unwrap().to_be_bytes().to_vec();
     let hashes = hashes(identifier);
@@ -314,7 +314,7 @@ fn ad_hoc_signature(identifier: &[u8], hash: &[u8], end: usize) -> Vec<u8> {
     [&numbers[..], &[32, 2, 0, 12], &big(0)[..], identifier, hash].concat()
 }
 
-/// One image, in a file for several architectures.
+/// One image in a fat file.
 pub(super) fn fat(image: &[u8]) -> Vec<u8> {
     let word = |number: usize| u32::try_from(number).unwrap().to_be_bytes();
     let header = [0xcafe_babe, 1, 0x0100_0007, 3, 0x1000, image.len(), 12]

@@ -1,5 +1,5 @@
-//! A folder on disk, read like an archive in order of names. Times and owners are the file system's own and are
-//! left out.
+//! A folder on disk, read like an archive, in order of names. Times and owners are not compared, as they are the file
+//! system's own.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,7 +17,7 @@ static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
 static MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
 static LINK: FieldKind = FieldKind::new("link", Cause::Content);
 
-/// A file that cannot be opened; its error comes when it is read.
+/// A file that cannot be opened; reading it returns the error.
 struct Failing(Option<io::Error>);
 
 impl io::Read for Failing {

@@ -1,4 +1,4 @@
-//! The bytes of an image of a file system, and which of them some reader has looked at.
+//! The bytes of a file system image, and which of them a reader has used.
 
 use std::collections::HashMap;
 use std::io::{self, Read, SeekFrom, Write as _};
@@ -7,20 +7,20 @@ use crate::artifact::{HashingWriter, Sha256};
 use crate::compare::limits::Meter;
 use crate::compare::source::{ReadSeek, Source};
 
-/// Largest directory, path table or continuation that is read.
+/// Maximum size of a directory, path table or continuation that is read.
 const LARGEST: u64 = 16 << 20;
 
 pub(super) struct Image<'a> {
     reader: Box<dyn ReadSeek>,
     size: u64,
     meter: &'a Meter,
-    /// Parts that were read, from their first byte to behind their last.
+    /// Ranges that were read.
     claimed: Vec<(u64, u64)>,
-    /// Bytes that have no meaning where they are and are not zero.
+    /// Bytes that have no meaning in their place and are not zero.
     hidden: Option<HashingWriter<io::Sink>>,
-    /// Path of the file or folder that begins at each place.
+    /// Path of the file or folder that begins at each offset.
     pub paths: HashMap<u64, String>,
-    /// Length of the file that begins at each place.
+    /// Length of the file that begins at each offset.
     pub sizes: HashMap<u64, u64>,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Image<'a> {
         self.size
     }
 
-    /// Says that some reader looks at a part.
+    /// Notes that a reader uses a range.
     pub fn claim(&mut self, at: u64, length: u64) -> io::Result<()> {
         let end = at.checked_add(length).filter(|end| *end <= self.size);
         let end = end.ok_or_else(|| invalid("a part of the image beyond its end"))?;
@@ -53,7 +53,7 @@ impl<'a> Image<'a> {
         Ok(())
     }
 
-    /// Reads a part that is claimed by that.
+    /// Reads a range, and notes it as used.
     pub fn read(&mut self, at: u64, length: u64) -> io::Result<Vec<u8>> {
         if length > LARGEST {
             return Err(invalid("a very large structure in an image"));
@@ -71,7 +71,7 @@ impl<'a> Image<'a> {
         self.meter.member(0)
     }
 
-    /// How many parts are claimed, and that those after so many are not.
+    /// The number of used ranges; a caller can later drop those after this number.
     pub fn claimed_parts(&self) -> usize {
         self.claimed.len()
     }
@@ -80,12 +80,12 @@ impl<'a> Image<'a> {
         self.claimed.truncate(known);
     }
 
-    /// Whether there is that much at a place.
+    /// Whether the image has this range.
     pub fn holds(&self, at: u64, length: u64) -> bool {
         at.checked_add(length).is_some_and(|end| end <= self.size)
     }
 
-    /// Notes bytes that have no meaning where they are.
+    /// Notes bytes without a meaning in their place.
     pub fn unused(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.iter().all(|byte| *byte == 0) {
             return Ok(());
@@ -102,7 +102,7 @@ impl<'a> Image<'a> {
         Ok(digest)
     }
 
-    /// Where everything is, as one digest, in the order in which it was read.
+    /// One digest of the places of everything, in the order in which it was read.
     pub fn layout(&self) -> io::Result<String> {
         let mut digest = HashingWriter::new(io::sink());
         for (start, end) in &self.claimed {
@@ -115,7 +115,7 @@ impl<'a> Image<'a> {
         ))
     }
 
-    /// What is in the parts that nobody claimed, unless that is zeros: length and digest.
+    /// The length and digest of the bytes that nothing uses, unless they are all zero.
     pub fn unclaimed(&mut self) -> io::Result<Option<String>> {
         self.claimed.sort_unstable();
         let mut claimed = std::mem::take(&mut self.claimed);
@@ -132,7 +132,7 @@ impl<'a> Image<'a> {
                 let piece = buffer.get_mut(..most).unwrap_or_default();
                 self.reader.read_exact(piece)?;
                 self.meter.unpacked(most as u64)?;
-                // Only what is not zero, so that the same bytes in another place are the same.
+                // Without surrounding zeros, so that the same bytes in another place are equal.
                 let first = piece.iter().position(|byte| *byte != 0);
                 if let (Some(first), Some(last)) = (first, piece.iter().rposition(|byte| *byte != 0)) {
                     let bytes = piece.get(first..=last).unwrap_or_default();
@@ -149,10 +149,10 @@ impl<'a> Image<'a> {
     }
 }
 
-/// Parts of an image one after another, as one file.
+/// Several parts of an image as one file.
 pub(super) struct Sections {
     pub reader: Box<dyn ReadSeek>,
-    /// Where each begins, and how long it is.
+    /// Offset and length of each part.
     pub parts: Vec<(u64, u64)>,
     pub next: usize,
     pub done: u64,
@@ -180,7 +180,7 @@ pub(super) fn invalid(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// A number that is stored in both byte orders (ECMA-119 7.3.3). Readers differ in which they take, so both must agree.
+/// A number stored in both byte orders (ECMA-119 7.3.3). Readers differ in which one they use, so both must agree.
 pub(super) fn both_orders(bytes: &[u8], at: usize) -> io::Result<u32> {
     let field = bytes
         .get(at..)

@@ -1,7 +1,7 @@
-//! Archive formats: one file each behind [`FormatReader`], and a table of them.
+//! Archive formats: a table of readers, one for each format behind [`FormatReader`].
 //!
-//! A reader tells every byte of its format apart: contents of members, fields with a meaning, and bytes that
-//! have none. What it left out, a comparison could not see.
+//! A reader accounts for every byte of its format: contents of members, fields with a meaning, and bytes that have
+//! none. A comparison could not see bytes that a reader left out.
 
 mod ar;
 mod cpio;
@@ -23,60 +23,61 @@ use super::source::Source;
 use super::stored::{FieldKind, Fields, Value};
 use crate::artifact::{HashingWriter, Sha256};
 
-/// One member as a walk meets it.
+/// One member, as a walk reaches it.
 pub(super) struct Member<'a> {
-    /// Cleaned by [`super::tree::clean`] where all readers of the format do so; how it was written is a field then.
+    /// Cleaned by [`super::tree::clean`] if all readers of the format do that; the original spelling is then a field.
     pub path: String,
-    /// A [`Value::Type`] says what is unpacked (a file, if there is none), a [`Value::Target`] what a link is to.
+    /// A [`Value::Type`] tells what is unpacked (a file, if there is none), and a [`Value::Target`] the target of a
+    /// link.
     pub fields: Fields,
-    /// Length of its bytes, as the format claims.
+    /// Length of its bytes, according to the format.
     pub size: u64,
     pub content: &'a mut dyn Read,
-    /// The same bytes, if they can be read again without walking.
+    /// The same bytes, if they can be read again without a walk.
     pub source: Option<Source>,
 }
 
-/// Called for each member in stored order; answers whether to go on.
+/// Called for each member in stored order; returns whether to continue.
 pub(super) type Visit<'a> = &'a mut dyn FnMut(Member) -> io::Result<bool>;
 
 /// Reads one archive format.
 pub(super) trait FormatReader: Sync {
-    /// Name for people.
+    /// Name for reports.
     fn name(&self) -> &'static str;
     /// The name and the first bytes of such a file, for tests and fuzzing.
     fn example(&self) -> (&'static str, &'static [u8]);
-    /// The normalisations that are for this format alone.
+    /// The normalisations that only this format has.
     fn normalisations(&self) -> &'static [Normalisation] {
         &[]
     }
-    /// What sets aside that members are in another order, where that makes no other tree.
+    /// The normalisation for members in another order, if the order does not change the unpacked tree.
     fn order(&self) -> Option<Normalisation> {
         None
     }
-    /// Whether its unpackers need a folder before what is in it.
+    /// Whether its unpackers need a folder before its content.
     fn folders_first(&self) -> bool {
         false
     }
     /// Whether these are the first bytes of such a file.
     fn begins(&self, head: &[u8]) -> bool;
-    /// Whether a file is one by its end, whatever it begins with.
+    /// Whether the end of a file shows that it has this format, whatever its beginning is.
     fn ends(&self, _source: &Source) -> io::Result<bool> {
         Ok(false)
     }
-    /// Whether it reads from a stream; others need bytes that can be read in any order.
+    /// Whether it reads from a stream; other formats need bytes that can be read in any order.
     fn streams(&self) -> bool;
     /// Walks the members, and returns the fields of the archive itself.
     fn walk(&self, source: &Source, meter: &Meter, visit: Visit) -> io::Result<Fields>;
-    /// Looks at both archives again, where only that can tell what a difference follows from.
+    /// Reads both archives again, if only that can tell what a difference follows from.
     fn prove(&self, _sides: Both<&Source>, _meter: &Meter, _node: &mut Node) {}
-    /// Says what only all members of an archive together can tell.
+    /// Adjusts findings that depend on all members of an archive.
     fn settle(&self, _node: &mut Node) {}
 }
 
-/// How many first bytes tell the formats apart; disc images have a system area before their first descriptor.
+/// Number of first bytes that distinguish the formats; disc images have a system area before their first descriptor.
 pub(super) const HEAD: usize = (32 << 10) + 6;
 
-/// The first that recognises a file decides.
+/// The first format that recognises a file is used.
 static FORMATS: &[&dyn FormatReader] = &[
     &ar::Ar,
     &zip::Zip,
@@ -92,7 +93,7 @@ pub(super) fn detect(head: &[u8]) -> Option<&'static dyn FormatReader> {
     FORMATS.iter().copied().find(|format| format.begins(head))
 }
 
-/// The archive format of a file that begins with `head`, or that can be read in any order and ends as one.
+/// The archive format of a file that begins with `head`, or that can be read in any order and ends like an archive.
 pub(super) fn find(source: &Source, head: &[u8]) -> io::Result<Option<&'static dyn FormatReader>> {
     let begins = detect(head);
     if begins.is_some() || source.seekable().is_err() {
@@ -111,14 +112,14 @@ pub(super) fn examples() -> impl Iterator<Item = (&'static str, &'static [u8])> 
     FORMATS.iter().map(|format| format.example())
 }
 
-/// What formats set aside, by name.
+/// The normalisations of the formats, by name.
 pub(super) fn normalisations() -> impl Iterator<Item = (&'static str, &'static [Normalisation])> {
     FORMATS
         .iter()
         .map(|format| (format.name(), format.normalisations()))
 }
 
-/// Folders are walked like archives.
+/// The reader for folders, which are walked like archives.
 pub(super) fn folder() -> &'static dyn FormatReader {
     &folder::Folder
 }
@@ -127,7 +128,7 @@ pub(super) fn folder() -> &'static dyn FormatReader {
 fn path_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
-        // What looks like an escape is escaped too.
+        // Text that looks like an escape is escaped too.
         for (at, part) in chunk.valid().split("\\x").enumerate() {
             text.push_str(if at == 0 { "" } else { "\\x5cx" });
             text.push_str(part);
@@ -139,7 +140,7 @@ fn path_text(bytes: &[u8]) -> String {
     text
 }
 
-/// How bytes without a meaning are told in a field: length, digest, and the first of them.
+/// Describes bytes without a meaning: length, digest, and the first of them.
 fn described(bytes: &[u8]) -> String {
     let shown: String = bytes
         .iter()
@@ -159,7 +160,7 @@ fn described(bytes: &[u8]) -> String {
     )
 }
 
-/// Archives are filled with zeros to whole blocks, so the number of zeros follows from the sizes of members.
+/// Archives are padded with zeros to whole blocks, so the number of zeros follows from the sizes of members.
 fn settle_zeros(node: &mut Node, zeros: &'static FieldKind) {
     let resized = node.children.iter().any(|child| child.sizes.0 != child.sizes.1);
     for finding in &mut node.findings {
@@ -167,7 +168,7 @@ fn settle_zeros(node: &mut Node, zeros: &'static FieldKind) {
     }
 }
 
-/// Reads what is left of an archive after its end marker: how many zeros, and what else is there.
+/// Reads the rest of an archive after its end marker: the number of zeros, and any other bytes.
 fn tail(mut rest: impl Read, hidden: &'static FieldKind, zeros: &'static FieldKind) -> io::Result<Fields> {
     const SHOWN: usize = 24;
     let mut buffer = vec![0; 1 << 16];

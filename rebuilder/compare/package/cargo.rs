@@ -1,4 +1,4 @@
-//! Crates: what cargo writes into them beside the sources.
+//! Crates: the files that cargo adds to the sources.
 
 use super::{JsonValue, Located, Package, READ_AND_WRITE};
 use crate::compare::cause::{Cause, Confidence};
@@ -13,7 +13,7 @@ pub(super) static CRATE: Package = Package {
             && (archive.has_below_top(".cargo_vcs_info.json") || archive.has_below_top("Cargo.toml.orig"))
     },
     ignores_owners: true,
-    // cargo applies the umask, and builds what it unpacked as the same user.
+    // cargo applies the umask, and the same user builds what it unpacked.
     ignored_modes: READ_AND_WRITE,
     value: commit,
     ..Package::new("crate")

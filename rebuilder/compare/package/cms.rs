@@ -1,24 +1,25 @@
-//! Signature blocks: SignedData of the Cryptographic Message Syntax (RFC 5652), in definite lengths and nothing behind.
+//! Signature blocks: SignedData of the Cryptographic Message Syntax (RFC 5652) with definite lengths, and nothing
+//! after it.
 
 use crate::compare::der::{
     FIRST, INTEGER, Lengths, OBJECT, OCTETS, SECOND, SEQUENCE, SET, SIGNED_DATA, Values,
 };
 
-/// What a signature block says of what it signs.
+/// What a signature block says about the signed content.
 pub(super) struct SignedData<'a> {
-    /// Bytes that it holds; none if they are beside it.
+    /// The signed bytes, if the block contains them.
     pub content: Option<&'a [u8]>,
-    /// For each signer: the digest algorithm as the bytes of its object identifier, and the digest that it signs.
+    /// For each signer: the object identifier of the digest algorithm, and the signed digest.
     pub digests: Vec<(&'a [u8], Option<&'a [u8]>)>,
 }
 
 const DATA: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
 const MESSAGE_DIGEST: &[u8] = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x04";
 
-/// Values within values.
+/// Maximum depth of nested values.
 const DEEPEST: u32 = 24;
 
-/// Reads all of a file as a signature block; none if it is anything else.
+/// Reads a whole file as a signature block; `None` if it is anything else.
 pub(super) fn signed_data(bytes: &[u8]) -> Option<SignedData<'_>> {
     let mut whole = Values::new(bytes, Lengths::Any);
     let content = whole.next(SEQUENCE)?;
@@ -79,7 +80,7 @@ fn signer(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
     signer.is_empty().then_some((algorithm, digest))
 }
 
-/// Whether all of `bytes` is one constructed value of whole values, such as a certificate.
+/// Whether `bytes` are exactly one constructed value of complete values, such as a certificate.
 pub(super) fn is_one_value(bytes: &[u8]) -> bool {
     let mut whole = Values::new(bytes, Lengths::Any);
     whole

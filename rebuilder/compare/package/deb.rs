@@ -19,7 +19,7 @@ use crate::compare::source::Source;
 use crate::compare::stale;
 use crate::compare::tree::clean;
 
-/// Maximum length of a list of checksums that is read.
+/// Maximum size in bytes of a list of checksums that is read.
 const LONGEST: u64 = 24 << 20;
 
 pub(super) static DEB: Package = Package {
@@ -32,7 +32,7 @@ pub(super) static DEB: Package = Package {
                 .is_some_and(|first| first == "debian-binary")
     },
     document,
-    // dpkg takes over owners, modes and order of both, whatever other package their members look like.
+    // dpkg uses owners, modes and order from both archives, whatever other package their members resemble.
     unpacks: |path| path.starts_with("control.tar") || path.starts_with("data.tar"),
     clamps_times: true,
     named_by_tool: |path| path.contains(".cpython-"),
@@ -51,7 +51,7 @@ fn document(name: &str) -> bool {
         .any(|ending| name.ends_with(ending))
 }
 
-/// dpkg takes the first three members by their place (deb(5)); others begin with an underscore.
+/// dpkg reads the first three members by position (deb(5)); the names of others begin with an underscore.
 fn placed(format: &str, path: &str) -> Option<Placed> {
     let rank = match path {
         "debian-binary" => 0,
@@ -91,7 +91,7 @@ fn known(field: &Field) -> Option<Finding> {
     })
 }
 
-/// Lines as dpkg reads them: 32 digits in lower case, two blanks, and a path from the root.
+/// Lines in the form that dpkg reads: 32 lower-case digits, two blanks, and a path from the root.
 fn md5sums(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
     let claim = |line: &Cow<str>| {
         let (digest, file) = line.strip_suffix('\n')?.split_once("  ")?;
@@ -101,7 +101,7 @@ fn md5sums(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
     lines.iter().map(claim).collect()
 }
 
-/// Lines of md5sums that are the same on both sides, though their files are not.
+/// Lines of md5sums that are the same on both sides although their files differ.
 fn stale_sums(settling: &Settling, node: &mut Node) {
     let data = node
         .children
@@ -111,7 +111,7 @@ fn stale_sums(settling: &Settling, node: &mut Node) {
     if differing.is_empty() {
         return;
     }
-    // What cannot be read here could not be compared either, and that is told.
+    // An unreadable member could not be compared either, which is reported.
     let Ok(control) = settling.members(&|path| path.starts_with("control.tar")) else {
         return;
     };
@@ -128,7 +128,7 @@ fn stale_sums(settling: &Settling, node: &mut Node) {
     }
 }
 
-/// The bytes of md5sums in the archive of control files.
+/// The bytes of md5sums in the archive with the control files.
 fn sums(control: Members, meter: &Meter) -> io::Result<Option<Vec<u8>>> {
     let mut found = None;
     for archive in control.into_values() {
@@ -147,7 +147,7 @@ fn sums(control: Members, meter: &Meter) -> io::Result<Option<Vec<u8>>> {
     Ok(found)
 }
 
-/// A line of `Files`, `Checksums-Sha1`, or `Checksums-Sha256`: digest, size, and the name of the file at the end.
+/// A line of `Files`, `Checksums-Sha1`, or `Checksums-Sha256`: digest, size, and at the end the name of the file.
 fn beside(field: &Field) -> Option<Finding> {
     let claim = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -187,7 +187,7 @@ fn meaning(located: Located, field: &str) -> Option<Meaning> {
     ((is_control || is_document) && DEPENDENCIES.contains(&field)).then_some(Meaning::Dependency)
 }
 
-/// A changelog that a newer debhelper cut short: what comes before its note is how the other side begins.
+/// A changelog that a newer debhelper shortened: the other side begins with the text before its note.
 fn trimmed_changelog(located: Located, released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
     const NOTE: &[u8] = b"# Older entries have been removed from this changelog.";
     let is_start_of = |text: &[u8], other: &[u8]| {

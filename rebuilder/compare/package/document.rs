@@ -1,5 +1,5 @@
-//! Documents that are told by their first bytes: EPUB (OCF 3.3, 4.3) and OpenDocument (part 2, 3.3). `mimetype` is the
-//! first member, and stored as it is.
+//! Documents that are recognised by their first bytes: EPUB (OCF 3.3, 4.3) and OpenDocument (part 2, 3.3). `mimetype`
+//! must be the first member, and uncompressed.
 
 use super::{Package, Placed};
 

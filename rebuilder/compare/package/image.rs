@@ -1,5 +1,5 @@
-//! Container images: OCI layouts, and what `docker save` writes. Their files are named by digest and known by the role
-//! that the manifests give them.
+//! Container images: OCI layouts, and the output of `docker save`. Their files are named by digest, and paired by the
+//! role that the manifests give them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read as _};
@@ -23,7 +23,8 @@ pub(super) static IMAGE: Package = Package {
     ..Package::new("image")
 };
 
-/// A tar archive with an OCI layout, or what `docker save` writes: a folder or a configuration named by digest.
+/// Whether a tar archive is an OCI layout or the output of `docker save`: it has a folder or a configuration named by
+/// digest.
 fn recognises(archive: &Archive) -> bool {
     let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let of_image = |name: &String| {
@@ -37,7 +38,7 @@ fn recognises(archive: &Archive) -> bool {
     archive.format == "tar" && archive.names.iter().any(of_image)
 }
 
-/// Names that are digests: of blobs (`sha256:…`), and of the files that `docker save` writes.
+/// Values that are digests: of blobs (`sha256:…`), and of files from `docker save`.
 fn digest(located: Located, value: &JsonValue) -> Option<Finding> {
     located.top()?;
     if without_digest(value.released)? != without_digest(value.rebuilt)? {
@@ -48,7 +49,7 @@ fn digest(located: Located, value: &JsonValue) -> Option<Finding> {
         .because(Cause::Checksum, Confidence::Likely)
         .keyed("digests of other files of the image")
         .following();
-    // What layers unpack to is not a file of the image; the layer that it comes from is compared.
+    // The unpacked form of a layer is not a file of the image; the layer itself is compared.
     if !value.pointer.contains("/diff_ids/")
         && let (Some(released), Some(rebuilt)) = (blob_of(value.released), blob_of(value.rebuilt))
     {
@@ -57,7 +58,7 @@ fn digest(located: Located, value: &JsonValue) -> Option<Finding> {
     Some(finding)
 }
 
-/// The file that a digest names: a blob, or the configuration that `docker save` writes.
+/// The file that a digest names: a blob, or the configuration from `docker save`.
 fn blob_of(text: &str) -> Option<Claim> {
     if let Some(digest) = text.strip_suffix(".json") {
         return Claim::hex(text, digest);
@@ -68,7 +69,7 @@ fn blob_of(text: &str) -> Option<Claim> {
     Claim::hex(&format!("blobs/sha256/{digest}"), digest)
 }
 
-/// The text without the one SHA-256 in it.
+/// The text without its single SHA-256 digest.
 fn without_digest(text: &str) -> Option<String> {
     static DIGEST: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"(?-u:\b)[0-9a-f]{64}(?-u:\b)").ok());
@@ -76,7 +77,7 @@ fn without_digest(text: &str) -> Option<String> {
     (digest.find_iter(text).count() == 1).then(|| digest.replace(text, "").into_owned())
 }
 
-/// What the manifests call each file: `manifest 0`, `config`, `layer 3`.
+/// The role of each file in the manifests: `manifest 0`, `config`, `layer 3`.
 fn roles(format: &dyn FormatReader, source: &Source, meter: &Meter) -> io::Result<HashMap<String, String>> {
     let documents = documents(format, source, meter)?;
     let mut roles = HashMap::new();
@@ -106,7 +107,7 @@ fn documents(format: &dyn FormatReader, source: &Source, meter: &Meter) -> io::R
     Ok(documents)
 }
 
-/// `docker save`: a list of images, each with its files by path.
+/// Reads the form of `docker save`: a list of images, each with its files by path.
 fn saved(documents: &Documents, roles: &mut HashMap<String, String>) {
     for (number, image) in array(documents.get("manifest.json")).iter().enumerate() {
         if let Some(path) = image.get("Config").and_then(Value::as_str) {
@@ -124,7 +125,7 @@ fn saved(documents: &Documents, roles: &mut HashMap<String, String>) {
     }
 }
 
-/// An OCI layout: an index of manifests, each with its configuration and its layers (OCI image specification).
+/// Reads an OCI layout: an index of manifests, each with its configuration and its layers (OCI image specification).
 fn laid_out(documents: &Documents, roles: &mut HashMap<String, String>) {
     let index = documents
         .get("index.json")

@@ -1,4 +1,4 @@
-//! What an archive holds, by the names of its members: enough to tell which kind of package it is.
+//! The names of an archive's members, which are enough to recognise its kind of package.
 
 use super::{PACKAGES, Package};
 use crate::compare::format::FormatReader;
@@ -8,20 +8,20 @@ use crate::compare::source::Source;
 /// An archive that may be a package.
 pub(in crate::compare) struct Archive {
     pub format: &'static str,
-    /// Names of members, the first ones if there are many.
+    /// Names of members; only the first ones, if there are many.
     pub names: Vec<String>,
 }
 
-/// Maximum number of names that are looked at; zip archives list theirs, all others must be read for them.
+/// Maximum number of names; zip archives list them, all others must be read to find them.
 const MOST_LISTED: usize = 100_000;
 const MOST_READ: usize = 4096;
-/// Maximum number of bytes of members that are read over for the next name: cheap in a file, but not in what must be
+/// Maximum number of bytes of members that are skipped to reach the next name: cheap in a file, but not if it must be
 /// decompressed.
 const MOST_SKIPPED: u64 = 64 << 20;
 const MOST_DECODED: u64 = 128 << 10;
 
 impl Archive {
-    /// The names at the beginning of an archive. What cannot be read has none; the walk will say so.
+    /// The first names of an archive. An unreadable archive has none; the walk will report that.
     pub fn read(format: &dyn FormatReader, source: &Source, meter: &Meter) -> Self {
         let names = if format.name() == "zip" {
             listed(source)
@@ -34,7 +34,7 @@ impl Archive {
         }
     }
 
-    /// What it is. An archive that could be two things is neither, as it depends on its reader which one.
+    /// Its kind. An archive that may be of two kinds has none, as readers may differ.
     pub fn kind(&self) -> Option<&'static Package> {
         let mut kinds = PACKAGES.iter().filter(|package| (package.recognises)(self));
         let kind = kinds.next()?;
@@ -45,10 +45,10 @@ impl Archive {
         self.names.iter().any(|own| own == name)
     }
 
-    /// Whether all of it is below one folder that has a file of that name.
+    /// Whether everything is below one folder that has a file with this name.
     pub fn has_below_top(&self, file: &str) -> bool {
         let top = |name: &str| name.split('/').next().unwrap_or_default().to_owned();
-        // The folder that was packed may be a member itself.
+        // The folder itself may be a member.
         let names = || self.names.iter().filter(|name| *name != ".");
         let Some(first) = names().next().map(|name| top(name)) else {
             return false;
@@ -80,7 +80,7 @@ fn read(format: &dyn FormatReader, source: &Source, meter: &Meter) -> Vec<String
         MOST_DECODED
     };
     let (mut names, mut skipped) = (Vec::new(), 0_u64);
-    // Whatever ends this early ends the walk as well, which says so.
+    // An error here also ends the walk, which reports it.
     let _ = format.walk(source, &meter.apart(), &mut |member| {
         names.push(member.path);
         skipped = skipped.saturating_add(member.size);

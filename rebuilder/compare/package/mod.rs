@@ -1,7 +1,8 @@
-//! Kinds of packages: what each knows about itself, one file each behind [`Package`], and a table of them.
+//! Kinds of packages: a table of what is specific to each, in one file for each behind [`Package`].
 //!
-//! Packages are archives of some format that hold text, signatures and lists of checksums with names that their own
-//! kind decides. Readers of archives and files ask this room what a path means, and know no kind by name.
+//! Packages are archives of some format, with texts, signatures and lists of checksums whose meaning depends on the
+//! kind of package. Readers of archives and files ask this module for the meaning of a path, and do not know any kind
+//! by name.
 
 mod apk;
 mod cargo;
@@ -42,53 +43,53 @@ pub(super) use settle::{Settling, settle};
 pub(super) use text::{Checksums, Field, Lines, Text};
 pub(super) use within::{Enclosing, File, Located, Within};
 
-/// What one kind of package knows about itself. What a kind says nothing about has the value of [`Package::new`].
+/// What is specific to one kind of package. The defaults are those of [`Package::new`].
 pub(super) struct Package {
-    /// Name for people.
+    /// Name for reports.
     pub name: &'static str,
-    /// The normalisations that are for this kind alone.
+    /// The normalisations that only this kind has.
     pub normalisations: &'static [Normalisation],
-    /// Whether an archive is such a package, by what it holds.
+    /// Whether an archive is such a package, by its content.
     pub recognises: fn(&Archive) -> bool,
-    /// Whether a file of that name, by itself, is a document of this kind.
+    /// Whether a single file with that name is a document of this kind.
     pub document: fn(&str) -> bool,
-    /// Whether its installer is what unpacks the archive at that path in the package.
+    /// Whether its installer unpacks the archive at that path in the package.
     pub unpacks: fn(&str) -> bool,
-    /// Whether its installer gives the files owners of its own.
+    /// Whether its installer sets the owners of files itself.
     pub ignores_owners: bool,
-    /// Permission bits that have no effect on what its installer makes of a file.
+    /// Permission bits that do not affect the files that its installer creates.
     pub ignored_modes: u32,
-    /// What replaces all normalisations of archives that its installer unpacks and makes anew.
+    /// The normalisation that replaces all those of archives which its installer unpacks and creates again.
     pub repacked: Option<Normalisation>,
-    /// Whether its members have times that were clamped to SOURCE_DATE_EPOCH.
+    /// Whether the times of its members were clamped to SOURCE_DATE_EPOCH.
     pub clamps_times: bool,
-    /// Whether the member of that path is the list of checksums of all others.
+    /// Whether the member with that path lists the checksums of all others.
     pub list: Option<fn(&str) -> bool>,
-    /// What it knows of a text file.
+    /// What is known about a text file.
     pub text: fn(Located) -> Option<Text>,
-    /// One reason for all of the difference between two texts.
+    /// A single reason for the whole difference between two texts.
     pub whole_text: fn(Located, &[u8], &[u8]) -> Option<Finding>,
-    /// What a field in a text or in JSON is about; its name has lower case.
+    /// The meaning of a field in a text or in JSON; the name is in lower case.
     pub meaning: fn(Located, &str) -> Option<Meaning>,
-    /// What it knows of a value in JSON.
+    /// What is known about a value in JSON.
     pub value: fn(Located, &JsonValue) -> Option<Finding>,
-    /// What sets aside that signatures in this place differ. Whether a file is a signature, its content says.
+    /// The normalisation for signatures in this place that differ. The content decides whether a file is a signature.
     pub signature: fn(Located) -> Option<Normalisation>,
-    /// Whether versions in the name of a file are those of tools.
+    /// Whether versions in a file's name are those of tools.
     pub named_by_tool: fn(&str) -> bool,
-    /// Whether readers look for a member, by format and path, at a place of its own.
+    /// The position at which readers look for a member, by format and path.
     pub placed: fn(&str, &str) -> Option<Placed>,
-    /// What its manifests call each member, by path: partners for members that are named by digest.
+    /// The role of each member in the package's manifests, by path: it pairs members that are named by digest.
     pub roles: Roles,
-    /// Judges again what only all members together tell, once they were compared.
+    /// Adjusts findings that depend on several members, after all were compared.
     pub settle: Option<fn(&Settling, &mut Node)>,
 }
 
-/// Reads off an archive's manifests what they call each member, by path.
+/// Reads the role of each member from an archive's manifests, by path.
 type Roles = fn(&dyn FormatReader, &Source, &Meter) -> io::Result<HashMap<String, String>>;
 
 impl Package {
-    /// A kind that knows nothing about itself yet.
+    /// A kind without anything specific.
     const fn new(name: &'static str) -> Self {
         Self {
             name,
@@ -115,7 +116,7 @@ impl Package {
 }
 
 impl Package {
-    /// Whether its installer does not look at the owner or the mode that differs.
+    /// Whether its installer ignores the owner or mode that differs.
     pub fn ignores(&self, finding: &Finding) -> bool {
         if finding.cause != Cause::Permissions {
             return self.ignores_owners;
@@ -123,7 +124,7 @@ impl Package {
         let mode = |text: &str| u32::from_str_radix(text, 8).ok();
         match (mode(&finding.released), mode(&finding.rebuilt)) {
             (Some(released), Some(rebuilt)) => (released ^ rebuilt) & !self.ignored_modes == 0,
-            // An archive may have been written without modes: the umask decides, and nobody may execute the file.
+            // An archive may be written without modes: then the umask decides, and files are not executable.
             (Some(mode), None) | (None, Some(mode)) => {
                 self.ignored_modes == GROUP_AND_OTHERS && mode & 0o7111 == 0
             }
@@ -132,11 +133,11 @@ impl Package {
     }
 }
 
-/// Permission bits of group and others: to read, to write, and to execute.
+/// Permission bits of group and others: read, write, and execute.
 const GROUP_AND_OTHERS: u32 = 0o077;
 const READ_AND_WRITE: u32 = 0o066;
 
-/// The kinds of packages. An archive is of at most one.
+/// The kinds of packages. An archive is of at most one kind.
 pub(super) static PACKAGES: &[&Package] = &[
     &wheel::WHEEL,
     &wheel::SDIST,
@@ -151,11 +152,11 @@ pub(super) static PACKAGES: &[&Package] = &[
     &document::DOCUMENT,
 ];
 
-/// The path of a file within what is compared.
+/// The path of a file in the comparison.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FilePath<'a> {
     pub whole: &'a str,
-    /// What comes after the last slash.
+    /// The part after the last slash.
     pub name: &'a str,
 }
 
@@ -166,7 +167,7 @@ impl<'a> FilePath<'a> {
     }
 }
 
-/// What a named field is about.
+/// The meaning of a named field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The tool that wrote the file.
@@ -175,9 +176,9 @@ pub(super) enum Meaning {
     Dependency,
 }
 
-/// One value in a JSON file that differs.
+/// One value that differs in a JSON file.
 pub(super) struct JsonValue<'a> {
-    /// Where in the file (RFC 6901).
+    /// The place in the file, as a JSON pointer (RFC 6901).
     pub pointer: &'a str,
     pub released: &'a str,
     pub rebuilt: &'a str,
@@ -189,14 +190,14 @@ impl JsonValue<'_> {
     }
 }
 
-/// The place at which readers look for a member.
+/// The position at which readers look for a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placed {
-    /// Members of lower rank come before it, and all that have none behind it.
+    /// Members with a lower rank come before it, and all those without a rank after it.
     pub rank: Option<u8>,
-    /// Whether its bytes are looked for there too: uncompressed, at an offset that extra fields would move.
+    /// Whether readers also expect its bytes there: uncompressed, at an offset that extra fields would change.
     pub as_stored: bool,
-    /// Whether readers search such members one after another, and take what they find first.
+    /// Whether readers search such members one after another, and use the first match.
     pub in_turn: bool,
 }
 
@@ -210,12 +211,12 @@ impl Placed {
     }
 }
 
-/// Where readers look for a member, if it has a place of its own in some kind of package.
+/// The expected position of a member, if some kind of package defines one.
 pub(super) fn placed(format: &str, path: &str) -> Option<Placed> {
     PACKAGES.iter().find_map(|package| (package.placed)(format, path))
 }
 
-/// What kinds of packages set aside, by name.
+/// The normalisations of the kinds of packages, by name.
 pub(super) fn normalisations() -> impl Iterator<Item = (&'static str, &'static [Normalisation])> {
     PACKAGES
         .iter()

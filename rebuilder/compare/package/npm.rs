@@ -6,7 +6,7 @@ pub(super) static NPM: Package = Package {
     recognises: |archive| archive.format == "tar" && archive.has("package/package.json"),
     document: is_manifest,
     ignores_owners: true,
-    // npm lets everyone read and write except for the umask, and keeps all other bits.
+    // npm lets everyone read and write, except for the umask, and keeps all other bits.
     ignored_modes: READ_AND_WRITE,
     meaning,
     ..Package::new("npm")
@@ -30,7 +30,7 @@ fn meaning(located: Located, field: &str) -> Option<Meaning> {
     if TOOLS.contains(&field.strip_prefix('_').unwrap_or(field)) {
         return Some(Meaning::Tool);
     }
-    // A field may be given with those around it: `pnpm.dependencies.left-pad`.
+    // A field may have a path: `pnpm.dependencies.left-pad`.
     field
         .split('.')
         .any(|part| DEPENDENCIES.contains(&part))

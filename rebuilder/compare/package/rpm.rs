@@ -1,4 +1,4 @@
-//! RPM packages: fields of the two headers, as the reader of the format names them.
+//! RPM packages: fields of the two headers, with the names from the format's reader.
 
 use super::text::{Field, Lines, Text};
 use super::{Meaning, Package};
@@ -70,8 +70,8 @@ fn known(field: &Field) -> Option<Finding> {
     })
 }
 
-/// In the signature, sizes are those of the compressed and of the unpacked package, which the reader of the format
-/// computes again.
+/// In the signature header, sizes are those of the compressed and the unpacked package, which the format's reader
+/// recomputes.
 fn known_of_signature(field: &Field) -> Option<Finding> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if field.name == "size" && is_number(field.released) && is_number(field.rebuilt) {
@@ -85,7 +85,7 @@ fn known_of_signature(field: &Field) -> Option<Finding> {
     known(field)
 }
 
-/// A signature that only one side has; the reader of the format has seen that it is one.
+/// A signature that only one side has; the format's reader has checked its form.
 fn on_one_side(finding: &mut Finding) {
     let (released, rebuilt) = (&finding.released, &finding.rebuilt);
     let line = match (released.is_empty(), rebuilt.is_empty()) {
@@ -100,7 +100,7 @@ fn on_one_side(finding: &mut Finding) {
     }
 }
 
-/// How the reader of the format writes bytes that are all zero.
+/// How the format's reader writes bytes that are all zero.
 fn is_zeros(value: &str) -> bool {
     let count = value.strip_suffix(" zeros");
     count.is_some_and(|count| count.bytes().all(|byte| byte.is_ascii_digit()))

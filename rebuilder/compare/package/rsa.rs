@@ -1,8 +1,8 @@
-//! Detached signatures of RSA: a number and nothing else (PKCS #1).
+//! Detached RSA signatures: a single number (PKCS #1).
 
 use std::collections::BTreeSet;
 
-/// Whether bytes are a number of the size of an RSA key: no text, and as irregular as what RSA gives.
+/// Whether the bytes may be an RSA signature: they have the size of a key, are not text, and look random.
 pub(super) fn is_signature(bytes: &[u8]) -> bool {
     const SIZES: [usize; 5] = [128, 256, 384, 512, 1024];
     const FEWEST_KINDS: usize = 64;

@@ -10,7 +10,7 @@ pub(in crate::compare) struct Sample {
     pub owner: u64,
     pub time: u64,
     pub bytes: Vec<u8>,
-    /// What it is a hard link to, in a tar archive.
+    /// The target, if it is a hard link in a tar archive.
     pub link: Option<String>,
 }
 
@@ -26,7 +26,7 @@ pub(in crate::compare) fn sample(path: &str, bytes: impl AsRef<[u8]>) -> Sample 
     }
 }
 
-/// Files, by path and text.
+/// Files with their paths and texts.
 pub(in crate::compare) fn samples(files: &[(&str, &str)]) -> Vec<Sample> {
     files.iter().map(|(path, text)| sample(path, text)).collect()
 }

@@ -1,4 +1,4 @@
-//! Places where one kind of package, format or list meets another.
+//! Cases where different kinds of packages, formats or lists meet.
 
 use super::samples::{Sample, deb, gzip, sample, samples, tar, zip};
 use crate::compare::{Cause, Comparison, Options, Outcome, compare_bytes};
@@ -11,7 +11,7 @@ fn is_equivalent(name: &str, released: &[u8], rebuilt: &[u8]) -> bool {
     compared(name, released, rebuilt).outcome == Outcome::Equivalent
 }
 
-/// A file with another owner, and with another mode.
+/// The same file with another owner, and with another mode.
 fn taken_over(path: &str) -> [Sample; 2] {
     let file = || sample(path, "{\"name\": \"x\", \"version\": \"1.0.0\"}");
     [
@@ -100,7 +100,7 @@ fn a_weak_digest_in_record_is_content() {
     assert_eq!(weak.causes[0].cause, Cause::Content, "{:?}", weak.tree);
 }
 
-/// A package of one file, with a list of checksums that are those of the other bytes.
+/// A package with one file, and a list of checksums for other bytes.
 type Listed = fn(file: &[u8], listed: &[u8]) -> Vec<u8>;
 
 fn sha256(bytes: &[u8]) -> String {

@@ -1,5 +1,5 @@
-//! Two packages whose members were compared, to be read once more for what only several members together tell: whether
-//! a digest is that of the entry that it names, and whether a signature is one of the file beside it.
+//! Reads two compared packages once more for findings that depend on several members: whether a digest is that of the
+//! entry that it names, and whether a signature is one of the file beside it.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -12,7 +12,7 @@ use crate::compare::format::FormatReader;
 use crate::compare::limits::{Meter, Metered};
 use crate::compare::source::Source;
 
-/// Both packages, and how they are read.
+/// Both packages, and how to read them.
 pub(in crate::compare) struct Settling<'a> {
     pub format: &'static dyn FormatReader,
     pub sides: Both<&'a Source>,
@@ -26,7 +26,7 @@ pub(super) type Members = BTreeMap<String, Vec<u8>>;
 const MOST_READ: u64 = 64 << 20;
 
 impl Settling<'_> {
-    /// The members of both sides whose path is `wanted`; an error if one is repeated, or they are too large.
+    /// The members of both sides whose path is `wanted`; an error if one occurs twice, or they are too large.
     pub fn members(&self, wanted: &dyn Fn(&str) -> bool) -> io::Result<Both<Members>> {
         let meter = self.meter.apart();
         self.sides.try_map(|source| {
@@ -48,7 +48,7 @@ impl Settling<'_> {
         })
     }
 
-    /// What `digest` makes of each member of one side that is `wanted`, by path; none for a path that is repeated.
+    /// The result of `digest` for each wanted member of one side, by path; `None` for a path that occurs twice.
     pub fn digests<D>(
         &self,
         which: Which,
@@ -71,7 +71,7 @@ impl Settling<'_> {
     }
 }
 
-/// Members that were found by now, and how many more bytes may be read.
+/// The members found so far, and the number of bytes that may still be read.
 struct Found {
     members: Members,
     room: u64,
@@ -88,7 +88,7 @@ impl Found {
         Ok(())
     }
 
-    /// Reads entries of a zip archive without a walk over all others.
+    /// Reads entries of a zip archive without walking over all others.
     fn by_name(&mut self, source: &Source, wanted: &dyn Fn(&str) -> bool, meter: &Meter) -> io::Result<()> {
         let reader = io::BufReader::new(source.seekable()?);
         let mut archive = zip::ZipArchive::new(reader)?;
@@ -109,15 +109,15 @@ impl Found {
     }
 }
 
-/// Lets the kind of package that both sides are judge again what it alone can tell. One side may lack what makes it a
-/// package of that kind, such as a manifest that only signing adds.
+/// Lets the kind of package of both sides adjust the findings. One side may lack the member that identifies the kind,
+/// such as a manifest that only signing adds.
 pub(in crate::compare) fn settle(released: Option<&'static Package>, settling: &Settling, node: &mut Node) {
     let is_alone = |child: &Node| child.presence != Presence::Both || child.rebuilt_name.is_some();
     let same_names = !node.children.iter().any(is_alone);
     if node.children.is_empty() || (released.is_none() && same_names) {
         return;
     }
-    // Archives of the same names are of the same kind.
+    // Archives with the same names are of the same kind.
     let rebuilt = if same_names {
         released
     } else {
@@ -134,7 +134,7 @@ pub(in crate::compare) fn settle(released: Option<&'static Package>, settling: &
     }
 }
 
-/// Puts `findings` in place of what was found in the bytes of a member; its fields in the archive are kept.
+/// Replaces the findings about the bytes of a member by `findings`, and keeps those about its fields in the archive.
 pub(super) fn replace(node: &mut Node, format: &str, findings: Vec<Finding>) {
     node.findings.retain(|finding| finding.place.field().is_some());
     node.findings.extend(findings);

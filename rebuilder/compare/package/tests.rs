@@ -1,4 +1,4 @@
-//! What kinds of packages say counts in their own places alone.
+//! Tests that the rules of each kind of package apply only in their own places.
 
 use super::samples::{Sample, deb, gem, gzip, jar, sample, samples, tar, zip};
 use crate::compare::{Cause, Comparison, Options, Outcome, compare_bytes};
@@ -11,7 +11,7 @@ fn is_equivalent(name: &str, released: &[u8], rebuilt: &[u8]) -> bool {
     compared(name, released, rebuilt).outcome == Outcome::Equivalent
 }
 
-/// The same package twice, once with each text in one of its files.
+/// Packs a text into one of the files of a package.
 type Packed = fn(&str) -> Vec<u8>;
 
 const COMMITS: [&str; 2] = [
@@ -27,7 +27,7 @@ fn crate_with(file: &str, text: &str) -> Vec<u8> {
     ])))
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn files_mean_something_in_their_own_package_alone() {
     const GIT: [&str; 2] = ["git.branch=main\n", "git.branch=evil\n"];
@@ -141,7 +141,7 @@ fn what_lies_in_a_gem_is_content_but_for_its_own_parts() {
     }
 }
 
-/// One file with a mode and an owner, beside what makes the archive the package that it is.
+/// One file with a mode and an owner, beside the files that identify the kind of package.
 fn owned(others: &[(&str, &str)], path: &str, mode: u32, owner: u64) -> Vec<Sample> {
     let mut files = samples(others);
     files.push(Sample {
@@ -152,7 +152,7 @@ fn owned(others: &[(&str, &str)], path: &str, mode: u32, owner: u64) -> Vec<Samp
     files
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn owners_and_modes_count_unless_the_installer_sets_its_own() {
     type Pack = fn(u32, u64) -> Vec<u8>;
@@ -268,7 +268,7 @@ fn owners_and_modes_count_unless_the_installer_sets_its_own() {
         );
         for mode in [0o4644, 0o2644, 0o1644, 0o744, 0o044, 0o654, 0o645] {
             let found = compared("x", &pack(0o644, 0), &pack(mode, 0));
-            // The zip writer leaves set-id bits out.
+            // The zip writer does not store set-id bits.
             let wanted = if pack(0o644, 0) == pack(mode, 0) {
                 Outcome::Identical
             } else {

@@ -1,4 +1,4 @@
-//! What packages know of their text files: how lines belong together, and fields whose meaning is fixed.
+//! Package-specific knowledge about text files: how lines belong together, and fields with a fixed meaning.
 
 use std::borrow::Cow;
 
@@ -6,20 +6,20 @@ use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
-/// What is known of one text file.
+/// What is known about one text file.
 #[derive(Clone, Copy)]
 pub(in crate::compare) struct Text {
     pub lines: Lines,
-    /// A field whose meaning is fixed.
+    /// The finding for a field with a fixed meaning.
     pub known: fn(&Field) -> Option<Finding>,
-    /// What sets aside that these lines of the file moved.
+    /// The normalisation for these lines of the file in other places.
     pub moved: fn(&[Cow<str>], &[usize]) -> Option<Normalisation>,
-    /// Changes every finding in the file.
+    /// Adjusts every finding in the file.
     pub every: fn(&mut Finding),
 }
 
 impl Text {
-    /// Lines without a meaning that is known here.
+    /// Lines without a known meaning.
     pub const PLAIN: Self = Self::of(Lines::Single);
 
     pub(super) const fn of(lines: Lines) -> Self {
@@ -35,30 +35,30 @@ impl Text {
 /// How the lines of a file belong together.
 #[derive(Clone, Copy)]
 pub(in crate::compare) enum Lines {
-    /// Each by itself.
+    /// Each line is independent.
     Single,
-    /// Fields, continued by indented lines.
+    /// Fields, continued on indented lines.
     Fields,
-    /// Digests of other files.
+    /// A list of digests of other files.
     Checksums(Checksums),
 }
 
 /// A list of digests of other files.
 #[derive(Clone, Copy)]
 pub(in crate::compare) struct Checksums {
-    /// What each line claims of a file, if it does.
+    /// The claim of each line about a file, if it makes one.
     pub claims: fn(&[Cow<str>]) -> Vec<Option<Claim>>,
     /// Where these files are.
     pub files: Files,
-    /// What sets aside a line that follows from the difference of its file.
+    /// The normalisation for a line that follows from the difference in its file.
     pub changed: Option<Normalisation>,
-    /// What sets aside that the same line is in another place.
+    /// The normalisation for the same line in another place.
     pub moved: Option<Normalisation>,
 }
 
 /// One field on both sides.
 pub(in crate::compare) struct Field<'a> {
-    /// The same on both sides; `#` for comments, and empty for lines that are not a field.
+    /// Its name, the same on both sides; `#` for comments, and empty for lines that are not a field.
     pub name: &'a str,
     pub released: &'a str,
     pub rebuilt: &'a str,
@@ -71,7 +71,7 @@ impl Field<'_> {
     }
 }
 
-/// What the name of a text says of its form, whatever it is in. It sets nothing aside.
+/// What the name of a text tells about its form, in any place. This sets nothing aside.
 pub(super) fn by_name(name: &str) -> Text {
     const LISTS: [&str; 7] = [
         "sums",
@@ -99,7 +99,7 @@ pub(super) fn by_name(name: &str) -> Text {
     }
 }
 
-/// Lines such as `DIGEST  FILE`, `DIGEST *FILE`, or `ALGORITHM (FILE) = DIGEST`, as md5sum(1) writes them.
+/// Lines such as `DIGEST  FILE`, `DIGEST *FILE`, or `ALGORITHM (FILE) = DIGEST` (md5sum(1)).
 pub(super) fn listed(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
     lines.iter().map(|line| listed_line(line)).collect()
 }

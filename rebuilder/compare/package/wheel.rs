@@ -1,4 +1,4 @@
-//! Wheels and sdists: METADATA, WHEEL and RECORD (core metadata and binary distribution format of the PyPA).
+//! Wheels and sdists: METADATA, WHEEL and RECORD (the PyPA's core metadata and binary distribution format).
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ pub(super) static WHEEL: Package = Package {
         archive.format == "zip" && archive.names.iter().any(|name| metadata(name) == Some("WHEEL"))
     },
     ignores_owners: true,
-    // pip makes a file executable for all if anybody may run it; all else is the umask.
+    // pip makes a file executable for all if anyone may execute it; the umask decides everything else.
     ignored_modes: GROUP_AND_OTHERS,
     list: Some(|path| metadata(path) == Some("RECORD")),
     text: |located| match metadata(located.top()?)? {
@@ -34,7 +34,7 @@ pub(super) static WHEEL: Package = Package {
         _ => None,
     },
     meaning: |located, field| meaning(metadata(located.top()?)?, field),
-    // Names of extension modules have the version of Python in them.
+    // Names of extension modules contain the version of Python.
     named_by_tool: |path| path.contains(".cpython-"),
     ..Package::new("wheel")
 };
@@ -46,13 +46,13 @@ pub(super) static SDIST: Package = Package {
             && archive.names.iter().any(|name| is_named_by_version(name))
     },
     ignores_owners: true,
-    // tarfile's filter for data takes group and others the right to write.
+    // tarfile's data filter removes write permission from group and others.
     ignored_modes: READ_AND_WRITE,
     meaning: |located, field| meaning(located.name(), field),
     ..Package::new("sdist")
 };
 
-/// Whether a path begins with `NAME-VERSION/`, as the folder of an sdist is called.
+/// Whether a path begins with `NAME-VERSION/`, like the folder of an sdist.
 fn is_named_by_version(path: &str) -> bool {
     let folder = path.split_once('/').map(|(folder, _)| folder);
     let version = folder
@@ -75,7 +75,7 @@ fn meaning(file: &str, field: &str) -> Option<Meaning> {
     }
 }
 
-/// Lines of RECORD: `FILE,ALGORITHM=DIGEST,SIZE`, where the name may be in quotes and the size may be left out.
+/// Lines of RECORD: `FILE,ALGORITHM=DIGEST,SIZE`; the name may be quoted and the size may be missing.
 fn recorded(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
     lines.iter().map(|line| recorded_line(line)).collect()
 }
@@ -90,7 +90,7 @@ fn recorded_line(line: &str) -> Option<Claim> {
         None if file.contains(['"', ',']) => return None,
         None => file.to_owned(),
     };
-    // Installers take SHA-256 and stronger ones.
+    // Installers accept SHA-256 and stronger algorithms.
     let strong = |own: &Algorithm| matches!(own, Algorithm::Sha256 | Algorithm::Sha384 | Algorithm::Sha512);
     let algorithm = Algorithm::named(algorithm).filter(strong)?;
     let claim = Claim::of(&file, algorithm, digest)?;
@@ -100,7 +100,7 @@ fn recorded_line(line: &str) -> Option<Claim> {
     claim.sized(size)
 }
 
-/// Fields that may be repeated, and whose order has no meaning (core metadata specification).
+/// Fields that may be repeated, in any order (core metadata specification).
 const REPEATED_FIELDS: [&str; 8] = [
     "Classifier:",
     "Dynamic:",

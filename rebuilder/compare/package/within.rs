@@ -1,7 +1,7 @@
-//! Where a file is: the archives around it, what kinds of packages they are, and what those say of it.
+//! The place of a file: the archives around it, their kinds of packages, and what these say about the file.
 //!
-//! A kind is asked only of files in its own archives: in the package itself, or in an archive that is a member of it,
-//! such as `control.tar.xz`. What lies deeper is content, whatever it is called.
+//! A kind is asked only about files in its own archives: in the package itself, or in an archive that is a member of
+//! it, such as `control.tar.xz`. Files at a greater depth are content, whatever their names are.
 
 use std::collections::HashMap;
 use std::io;
@@ -13,50 +13,50 @@ use crate::compare::limits::Meter;
 use crate::compare::normalise::Normalisation;
 use crate::compare::source::Source;
 
-/// The archives that a pair of files is in, the innermost first; none if it is in a folder or by itself.
+/// The archives around a pair of files, the innermost first; none for files in a folder, and for single files.
 #[derive(Clone, Copy, Default)]
 pub(in crate::compare) struct Within<'a> {
     archive: Option<&'a Enclosing<'a>>,
 }
 
-/// One archive that pairs are in.
+/// One archive around pairs.
 pub(in crate::compare) struct Enclosing<'a> {
-    /// What it is, if it is a package of one kind.
+    /// Its kind of package, if it has one.
     kind: Option<&'static Package>,
-    /// Its path in all that is compared, without the ending of a compressor.
+    /// Its path in the comparison, without the suffix of a compressor.
     path: &'a str,
     outer: Within<'a>,
 }
 
-/// Where a file is in a package.
+/// The place of a file in a package.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::compare) struct Located<'a> {
-    /// The path of the archive inside the package that holds the file, such as `control.tar`; empty if the package
-    /// itself does.
+    /// The path in the package of the archive with the file, such as `control.tar`; empty if the file is in the
+    /// package itself.
     pub part: &'a str,
     /// The path in that archive.
     pub path: &'a str,
 }
 
 impl<'a> Located<'a> {
-    /// The path, if the package itself holds the file.
+    /// The path, if the file is in the package itself.
     pub fn top(self) -> Option<&'a str> {
         self.part.is_empty().then_some(self.path)
     }
 
-    /// The path, if the archive of that name in the package holds the file.
+    /// The path, if the file is in the package's archive with that name.
     pub fn inside(self, part: &str) -> Option<&'a str> {
         (self.part == part).then_some(self.path)
     }
 
-    /// What comes after the last slash.
+    /// The part after the last slash.
     pub fn name(self) -> &'a str {
         FilePath::new(self.path).name
     }
 }
 
 impl<'a> Enclosing<'a> {
-    /// What is known of files in an archive that itself is in `outer`.
+    /// The place of files in an archive that is itself in `outer`.
     pub fn new(path: &'a str, archive: &Archive, outer: Within<'a>) -> Self {
         Self {
             kind: archive.kind(),
@@ -65,7 +65,7 @@ impl<'a> Enclosing<'a> {
         }
     }
 
-    /// What it is, if it is a package of one kind.
+    /// Its kind of package, if it has one.
     pub fn kind(&self) -> Option<&'static Package> {
         self.kind
     }
@@ -74,14 +74,14 @@ impl<'a> Enclosing<'a> {
         Within { archive: Some(self) }
     }
 
-    /// The path in this archive of something that is in it.
+    /// The path, within this archive, of a member.
     fn relative<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(self.path)?.strip_prefix('/')
     }
 }
 
 impl<'a> Within<'a> {
-    /// The packages that know a file at that path, and where it is in each.
+    /// The packages that know about a file at that path, and its place in each.
     fn packages(self, path: &'a str) -> impl Iterator<Item = (&'static Package, Located<'a>)> {
         let own = self.archive.and_then(|archive| {
             let path = archive.relative(path)?;
@@ -100,7 +100,7 @@ impl<'a> Within<'a> {
         own.into_iter().chain(around).chain(documents)
     }
 
-    /// The package that the archive is a part of, if that package's installer is what unpacks it.
+    /// The package that the archive is a part of, if that package's installer unpacks it.
     fn unpacked_by(self) -> Option<&'static Package> {
         let archive = self.archive?;
         let outer = archive.outer.archive?;
@@ -108,13 +108,13 @@ impl<'a> Within<'a> {
         outer.kind.filter(|package| (package.unpacks)(part))
     }
 
-    /// The package whose installer unpacks an archive with members of all these names.
+    /// The package whose installer unpacks an archive with members of these names.
     pub fn installer(self, format: &'static str, names: Vec<String>) -> Option<&'static Package> {
         self.unpacked_by().or_else(|| Archive { format, names }.kind())
     }
 
-    /// Whether the installer of a package takes the files over as the archive has them, owners and order included; `None`
-    /// outside of packages.
+    /// Whether the installer of a package creates the files exactly as stored, including owners and order; `None`
+    /// outside packages.
     pub fn installs(self) -> Option<bool> {
         let own = self.archive;
         let around = own.and_then(|archive| archive.outer.archive);
@@ -123,7 +123,7 @@ impl<'a> Within<'a> {
         kinds.next().map(|package| !package.ignores_owners)
     }
 
-    /// The finding, set aside by what holds here.
+    /// The finding, with the normalisation that applies here.
     pub fn set_aside(self, mut finding: Finding) -> Finding {
         if finding.normalisation.is_some() {
             let own = self.archive.and_then(|archive| archive.kind);
@@ -133,7 +133,7 @@ impl<'a> Within<'a> {
         finding
     }
 
-    /// Whether members of the archive, if it is a whole package, have times that were clamped to SOURCE_DATE_EPOCH.
+    /// Whether the archive is a package whose members' times were clamped to SOURCE_DATE_EPOCH.
     pub fn clamps_times(self) -> bool {
         self.archive
             .and_then(|archive| archive.kind)
@@ -149,7 +149,7 @@ impl<'a> Within<'a> {
         self.archive?.kind?.list
     }
 
-    /// Whether versions in the name of a file are those of tools.
+    /// Whether versions in a file's name are those of tools.
     pub fn named_by_tool(self, path: &str) -> bool {
         let Some(archive) = self.archive else { return false };
         let around = archive.outer.archive.and_then(|outer| outer.kind);
@@ -159,7 +159,7 @@ impl<'a> Within<'a> {
             .any(|package| (package.named_by_tool)(path))
     }
 
-    /// What manifests in the archive call its members.
+    /// The roles of members in the archive's manifests.
     pub fn roles(
         self,
         format: &dyn FormatReader,
@@ -173,7 +173,7 @@ impl<'a> Within<'a> {
     }
 }
 
-/// A file, and where it is.
+/// A file and its place.
 #[derive(Clone, Copy)]
 pub(in crate::compare) struct File<'a> {
     pub path: FilePath<'a>,
@@ -190,33 +190,33 @@ impl<'a> File<'a> {
         self.within.packages(self.path.whole)
     }
 
-    /// What the package says of a text file, or else what its name says of its form.
+    /// What the package says about a text file, otherwise what its name tells about its form.
     pub fn text(self) -> Text {
         self.packages()
             .find_map(|(package, located)| (package.text)(located))
             .unwrap_or_else(|| text::by_name(self.path.name))
     }
 
-    /// One reason for all of the difference between two texts.
+    /// A single reason for the whole difference between two texts.
     pub fn whole_text(self, released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
         self.packages()
             .find_map(|(package, located)| (package.whole_text)(located, released, rebuilt))
     }
 
-    /// What a field of that name is about.
+    /// The meaning of a field with that name.
     pub fn meaning(self, field: &str) -> Option<Meaning> {
         let field = field.to_ascii_lowercase();
         self.packages()
             .find_map(|(package, located)| (package.meaning)(located, &field))
     }
 
-    /// What the package knows of a value in JSON.
+    /// What the package knows about a value in JSON.
     pub fn value(self, value: &JsonValue) -> Option<Finding> {
         self.packages()
             .find_map(|(package, located)| (package.value)(located, value))
     }
 
-    /// What sets aside that signatures differ, in this place of the package.
+    /// The normalisation for signatures that differ in this place of the package.
     pub fn signature(self) -> Option<Normalisation> {
         self.packages()
             .find_map(|(package, located)| (package.signature)(located))

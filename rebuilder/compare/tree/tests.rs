@@ -1,11 +1,11 @@
-//! Members in a short form, and what their order means.
+//! Members in a short notation, and the effects of their order.
 
 use super::*;
 use crate::compare::stored::{FieldKind, Value};
 
 static KIND: FieldKind = FieldKind::new("type", Cause::Content);
 
-/// Members in a short form: `a/`, `a`, `a -> b` and `a = b` are a folder, a file, a symbolic and a hard link.
+/// Members in a short notation: `a/`, `a`, `a -> b` and `a = b` are a folder, a file, a symbolic link and a hard link.
 fn outline(hasher: &RandomState, members: &[&str]) -> Outline {
     let mut tree = Tree::new(hasher);
     for member in members {

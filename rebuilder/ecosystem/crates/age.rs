@@ -1,48 +1,48 @@
-//! Between which releases of Rust a crate was packed, read off the released file.
+//! Finds the range of Rust releases whose cargo may have packed a crate, from the released file.
 //!
-//! No field names the cargo that packed a crate. But what cargo writes changed over the years, and each change shows;
-//! `docs/recipes.md` lists the signs. They choose which cargo is tried and decide nothing else.
+//! No field names the cargo that packed a crate. But what cargo writes has changed over the years, and each change is
+//! visible; `docs/recipes.md` lists the signs. They only choose which cargo is tried.
 
 use std::fmt;
 
 use crate::compare::Member;
 
-/// The time that cargo gives every file since its tar entries are deterministic, in Unix seconds; and those that it gave them
-/// before 2022.
+/// The time that cargo has given every file since its tar entries became deterministic, in Unix seconds; and the times
+/// that it used before 2022.
 const FIXED: i64 = 1_153_704_088;
 const FIXED_TIMES: [i64; 3] = [FIXED, 123_456_789, 0];
 /// The files that cargo writes itself.
 pub(super) const GENERATED: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".cargo_vcs_info.json"];
-/// The newest release that any sign speaks of has no number.
+/// Stands for the newest release, which has no number here.
 const OPEN: i64 = i64::MAX;
 
-/// Minor numbers of the first and the last Rust release whose cargo can have packed a crate.
+/// Minor numbers of the first and the last Rust release whose cargo may have packed a crate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Age {
     pub first: i64,
     pub last: i64,
-    /// What shows it.
+    /// The signs that show it.
     pub signs: Vec<&'static str>,
 }
 
-/// What the signs are looked for in.
+/// The parts of a crate that signs are looked for in.
 #[derive(Debug, Default)]
 pub(super) struct Traces<'a> {
-    /// Path below the crate's folder, and time.
+    /// Path below the crate's folder, and modification time.
     pub files: Vec<(&'a str, i64)>,
     pub manifest: &'a str,
     pub lock: Option<&'a str>,
     pub vcs_info: Option<&'a str>,
 }
 
-/// A sign, and the releases that leave it.
+/// A sign, and the releases whose cargo leaves it.
 struct Sign {
     what: &'static str,
     releases: (i64, i64),
     shows: fn(&Traces<'_>) -> bool,
 }
 
-/// The signs, the surest first: one that contradicts those before it is ignored.
+/// The signs, the most reliable first: one that contradicts earlier ones is ignored.
 const SIGNS: [Sign; 18] = [
     Sign {
         what: "the times of files are real",
@@ -153,13 +153,13 @@ const SIGNS: [Sign; 18] = [
 ];
 
 impl<'a> Traces<'a> {
-    /// The times of an archive's members; members below no folder are none of the crate's.
+    /// The times of an archive's members; members outside a folder do not belong to the crate.
     pub fn with_times(members: &'a [Member]) -> Vec<(&'a str, i64)> {
         let below = |member: &'a Member| Some((member.path.split_once('/')?.1, member.time?));
         members.iter().filter_map(below).collect()
     }
 
-    /// The times of the files that cargo writes itself, or of all others.
+    /// The times of the files that cargo writes itself, or those of all other files.
     fn times(&self, generated: bool) -> impl Iterator<Item = i64> + '_ {
         let files = self.files.iter();
         files
@@ -202,7 +202,7 @@ impl<'a> Traces<'a> {
             .is_some_and(|lock| lock.lines().take(8).any(|found| found == line))
     }
 
-    /// Which releases leave these traces.
+    /// The releases that leave these traces.
     pub fn age(&self) -> Age {
         let mut age = Age {
             first: 1,
@@ -221,12 +221,12 @@ impl<'a> Traces<'a> {
 }
 
 impl Age {
-    /// Whether a release can have packed the crate.
+    /// Whether a release may have packed the crate.
     pub fn allows(&self, minor: i64) -> bool {
         (self.first..=self.last).contains(&minor)
     }
 
-    /// Reads what [`Age`] prints; the signs are not among it.
+    /// Reads what [`Age`] prints, which leaves the signs out.
     pub fn read(text: &str) -> Option<Self> {
         let minor = |text: &str| text.strip_prefix("1.")?.parse().ok();
         let (first, last) = match text.split_once(" to ") {
@@ -255,7 +255,7 @@ mod tests {
                        autoexamples = false\nautotests = false\nautobenches = false\n";
     const INFO: &str = "{\"git\":{\"sha1\":\"0\"},\"path_in_vcs\":\"\"}";
 
-    /// One crate of each age, in the form that real crates of those years have.
+    /// One crate of each age, in the form of real crates of those years.
     #[test]
     fn a_crate_shows_between_which_releases_it_was_packed() {
         let fixed = FIXED;
@@ -300,7 +300,7 @@ mod tests {
             lock: Some("version = 3\n"),
             vcs_info: Some(INFO),
         };
-        // The library's manifest is older than its lock file can be; the surer sign counts.
+        // The library's manifest is older than its lock file can be; the more reliable sign counts.
         assert_eq!(traces("src/main.rs").age().to_string(), "1.57 to 1.79");
         assert_eq!(traces("src/lib.rs").age().to_string(), "1.57 to 1.79");
     }

@@ -1,4 +1,4 @@
-//! After a crate that was not reproduced: another cargo, since what it writes and how it compresses depends on its
+//! What to try after a crate was not reproduced: another cargo, since its output and its compression depend on its
 //! version.
 
 use jiff::ToSpan as _;
@@ -12,14 +12,14 @@ use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, PinnedInput, Plan};
 use crate::run::Record;
 
-/// Steps from the stable release of the day: beta is one ahead, and many do not update at once.
+/// Steps from the stable release of the day: beta is one ahead, and many users do not update at once.
 const STEPS: [i64; 9] = [-1, 1, -2, -3, -4, -5, -6, -8, -11];
-/// Releases that a nightly is ahead of the stable one of its day.
+/// Number of releases that a nightly is ahead of the stable one of its day.
 pub(super) const AHEAD: i64 = 2;
-/// Days that a nightly may be older than the crate.
+/// Days by which a nightly may be older than the crate.
 const OLDER: [i64; 4] = [1, 3, 7, 21];
 
-/// Plans that are worth a try, the likeliest first.
+/// Plans that are worth a try, the most likely first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let EndedRun::Built(plan, record) = run else {
         return Vec::new();
@@ -38,7 +38,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         let what = "compressed with zlib-ng, as by the cargo of some distributions".to_owned();
         found.push(with(compressor::TOOL, compressor::ZLIB_NG, what));
     }
-    // What the user named stays.
+    // A version that the user named is kept.
     let named = hints.tools.get("cargo");
     if named.is_none_or(|hint| matches!(hint.origin, Origin::Tried(_))) {
         let mut releases = releases(plan);
@@ -53,10 +53,10 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     found
 }
 
-/// What differs, as far as it matters for what is tried next.
+/// What differs, as far as it matters for the next try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Differing {
-    /// The compressed bytes and nothing that they hold.
+    /// Only the compressed bytes, not their content.
     Compression,
     Other,
 }
@@ -78,7 +78,7 @@ impl Differing {
     }
 }
 
-/// Releases whose cargo can have packed the crate, the likeliest first, without the one that the plan takes.
+/// Releases whose cargo may have packed the crate, the most likely first, without the one in the plan.
 fn releases(plan: &Plan) -> Vec<String> {
     let age = assumed(plan, toolchain::AGE).and_then(Age::read);
     let allows = |minor: i64| minor > 0 && age.as_ref().is_none_or(|age| age.allows(minor));
@@ -103,7 +103,7 @@ fn releases(plan: &Plan) -> Vec<String> {
     all.filter(|release| Some(release.as_str()) != taken).collect()
 }
 
-/// The Rust release whose cargo the plan takes.
+/// The Rust release of the plan's cargo.
 fn release(plan: &Plan) -> Option<&str> {
     let is_cargo = |input: &&PinnedInput| input.place == toolchain::PLACE;
     let cargo = plan.inputs.iter().find(is_cargo)?;

@@ -1,4 +1,4 @@
-//! What state the publisher's checkout was in, as far as the crate tells.
+//! The state of the publisher's checkout, as far as the crate tells.
 
 use super::package::Package;
 use crate::plan::{Assumption, Origin, assume};
@@ -6,7 +6,7 @@ use crate::plan::{Assumption, Origin, assume};
 /// The state of the checkout that a crate was packed from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CheckoutState {
-    /// Nothing was changed, and cargo wrote the commit down.
+    /// Nothing was changed, and cargo recorded the commit.
     Clean,
     /// Something was changed.
     Changed,
@@ -14,7 +14,7 @@ pub(super) enum CheckoutState {
     None,
 }
 
-/// The first release that says that a checkout was changed. Those before it leave the commit out.
+/// The first release that records that a checkout was changed; earlier ones leave the commit out.
 const SAYS_DIRTY: i64 = 81;
 
 impl CheckoutState {
@@ -40,7 +40,7 @@ impl CheckoutState {
         }
     }
 
-    /// What is assumed, if it is more than the crate says.
+    /// The assumption about the state, if the crate itself does not tell it.
     pub fn assumption(self, package: &Package) -> Option<Assumption> {
         let (value, from) = match self {
             Self::Clean => return None,

@@ -1,8 +1,8 @@
-//! The compressor of a crate, where it is not the one that Rust's own cargo has.
+//! The compressor of a crate, if it is not that of Rust's own cargo.
 //!
-//! Until Rust 1.87 cargo compressed with zlib, since then with zlib-rs. Some distributions link their cargo with zlib-ng in
-//! the place of zlib: then the tar is the same, and its compressed bytes are not. The recipe builds that compressor from a
-//! pinned crate that has its source, and compresses the tar again.
+//! Until Rust 1.87 cargo compressed with zlib, since then with zlib-rs. Some distributions link their cargo with
+//! zlib-ng instead: then the tar is the same, but its compressed bytes differ. The recipe builds that compressor from
+//! a pinned crate that contains its source, and compresses the tar again.
 
 use super::{lockfile, registry};
 use crate::artifact::{PinnedFile, Sha256};
@@ -10,10 +10,10 @@ use crate::ecosystem::hints::Hint;
 use crate::ecosystem::{PlanError, Planner};
 use crate::plan::{Assumption, PinnedInput, Role, assume};
 
-/// The name under which a hint asks for another compressor, and the only one that is known.
+/// The name under which a hint asks for another compressor, and the only supported one.
 pub(super) const TOOL: &str = "zlib";
 pub(super) const ZLIB_NG: &str = "zlib-ng";
-/// Where its source is put in the sandbox, below `/inputs`.
+/// Path of its source in the sandbox, below `/inputs`.
 const PLACE: &str = "compressor/zlib-ng.crate";
 /// The crate with its source: zlib-ng 2.1.6.
 const CRATE: (&str, &str) = ("libz-ng-sys", "1.1.15");
@@ -21,7 +21,7 @@ const CHECKSUM: &str = "c6409efc61b12687963e602df8ecf70e8ddacf95bc6576bcf16e3ac6
 /// The first release of Rust whose cargo compresses with zlib-rs.
 pub(super) const FIRST_ZLIB_RS: i64 = 88;
 
-/// The source of the compressor that a hint asks for, if one does.
+/// The source of the compressor, if a hint asks for it.
 pub(super) async fn choose(
     planner: &Planner<'_>,
     purl: &str,

@@ -1,6 +1,8 @@
-//! Times, modes and owners of the publisher's files, and the time of packing, which cargo copied into crates until Rust 1.49.
+//! Times, modes and owners of the publisher's files, and the time of packing, which cargo copied into crates until
+//! Rust 1.49.
 //!
-//! No document declares them. They are read off the released crate, and they decide no byte of any file.
+//! No document declares them. They are read from the released crate, and they do not determine the content of any
+//! file.
 
 use std::fmt::Write as _;
 
@@ -9,22 +11,23 @@ use crate::compare::Member;
 use crate::plan::{Assumption, InlineFile, Origin, assume};
 use crate::text::plural;
 
-/// Where the list is in the sandbox, below `/inputs`: in each line time, mode, owner and path of a file, by spaces.
+/// Path of the list in the sandbox, below `/inputs`; each line has the time, mode, owner and path of a file, separated
+/// by spaces.
 const PLACE: &str = "metadata";
-/// The last release that copies what the file system says of files.
+/// The last release that copies the metadata of files.
 const LAST_COPYING: i64 = 49;
 
-/// What a crate keeps of the file system that it was packed on.
+/// What a crate records of the file system that it was packed on.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct FileMetadata {
     /// The lines of the list.
     list: String,
-    /// When it was packed, in Unix seconds.
+    /// The time of packing, in Unix seconds.
     packed: Option<i64>,
 }
 
 impl FileMetadata {
-    /// Reads it off the members of a crate of this age.
+    /// Reads it from the members of a crate of this age.
     pub fn of(members: &[Member], age: &Age) -> Self {
         let below = |member: &'_ Member| Some((member.path.split_once('/')?.1.to_owned(), member.clone()));
         let files: Vec<_> = members.iter().filter_map(below).collect();
@@ -41,7 +44,7 @@ impl FileMetadata {
             .filter(|time| *time > 0);
         for (path, member) in &files {
             let path = match path.as_str() {
-                // What the publisher wrote; cargo's own is put beside it.
+                // The publisher's file; cargo's own version is packed beside it.
                 "Cargo.toml.orig" => "Cargo.toml",
                 path if GENERATED.contains(&path) => continue,
                 path => path,
@@ -52,7 +55,7 @@ impl FileMetadata {
             };
             let is_plain = !path.chars().any(char::is_control) && !path.split('/').any(|part| part == "..");
             if is_plain {
-                // What is not a permission bit says which type the file has.
+                // The other bits are the type of the file.
                 let mode = mode & 0o777;
                 let _ = writeln!(found.list, "{time} {mode:03o} {user}:{group} {path}");
             }
@@ -60,7 +63,7 @@ impl FileMetadata {
         found
     }
 
-    /// The time of packing, as the recipe takes it.
+    /// The time of packing, in the recipe's form.
     pub fn packed(&self) -> String {
         self.packed.map_or_else(String::new, |time| time.to_string())
     }

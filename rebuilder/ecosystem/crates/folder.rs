@@ -1,4 +1,4 @@
-//! The folder of a package below the top of its repository, where the crate does not name it.
+//! Finds the folder of a package in its repository, if the crate does not name it.
 //!
 //! Until Rust 1.56 `.cargo_vcs_info.json` had no `path_in_vcs`, and a crate without that file names no folder either.
 
@@ -21,7 +21,7 @@ struct Named {
     name: String,
 }
 
-/// The folder that the crate names, or the one whose `Cargo.toml` has its name: the one nearest to the top.
+/// The folder that the crate names; otherwise the one nearest to the top whose `Cargo.toml` has the crate's name.
 pub(super) fn find(
     checkout: &Checkout,
     name: &str,
@@ -31,7 +31,7 @@ pub(super) fn find(
         return Ok((folder.clone(), None));
     }
     let found = checkout.each_named("Cargo.toml", MOST_MANIFESTS, |path, bytes| {
-        // Templates and test data need not be manifests.
+        // `Cargo.toml` files of templates and test data need not be valid manifests.
         let manifest = toml::from_str::<Manifest>(&String::from_utf8_lossy(bytes)).ok()?;
         let folder = path.strip_suffix("Cargo.toml").unwrap_or_default();
         (manifest.package.name == name).then(|| folder.trim_end_matches('/').to_owned())

@@ -1,6 +1,6 @@
-//! The form of the lock file that cargo puts into a crate, where the source has none.
+//! The version of the lock file format that cargo writes into a crate whose source has no lock file.
 //!
-//! Cargo chooses the form by the `rust-version` of the workspace, but keeps that of a lock file that it finds, and many
+//! Cargo chooses the version by the workspace's `rust-version`, but keeps that of an existing lock file, and many
 //! publishers have one that git ignores. See `ResolveVersion` in cargo's `core/resolver/resolve.rs`.
 
 use super::package::Package;
@@ -9,17 +9,17 @@ use crate::plan::{Assumption, Origin, assume};
 
 /// The name under which a hint gives the form.
 pub(super) const TOOL: &str = "Cargo.lock";
-/// The forms, as `version` in a lock file names them; the first two have no such line.
+/// The versions of the format, as `version` in a lock file names them; files of the first two have no such line.
 pub(super) const FORMS: [&str; 4] = ["1", "2", "3", "4"];
 
-/// A form that cargo would not choose by itself.
+/// A version of the format that cargo would not choose by default.
 #[derive(Clone)]
 pub(super) struct LockForm {
     pub name: &'static str,
     origin: Origin,
 }
 
-/// The form of a lock file.
+/// The format version of a lock file.
 pub(super) fn of(lock: &str) -> &'static str {
     let mut lines = lock.lines();
     if let Some(version) = lines.find_map(|line| line.strip_prefix("version = "))
@@ -31,7 +31,7 @@ pub(super) fn of(lock: &str) -> &'static str {
     if has_checksums { "2" } else { "1" }
 }
 
-/// The form that cargo since Rust 1.83 chooses for a `rust-version`, and earlier ones do for none.
+/// The format version that cargo chooses for a `rust-version` since Rust 1.83; earlier releases choose as for none.
 fn usual(package: &Package) -> &'static str {
     let minor = package.rust_version.as_deref().and_then(|version| {
         let mut parts = version.split('.').map(|part| part.parse::<i64>().ok());
@@ -39,7 +39,7 @@ fn usual(package: &Package) -> &'static str {
         (major == 1).then_some(minor)
     });
     match minor {
-        // A release that can be older than that, for instance that of a program, may have written either.
+        // If the release may be older or newer than 1.83, as for a program, either is possible: 4 is taken.
         None if package.age.last < 83 => "3",
         None | Some(83..) => "4",
         Some(53..) => "3",
@@ -49,7 +49,7 @@ fn usual(package: &Package) -> &'static str {
 }
 
 impl LockForm {
-    /// The form that a hint names, or that of the released lock file; none where cargo gives it by itself.
+    /// The version that a hint names, or that of the released lock file; `None` if cargo chooses it by default.
     pub fn choose(
         planner: &Planner<'_>,
         purl: &str,
@@ -61,7 +61,7 @@ impl LockForm {
             let origin = hint.origin.clone();
             return match known {
                 Some(name) => Ok(Some(Self { name, origin })),
-                // What cargo does by itself.
+                // The default of cargo.
                 None if hint.value == "none" => Ok(None),
                 None => Err(PlanError::NotRebuildable {
                     subject: purl.to_owned(),

@@ -1,4 +1,4 @@
-//! The crates that a `Cargo.lock` names, pinned by the checksums that it gives.
+//! The crates that a `Cargo.lock` names, pinned by its checksums.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,8 +20,8 @@ const FILE_LIMIT: u64 = 256 << 20;
 pub(super) struct CargoLock {
     #[serde(default)]
     package: Vec<LockedCrate>,
-    /// The first form keeps the checksums apart, under `checksum NAME VERSION (SOURCE)`. Cargo writes that form to this day
-    /// where a package's `rust-version` is below 1.41.
+    /// The first version of the format has the checksums in a separate table, under `checksum NAME VERSION (SOURCE)`.
+    /// Cargo still writes that version if a package's `rust-version` is below 1.41.
     #[serde(default)]
     metadata: BTreeMap<String, String>,
 }
@@ -36,12 +36,12 @@ struct LockedCrate {
     dependencies: Vec<String>,
 }
 
-/// A package that a lock file takes from git.
+/// A package that a lock file takes from a git repository.
 pub(super) struct FromGit {
     pub name: String,
     pub version: String,
     pub source: String,
-    /// Name and version of each package of the registry that it depends on.
+    /// Name and version of each registry package that it depends on.
     pub dependencies: Vec<(String, String)>,
 }
 
@@ -64,7 +64,7 @@ impl CargoLock {
         })
     }
 
-    /// The package that an entry such as `NAME`, `NAME VERSION` or `NAME VERSION (SOURCE)` is about.
+    /// The package of an entry of the form `NAME`, `NAME VERSION` or `NAME VERSION (SOURCE)`.
     fn of_registry(&self, text: &str) -> Option<(String, String)> {
         let mut words = text.split(' ');
         let (name, version) = (words.next()?, words.next());
@@ -95,7 +95,7 @@ pub(super) fn read(text: &str) -> Result<CargoLock, toml::de::Error> {
     {
         let source = package.source.as_deref().unwrap_or_default();
         let key = format!("checksum {} {} ({source})", package.name, package.version);
-        // Packages that have no checksum are there too, as `<none>`.
+        // Packages without a checksum are listed too, as `<none>`.
         let apart = lock.metadata.get(&key);
         package.checksum = apart.and_then(|checksum| checksum.parse().ok());
     }
@@ -110,8 +110,8 @@ pub(super) fn named(text: &str) -> Result<Vec<(String, String)>, String> {
     Ok(packages.map(|package| (package.name, package.version)).collect())
 }
 
-/// Fetches and pins the crates that some lock files take from the registry, each once. What they take from elsewhere is left
-/// out: cargo may do without it.
+/// Fetches and pins the crates that some lock files take from the registry, each once. Packages from elsewhere are
+/// left out: cargo may not need them.
 pub(super) async fn of_registry(
     fetcher: &Fetcher,
     title: &str,
@@ -141,7 +141,7 @@ pub(super) async fn of_registry(
     all(fetcher, title, wanted).await
 }
 
-/// The source of crates of the public registry.
+/// The source of crates from the public registry.
 const PUBLIC: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 fn unusable(title: &str, reason: String) -> PlanError {
@@ -165,7 +165,7 @@ async fn all(
             help: format!("at most {MOST} are fetched"),
         });
     }
-    // Both become parts of an address, of a path and of the recipe's lists.
+    // Both become parts of an address, of a path, and of the recipe's lists.
     let is_plain = |text: &str| {
         text.bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_+.".contains(&byte))
@@ -194,7 +194,7 @@ pub(in crate::ecosystem) async fn crates(
     let lock = read(lock).map_err(|error| unusable(format!("cannot read Cargo.lock: {error}")))?;
     let mut wanted = Vec::new();
     let mut named = BTreeSet::new();
-    // Packages without a source are the workspace's own.
+    // Packages without a source belong to the workspace.
     for package in lock
         .package
         .into_iter()
@@ -207,7 +207,7 @@ pub(in crate::ecosystem) async fn crates(
                 package.name
             )));
         };
-        // Cargo refuses such a lock file too, and both files would have the same place.
+        // Cargo refuses such a lock file too, and both files would have the same path.
         if !named.insert((package.name.clone(), package.version.clone())) {
             return Err(unusable(format!(
                 "Cargo.lock names {} {} twice",
@@ -219,7 +219,7 @@ pub(in crate::ecosystem) async fn crates(
     all(fetcher, title, wanted).await
 }
 
-/// A file whose digest is known, from `says`, and whose length is not.
+/// A file whose digest `says` states, and whose length is not known.
 pub(super) async fn pin(
     fetcher: &Fetcher,
     says: &str,
@@ -284,7 +284,7 @@ mod tests {
             (entry("../a", "1.0.0", public), "cannot be a crate"),
             (entry("a\\nb", "1.0.0", public), "cannot be a crate"),
             (entry("a", "1.0.0 -x", public), "cannot be a crate"),
-            // Two versions are two crates; the run is offline.
+            // Two versions of one crate; the run is offline.
             (
                 entry("a", "1.0.0", public) + &entry("a", "2.0.0", public),
                 "offline",
@@ -293,7 +293,7 @@ mod tests {
             let error = crates(&fetcher, "it", &lock).await.unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-        // Nothing is asked for that no workspace needs.
+        // Crates that no workspace needs are not requested.
         let many = |count: usize| -> String {
             (0..count)
                 .map(|at| entry("a", &format!("1.0.{at}"), public))

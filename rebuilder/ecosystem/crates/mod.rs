@@ -1,8 +1,8 @@
 //! crates.io: a crate, packed again by cargo from the commit that it names.
 //!
-//! cargo writes the commit into every crate that it packs from a clean checkout, but no signature backs that claim; the
-//! rebuild tests it. Which cargo packed the crate is not recorded: the stable one of the day is the first guess, and
-//! the differences suggest others.
+//! cargo writes the commit into every crate that it packs from a clean checkout, but no signature backs that claim;
+//! the rebuild tests it. The version of cargo is not recorded: the stable one of the day is the first guess, and the
+//! differences suggest others.
 
 mod age;
 mod alternatives;
@@ -50,7 +50,7 @@ impl Packaging for Crates {
     }
 
     fn subject(&self, named: &Named<'_>) -> Result<Subject, SubjectError> {
-        // What cargo allows in names; see "The Manifest Format" of the Cargo book.
+        // The characters that cargo allows in names; see "The Manifest Format" in the Cargo book.
         let plain = named.name.starts_with(|c: char| c.is_ascii_alphabetic())
             && named.name.len() <= 64
             && named

@@ -1,4 +1,4 @@
-//! What a released crate says of itself.
+//! What a released crate says about itself.
 
 use std::path::Path;
 
@@ -9,14 +9,14 @@ use super::file_metadata::FileMetadata;
 use crate::artifact::git_source;
 use crate::compare;
 
-/// What planning needs of it.
+/// The parts of a released crate that planning needs.
 #[derive(Debug)]
 pub(super) struct Package {
     /// Commit in `.cargo_vcs_info.json`.
     pub commit: Option<String>,
-    /// Whether it says that the checkout had changes.
+    /// Whether that file says that the checkout had changes.
     pub dirty: bool,
-    /// Folder of the package below the top of the repository, if it says so.
+    /// Folder of the package in its repository, if that file names one.
     pub folder: Option<String>,
     /// Addresses in `Cargo.toml`, the repository's first.
     pub addresses: Vec<String>,
@@ -24,9 +24,9 @@ pub(super) struct Package {
     pub lock: Option<String>,
     /// Its `rust-version`, such as `1.63`.
     pub rust_version: Option<String>,
-    /// Which releases of Rust can have packed it.
+    /// The releases of Rust that may have packed it.
     pub age: Age,
-    /// What it keeps of the file system that it was packed on.
+    /// What it records of the file system that it was packed on.
     pub metadata: FileMetadata,
 }
 

@@ -1,4 +1,4 @@
-//! The plan of a crate: its commit, the cargo of its day, and the crates that its lock file names.
+//! The plan for a crate: its commit, the cargo of its day, and the crates that its lock file names.
 
 use super::checkout_state::CheckoutState;
 use super::lock_form::LockForm;
@@ -17,10 +17,10 @@ use crate::run::failure::FailureCode;
 use crate::store::{Checkout, Lacking};
 use crate::text::plural;
 
-/// Where the crate's commit is put in the sandbox, below `/inputs`.
+/// Path of the crate's commit in the sandbox, below `/inputs`.
 const COMMIT_PLACE: &str = "commit";
 
-/// Where the entries of files that the source lacks are, in the form of `git update-index --index-info`.
+/// Path of the entries of files that the source lacks, in the form of `git update-index --index-info`.
 const LACKING_PLACE: &str = "lacking";
 
 /// Plans the rebuild of one crate.
@@ -68,13 +68,13 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     })
 }
 
-/// The commit that is packed, and what of it can be had.
+/// The commit to pack, and the parts of it that are available.
 struct Source {
     checkout: Checkout,
     origin: Origin,
     archive: Sha256,
     lacking: Vec<Lacking>,
-    /// The paths of the files that it lacks.
+    /// The paths of the missing files.
     without: Vec<String>,
 }
 
@@ -118,9 +118,9 @@ impl Source {
     }
 }
 
-/// What cargo packs, and which crates its lock file is made of.
+/// The package that cargo packs, and the crates for its lock file.
 struct Packing {
-    /// The folder of the crate, from the top of the source.
+    /// The folder of the crate, relative to the top of the source.
     folder: String,
     /// How the folder was found, unless a hint names it.
     found: Option<Assumption>,
@@ -166,7 +166,7 @@ impl Packing {
         })
     }
 
-    /// The recipe's build with the values of the crate.
+    /// The recipe's build, with the values of the crate.
     fn build(&self, recipe: &Recipe, checkout: &Checkout, package: &Package, name: &str) -> Phase {
         let path = format!("/build/{}", checkout.source.name());
         let commit = if self.state.has_repository() {
@@ -195,8 +195,8 @@ impl Packing {
     }
 }
 
-/// Files that the build gets as text: the commit, stand-ins for crates from git, and the entries of files that the
-/// source lacks.
+/// Inline files for the build: the commit, stand-ins for crates from git, and the entries of files that the source
+/// lacks.
 fn files(
     source: &Source,
     package: &Package,
@@ -268,7 +268,7 @@ async fn choose_source(
     Ok((source, Origin::Inferred(from)))
 }
 
-/// The lock file of the workspace that a folder of the commit belongs to: the nearest one above it.
+/// The lock file of the workspace of a folder: the nearest one above the folder.
 fn workspace_lock(checkout: &Checkout, folder: &str) -> Result<Option<String>, PlanError> {
     let mut folder = folder.trim_matches('/');
     loop {

@@ -1,4 +1,4 @@
-//! Who published a version, as crates.io says it beside its index.
+//! Who published a version, according to crates.io's API.
 
 use super::registry::Version;
 use crate::evidence::trusted_publisher::{self, API};
@@ -8,7 +8,8 @@ use crate::store::{Blob, FetchError, Fetcher, StoreError};
 /// Maximum number of bytes of the answer about one version.
 const LIMIT: u64 = 1 << 20;
 
-/// What the registry says of the workflow that published a version; also if it says nothing, or cannot be asked.
+/// The claim about the workflow that published a version; also made if the registry does not name one, or cannot be
+/// asked.
 pub(super) async fn claim(fetcher: &Fetcher, version: &Version, commit: Option<&str>) -> Claim {
     let url = format!("{API}/{}/{}", version.name, version.version);
     let read = |blob: &Blob| {

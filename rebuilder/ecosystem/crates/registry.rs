@@ -1,7 +1,7 @@
-//! crates.io: what its index says of a crate's versions.
+//! crates.io: a crate's versions, according to its index.
 //!
-//! The index is not signed. Its checksums prove that the bytes are those that the registry serves today; they prove
-//! nothing about who made them.
+//! The index is not signed. Its checksums prove that the bytes are those that the registry serves today, but not who
+//! made them.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -15,13 +15,13 @@ use crate::ecosystem::{PlanError, RegistryError, Release};
 use crate::evidence::{Claim, Question, Standing};
 use crate::store::{Blob, FetchError, Fetcher};
 
-/// Where the index is; see "Index Format" in the Cargo book.
+/// Address of the index; see "Index Format" in the Cargo book.
 const INDEX: &str = "https://index.crates.io";
-/// Where the crates are.
+/// Address of the crates.
 const DOWNLOADS: &str = "https://static.crates.io/crates";
 const INDEX_LIMIT: u64 = 16 << 20;
 
-/// One version, as the index describes it.
+/// One version, according to the index.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[allow(clippy::struct_field_names)]
 pub(super) struct Version {
@@ -36,7 +36,7 @@ pub(super) struct Version {
     /// Whether its owners withdrew it.
     #[serde(default)]
     pub yanked: bool,
-    /// When it was published, if the index says so.
+    /// When it was published, if the index tells.
     #[serde(default, rename = "pubtime")]
     pub published: Option<Timestamp>,
 }
@@ -50,7 +50,7 @@ pub(super) struct Page {
     pub sha256: Sha256,
 }
 
-/// What is claimed of a crate, without planning anything.
+/// The claims about a crate, without planning anything.
 pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Release, PlanError> {
     let (page, version) = find(fetcher, subject).await?;
     let (file, blob, package, mut claims) = released(fetcher, &page, &version).await?;
@@ -64,7 +64,7 @@ pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Relea
     })
 }
 
-/// The page in the index, and the version that the subject names.
+/// The index page, and the version that the subject names.
 pub(super) async fn find(fetcher: &Fetcher, subject: &Subject) -> Result<(Page, Version), PlanError> {
     let unknown = |what: String, help: String| PlanError::Unknown {
         subject: what,
@@ -107,7 +107,7 @@ pub(super) async fn find(fetcher: &Fetcher, subject: &Subject) -> Result<(Page, 
     Ok((page, newest))
 }
 
-/// The released crate, and the two claims about it: the registry's, and its own.
+/// The released crate, and the two claims about it: the registry's and its own.
 pub(super) async fn released(
     fetcher: &Fetcher,
     page: &Page,
@@ -176,7 +176,7 @@ async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, RegistryError> {
     Ok(page)
 }
 
-/// The versions of an index page, one in a line; the error names the line, counted from 1.
+/// The versions on an index page, one a line; the error names the line, counted from 1.
 pub(super) fn read(text: &str) -> Result<Vec<Version>, (usize, String)> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
     lines
@@ -186,7 +186,7 @@ pub(super) fn read(text: &str) -> Result<Vec<Version>, (usize, String)> {
         .collect()
 }
 
-/// Where a crate is in the index: by the length of its name and its first letters.
+/// The path of a crate in the index: by the length of its name and its first letters.
 fn path(name: &str) -> String {
     let name = name.to_lowercase();
     match name.len() {
@@ -203,7 +203,7 @@ pub(super) fn download(name: &str, version: &str) -> (String, String) {
     (file, url)
 }
 
-/// What the index claims of a version.
+/// The index's claim about a version.
 fn claim(page: &Page, version: &Version) -> Claim {
     let when = version
         .published

@@ -1,8 +1,9 @@
-//! Packages that stand in for what a workspace takes from git.
+//! Packages that stand in for those that a workspace takes from git.
 //!
-//! cargo resolves all members before it packs one, and asks for manifests of what the others need. A crate of the registry
-//! cannot depend on a git repository, so nothing of these packages reaches it: name, version and dependencies in the lock
-//! file, and the features that the commit's manifests name, are enough. A wrong one shows as an error, or in the bytes.
+//! cargo resolves all members of a workspace before it packs one, and requires the manifests of all dependencies. A
+//! crate on the registry cannot depend on a git repository, so nothing of these packages reaches it. Name, version and
+//! dependencies from the lock file, and the features in the commit's manifests, are enough. A wrong one causes an
+//! error, or shows in the bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,11 +17,11 @@ use crate::plan::{Assumption, InlineFile, Origin, assume};
 use crate::store::{Checkout, GitError};
 use crate::text::plural;
 
-/// Their folder, and the lines for cargo's configuration that lead to it, both below `/inputs`.
+/// Their folder, and the file with the lines for cargo's configuration that point to it, both below `/inputs`.
 const FOLDER: &str = "stand-ins";
 const CONFIG: &str = "stand-ins.toml";
 
-/// The features that the manifests of a commit ask of each package, by its name.
+/// The features that the manifests of a commit request, by package name.
 #[derive(Default)]
 struct Features(BTreeMap<String, BTreeSet<String>>);
 
@@ -36,7 +37,7 @@ impl Features {
         Ok(found)
     }
 
-    /// Takes a table of a manifest, and those within it.
+    /// Adds the features in a table of a manifest, and in tables within it.
     fn add(&mut self, value: &Value) {
         let Value::Table(table) = value else {
             return;
@@ -70,7 +71,7 @@ impl Features {
     }
 }
 
-/// Reads a manifest for the features that it asks for.
+/// Reads a manifest for the features that it requests.
 pub(super) fn read(text: &str) {
     if let Ok(manifest) = toml::from_str::<Value>(text) {
         Features::default().add(&manifest);
@@ -84,7 +85,7 @@ fn strings(list: Option<&Value>) -> impl Iterator<Item = &str> {
         .filter_map(Value::as_str)
 }
 
-/// Files for the sandbox, and what is assumed by them; none where the lock file takes nothing from git.
+/// The files for the sandbox, and the assumptions behind them; none if the lock file takes nothing from git.
 pub(super) fn of(
     checkout: &Checkout,
     lock: Option<&str>,
@@ -97,7 +98,7 @@ pub(super) fn of(
     let (mut files, mut sources) = (Vec::new(), BTreeSet::new());
     let mut names = Vec::new();
     for package in lock.git_packages() {
-        // Both are parts of a path.
+        // Both become parts of a path.
         let is_plain = |text: &str| {
             text.chars()
                 .all(|c| c.is_ascii_alphanumeric() || "-_+.".contains(c))
@@ -141,7 +142,7 @@ pub(super) fn of(
     ))
 }
 
-/// The lines that replace a source, such as `git+https://HOST/PATH?rev=NAME#COMMIT`.
+/// The lines that replace a source, which has the form `git+https://HOST/PATH?rev=NAME#COMMIT`.
 fn source(text: &str) -> Option<String> {
     let mut url = Url::parse(text.strip_prefix("git+")?).ok()?;
     url.set_fragment(None);

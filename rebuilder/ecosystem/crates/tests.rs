@@ -1,4 +1,5 @@
-//! That no crate is built with an empty file in place of one that the source lacks: what the recipe does about it.
+//! Tests that no crate is built with an empty file in place of one that the source lacks, by running the recipe's
+//! check.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +7,7 @@ use std::process::Command;
 
 use crate::plan::Recipe;
 
-/// The part of the recipe that looks at a packed crate, with this folder in place of the sandbox's.
+/// The recipe's check of a packed crate, with this folder in place of the sandbox's.
 fn check_of_the_recipe(folder: &Path) -> String {
     let recipe = Recipe::built_in("crate").unwrap();
     let pack = recipe.build.steps.iter().find(|step| step.name == "pack");
@@ -20,7 +21,7 @@ fn check_of_the_recipe(folder: &Path) -> String {
     own.replace("/inputs/", &format!("{place}/in/"))
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn a_crate_with_a_file_that_is_empty_for_want_of_its_bytes_is_not_built() {
     for (lacking, files, expected) in [
@@ -37,7 +38,7 @@ fn a_crate_with_a_file_that_is_empty_for_want_of_its_bytes_is_not_built() {
             &[("src/lib.rs", "x"), ("src/big.bin", "")],
             Err("big.bin"),
         ),
-        // In another folder of the crate than in the repository, and with a space in its path.
+        // The file is in another folder of the crate than of the repository, and its path has a space.
         (
             Some("a/my docs/big one.bin"),
             &[("big one.bin", "")],

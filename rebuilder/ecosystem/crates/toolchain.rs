@@ -1,7 +1,7 @@
-//! Which cargo packed a crate, and its tarball from Rust's own servers.
+//! Chooses the cargo that packed a crate, and fetches its tarball from Rust's own servers.
 //!
-//! Rust releases every six weeks to the day, so the stable version of a day can be computed. The release's manifest
-//! says where its cargo is, and gives its SHA-256.
+//! Rust releases exactly every six weeks, so the stable version of a day can be computed. The release's manifest has
+//! the address of its cargo, and the SHA-256.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -15,24 +15,24 @@ use crate::ecosystem::{PlanError, Planner};
 use crate::plan::{Assumption, Origin, assume};
 use crate::store::{Blob, FetchError};
 
-/// Where the manifests and tarballs are.
+/// Address of the manifests and tarballs.
 const DIST: &str = "https://static.rust-lang.org/dist";
 const MANIFEST_LIMIT: u64 = 16 << 20;
 /// A release and its time: 1.70.0 was released on 1 June 2023.
 const ANCHOR: (i64, i64) = (70, 1_685_577_600);
 /// Seconds from one release to the next.
 const CYCLE: i64 = 42 * 24 * 3600;
-/// The oldest release whose manifest is in today's form.
+/// The oldest release whose manifest has today's form.
 const OLDEST: i64 = 12;
 
-/// Where the tarball is put in the sandbox, below `/inputs`.
+/// Path of the tarball in the sandbox, below `/inputs`.
 pub(super) const PLACE: &str = "dependencies/cargo.tar.xz";
-/// Name of the assumption that says when the crate was published.
+/// Name of the assumption about the day when the crate was published.
 pub(super) const DAY: &str = "day of publication";
-/// Name of the assumption that says which releases can have packed it.
+/// Name of the assumption about the releases that may have packed the crate.
 pub(super) const AGE: &str = "releases of Rust that can have packed it";
 
-/// cargo, pinned, and why this one.
+/// A pinned cargo, and the reason for it.
 pub(super) struct Cargo {
     pub file: PinnedFile,
     pub assumptions: Vec<Assumption>,
@@ -66,7 +66,8 @@ pub(super) fn stable(time: Timestamp) -> i64 {
     ANCHOR.0.saturating_add(cycles).max(OLDEST)
 }
 
-/// The likeliest release, and why: the stable one of the day of publication, or one that left the crate's traces.
+/// The most likely release, and the reason: the stable one of the day of publication, or one that leaves the crate's
+/// traces.
 fn likeliest(age: &Age, published: Option<Timestamp>) -> (String, Origin) {
     let stable = stable(published.unwrap_or_else(Timestamp::now));
     let day = match published {
@@ -80,7 +81,7 @@ fn likeliest(age: &Age, published: Option<Timestamp>) -> (String, Origin) {
             let from = format!("the last release that leaves such a crate ({signs})");
             (format!("1.{}.0", age.last), from)
         }
-        // Whoever has more than the stable release of the day has its nightly, or its beta.
+        // A publisher with a newer release than the stable one of the day uses its nightly or its beta.
         Some(time) if age.allows(stable.saturating_add(AHEAD)) => {
             let from = format!("the nightly release {day}, as a stable one leaves no such crate ({signs})");
             (format!("nightly-{}", time.strftime("%Y-%m-%d")), from)
@@ -93,7 +94,7 @@ fn likeliest(age: &Age, published: Option<Timestamp>) -> (String, Origin) {
     (release, Origin::Inferred(from))
 }
 
-/// The release that a hint names (`1.77.0` or `nightly-2024-06-01`), or the likeliest one.
+/// The release that a hint names (`1.77.0` or `nightly-2024-06-01`), or the most likely one.
 pub(super) async fn choose(
     planner: &Planner<'_>,
     purl: &str,
@@ -116,7 +117,7 @@ pub(super) async fn choose(
     let Some((Some(url), Some(hash))) = target.map(|target| (target.xz_url.clone(), target.xz_hash)) else {
         return Err(cannot(format!("Rust {release} has no cargo for 64-bit Linux")));
     };
-    // Old manifests name plain http; the digest is what counts.
+    // Old manifests have plain http addresses; the digest is what counts.
     let url = url.replacen("http://", "https://", 1);
     let name = format!("cargo-{release}.tar.xz");
     let file = lockfile::pin(
@@ -143,7 +144,7 @@ pub(super) async fn choose(
     Ok(Cargo { file, assumptions })
 }
 
-/// What was released with a version of Rust, such as `1.70.0` or `nightly-2024-01-01`.
+/// The manifest of a release of Rust, such as `1.70.0` or `nightly-2024-01-01`.
 async fn manifest(planner: &Planner<'_>, purl: &str, release: &str) -> Result<Manifest, PlanError> {
     let url = match release.split_once('-') {
         Some((channel, day)) => format!("{DIST}/{day}/channel-rust-{channel}.toml"),

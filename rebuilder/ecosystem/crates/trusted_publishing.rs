@@ -1,7 +1,8 @@
-//! What crates.io knows of a release through trusted publishing: the repository, the commit and the run that published it.
+//! What crates.io records of a release by trusted publishing: the repository, the commit and the run that published
+//! it.
 //!
-//! The registry verified a token of the CI service for it, and returns it in the field `trustpub_data` of its API,
-//! whose form is not stable. Nothing about it is signed.
+//! The registry verified a token of the CI service, and returns its data in the field `trustpub_data` of its API,
+//! whose form is not stable. Nothing of this is signed.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,7 +34,7 @@ struct Described {
     trustpub_data: Value,
 }
 
-/// Reads the API's answer about a version; none if it was not published that way, or by a service that is not known.
+/// Reads the API's answer about a version; `None` if it was not published in this way, or by an unknown service.
 pub(super) fn read(text: &str) -> Result<Option<TrustedRelease>, String> {
     let answer: Answer = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let Some(publisher) = Publisher::read(&answer.version.trustpub_data) else {
@@ -86,7 +87,7 @@ mod tests {
             assert_eq!(seen, expected, "{data}");
             assert!(found.is_none_or(|found| found.source.commit.as_deref() == Some(&*commit)));
         }
-        // A commit that is none could be taken for something else by git.
+        // git could take an invalid commit name for something else.
         for data in [
             github.replace(&commit, "--upload-pack=x"),
             github.replace("o/r", "o/r?x"),

@@ -1,6 +1,6 @@
-//! After a Debian build that failed, or that produced other bytes: some packages need an ordinary user, a terminal, or
-//! their tests; and where no `.buildinfo` says which versions were installed, another state of the archive may have
-//! been there.
+//! What to try after a Debian build failed or produced other bytes. Some packages need an ordinary user, a terminal,
+//! or their tests. If no `.buildinfo` says which versions were installed, the build may have used another state of the
+//! archive.
 
 use super::dependencies::{DEPENDENCIES, GONE, TODAYS, UPDATES, VERSION};
 use super::plan::OPTIONS;
@@ -8,7 +8,7 @@ use crate::ecosystem::hints::{Alternative, ArchiveState, EndedRun, Hints, Settin
 use crate::plan::{Assumption, Origin, Plan};
 use crate::run::{Stage, Verdict, undeclared};
 
-/// Plans that are worth a try, the likeliest first.
+/// Plans that are worth a try, the most likely first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let EndedRun::Built(plan, record) = run else {
         return Vec::new();
@@ -54,9 +54,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     all
 }
 
-/// Other states of the archive, if today's produced other bytes: the point release without updates, if the build took
-/// some; the newest versions, if the released package led to older ones; and the day of the release. If the archive
-/// lacks a version that the release names, only that day has it.
+/// Other states of the archive, if today's produced other bytes: the point release without updates, if the build used
+/// some; the newest versions, if the released package led to older ones; and the day of the release. If the archive no
+/// longer has a version that the release names, only the archive of that day has it.
 fn other_states(plan: &Plan, because: &str, hints: &Hints) -> Vec<Alternative> {
     let dependencies = plan.assumptions.iter().find(|it| it.what == DEPENDENCIES);
     if dependencies.is_none_or(Assumption::is_declared) {
@@ -98,8 +98,8 @@ fn other_states(plan: &Plan, because: &str, hints: &Hints) -> Vec<Alternative> {
     all
 }
 
-/// The build with its tests, where all else is as the .buildinfo says: only then can a difference be held against the
-/// release.
+/// The build with its tests, if everything else is as the .buildinfo says: only then does a difference speak against
+/// the release.
 fn as_recorded(plan: &Plan, hints: &Hints) -> Option<Alternative> {
     let mut assumed = undeclared(plan);
     let only = assumed.next().filter(|_| assumed.next().is_none())?;
@@ -134,7 +134,7 @@ mod tests {
         )
     }
 
-    /// What is tried after one attempt, by what its plan assumed and which state it was.
+    /// The alternative after one attempt, by the assumptions of its plan and the state that it used.
     #[test]
     fn each_state_of_the_archive_is_tried_once_and_for_a_reason() {
         use ArchiveState::{Newest, OfTheDay, PointRelease};

@@ -1,4 +1,4 @@
-//! Binary-only rebuilds (binNMU): the changelog entry that no source package has.
+//! Binary-only rebuilds (binNMU): the changelog entry that is not in the source package.
 
 use std::io::Read as _;
 

@@ -1,4 +1,4 @@
-//! Which packages a subject means: the named one, and all that come from the same build.
+//! The packages that a subject stands for: the named one, and all others from the same build.
 
 use std::collections::BTreeSet;
 
@@ -8,15 +8,15 @@ use super::Package;
 use crate::apt::{Binary, BinaryRow, Indexes};
 use crate::ecosystem::PlanError;
 
-/// The package that was asked for, and everything that comes from the same build.
+/// The package that was asked for, and all others from the same build.
 pub(super) struct Chosen {
     pub named: Binary,
     pub outputs: Vec<Binary>,
-    /// Whether the packages for one architecture come from another build, a binNMU.
+    /// Whether the packages for single architectures are from another build, a binNMU.
     pub only_all: bool,
     /// Other versions of the named package that the indexes list.
     pub others: Vec<Version>,
-    /// Those of the outputs that are packages of the installer.
+    /// The outputs that are packages of the installer.
     pub installer: Vec<Binary>,
 }
 
@@ -25,7 +25,7 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
     let wanted = subject.version.as_ref().map(parse).transpose();
     let wanted = wanted.map_err(|_| subject.unreadable("the version", "it is not a Debian version"))?;
     let related = indexes.binaries(|row| concerns(row, &subject.name))?;
-    // A binary of that name comes before a source of that name.
+    // A binary with the name takes precedence over a source with it.
     let is_binary = related.iter().any(|binary| binary.package == subject.name);
     let version_of = |binary: &Binary| {
         if is_binary {
@@ -49,7 +49,7 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
         return Err(unknown(indexes, subject, versions.collect()));
     };
     let mut seen = BTreeSet::new();
-    // If the source has the subject's name, every binary of the source is among the related ones already.
+    // If the source has the subject's name, all its binaries are among the related ones already.
     let of_source = if named.source == subject.name {
         related.clone()
     } else {
@@ -78,7 +78,7 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
     })
 }
 
-/// The other versions of the same package, from the oldest.
+/// The other versions of the same package, the oldest first.
 fn other_versions(related: &[Binary], named: &Binary) -> Vec<Version> {
     let mut others: Vec<_> = related
         .iter()
@@ -91,7 +91,7 @@ fn other_versions(related: &[Binary], named: &Binary) -> Vec<Version> {
     others
 }
 
-/// The error for a package or a version that the archive does not have; it has these versions of packages with the name.
+/// The error for a package or a version that the archive does not have; it names the versions that the archive has.
 fn unknown(indexes: &Indexes, subject: &Package, mut versions: Vec<String>) -> PlanError {
     versions.dedup();
     let help = if versions.is_empty() {
@@ -123,12 +123,12 @@ fn unknown(indexes: &Indexes, subject: &Package, mut versions: Vec<String>) -> P
     }
 }
 
-/// Whether a binary package has this name, or a source of this name.
+/// Whether a binary package or its source has this name.
 fn concerns(row: &BinaryRow<'_>, name: &str) -> bool {
     row.package == name || row.source == name
 }
 
-/// The binNMU part of a version: `+b1` of `1.0-2+b1`, if the source is `1.0-2`.
+/// The binNMU suffix of a version: `+b1` of `1.0-2+b1`, if the source's version is `1.0-2`.
 pub(super) fn suffix(binary: &Binary) -> Option<String> {
     let own = binary.version.to_string();
     own.strip_prefix(&binary.source_version.to_string())
@@ -136,7 +136,7 @@ pub(super) fn suffix(binary: &Binary) -> Option<String> {
         .map(str::to_owned)
 }
 
-/// The option of dpkg-buildpackage that asks for this build's packages and no others.
+/// The option of dpkg-buildpackage that builds only this build's packages.
 pub(super) fn build_kind(chosen: &Chosen) -> &'static str {
     if suffix(&chosen.named).is_some() {
         "--build=any"

@@ -1,4 +1,4 @@
-//! What the archive and the uploader claim of a package.
+//! The claims of the archive and of the uploader about a package.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::evidence::openpgp::{self, Keyring};
 use crate::evidence::{Claim, Question, Standing};
 use crate::store::Blob;
 
-/// Keys of Debian's developers, if this machine has them.
+/// Keyrings of Debian's developers, which this machine may have.
 const DEVELOPER_KEYRINGS: [&str; 2] = [
     "/usr/share/keyrings/debian-keyring.gpg",
     "/usr/share/keyrings/debian-maintainers.gpg",
@@ -27,7 +27,7 @@ pub(super) fn dsc_of<'a>(
     split.ok_or_else(|| subject.unreadable("the source package", "it has no .dsc"))
 }
 
-/// The .dsc must list exactly the files that the signed index lists; its own signature is reported.
+/// Checks that the .dsc lists exactly the files that the signed index lists, and assesses its own signature.
 pub(super) fn check_dsc(subject: &Package, source: &SourcePackage, dsc: &Blob) -> Result<Claim, PlanError> {
     let (PinnedFile { name, .. }, others) = dsc_of(subject, source)?;
     let bytes = crate::bounded::read(&dsc.path, crate::bounded::DOCUMENT)

@@ -1,8 +1,8 @@
-//! Which build dependencies a plan takes if no `.buildinfo` lists them: what apt chooses, led by the released packages.
+//! The build dependencies of a plan if no `.buildinfo` lists them: apt's choice, guided by the released packages.
 //!
-//! apt is asked about today's archive. If a released package names the version of something that took part in its
-//! build, and the archive still has that version beside a newer one, that version is taken. After a run that produced
-//! other bytes, another state of the archive may be tried ([`ArchiveState`]).
+//! apt chooses from today's archive. If a released package names the version of something that took part in its build,
+//! and the archive still has that version beside a newer one, that version is used. After a run that produced other
+//! bytes, another state of the archive may be tried ([`ArchiveState`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -23,26 +23,26 @@ use crate::plan::{Assumption, Lock, Origin, assume};
 use crate::store::Blob;
 use crate::text::plural;
 
-/// Build dependencies, and what was assumed to find them.
+/// The build dependencies, and the assumptions behind them.
 pub(super) struct Dependencies {
     pub packages: Vec<(PinnedFile, Binary)>,
     pub assumptions: Vec<Assumption>,
 }
 
-/// The assumption that counts the packages.
+/// Name of the assumption with the number of packages.
 pub(super) const DEPENDENCIES: &str = "build dependencies";
-/// The assumption that lists those that are newer than the point release.
+/// Name of the assumption with the packages that are newer than the point release.
 pub(super) const UPDATES: &str = "updates since the point release";
-/// Begins the assumptions on versions that a release names.
+/// Prefix of the names of assumptions about versions that a release names.
 pub(super) const VERSION: &str = "version of ";
-/// The value of those that cannot be installed.
+/// The value for versions that cannot be installed.
 pub(super) const TODAYS: &str = "today's";
-/// The value of those that the archive does not have.
+/// The value for versions that the archive no longer has.
 pub(super) const GONE: &str = "today's, as the one that the release names is gone";
-/// Updates that an assumption names.
+/// Maximum number of updates that an assumption names.
 const NAMED: usize = 8;
 
-/// Asks apt, about the archive as it is now or in the state that a hint names.
+/// Asks apt about today's archive, or about the state that a hint names.
 pub(super) async fn choose(
     planner: &Planner<'_>,
     container: &str,
@@ -95,7 +95,7 @@ pub(super) async fn choose(
     }
 }
 
-/// What is asked about.
+/// The question to apt.
 struct Asking<'a> {
     planner: &'a Planner<'a>,
     found: &'a Found,
@@ -117,7 +117,7 @@ impl Asking<'_> {
         resolver.build_dependencies(&name, &self.found.dsc, pins).await
     }
 
-    /// Where the released packages lead.
+    /// The versions that the released packages lead to.
     fn lead(&self, released: &[Blob]) -> Result<Lead, PlanError> {
         let indexes = &self.found.indexes;
         let traces = traces::read(self.planner.workshop.fetcher.store(), released);
@@ -126,7 +126,7 @@ impl Asking<'_> {
         Ok(lead(&candidates, &traces, &self.found.source.package))
     }
 
-    /// Today's archive, but for the versions that the user or the released packages name.
+    /// Today's archive, except for the versions that the user or the released packages name.
     async fn todays(&self, mut lead: Lead, origin: Origin, distro: &str) -> Result<Dependencies, PlanError> {
         let indexes = &self.found.indexes;
         self.name(indexes, &mut lead)?;
@@ -134,7 +134,7 @@ impl Asking<'_> {
         let mut refused = None;
         let binaries = match self.apt(indexes, &pins).await {
             Err(ResolveError::Unsatisfied { reason, .. }) if !lead.wanted.iter().all(Wanted::is_declared) => {
-                // Versions that cannot be installed together were not there together.
+                // Versions that cannot be installed together were not installed together.
                 refused = Some(reason);
                 let declared = lead.wanted.iter().filter(|it| it.is_declared()).cloned();
                 let pins = self.pins(indexes, &declared.collect::<Vec<_>>())?;
@@ -172,7 +172,7 @@ impl Asking<'_> {
         Ok(chosen)
     }
 
-    /// Another state of the archive, in which the packages of the container have other versions too.
+    /// Another state of the archive, in which the container's packages have other versions too.
     async fn moved(
         &self,
         indexes: &Indexes,
@@ -218,7 +218,8 @@ impl Asking<'_> {
         packages.map(|package| package.name.as_str()).collect()
     }
 
-    /// Adds the versions that the user names with `--tool`, of binary or of source packages; they come before all others.
+    /// Adds the versions that the user named with `--tool`, for binary or source packages; they take precedence over
+    /// all others.
     fn name(&self, indexes: &Indexes, lead: &mut Lead) -> Result<(), PlanError> {
         for (name, hint) in &self.planner.hints.tools {
             let fits = |row: &BinaryRow<'_>| {
@@ -246,7 +247,7 @@ impl Asking<'_> {
         Ok(())
     }
 
-    /// All binary packages of the wanted sources, so that they go together.
+    /// All binary packages of the wanted sources, so that they fit together.
     fn pins(&self, indexes: &Indexes, wanted: &[Wanted]) -> Result<Vec<Pin>, PlanError> {
         if wanted.is_empty() {
             return Ok(Vec::new());
@@ -262,7 +263,7 @@ impl Asking<'_> {
             .iter()
             .map(|package| (package.name.as_str(), package.version.as_str()))
             .collect();
-        // Of builds of one source again (binNMUs), the newest.
+        // Of several builds of one source (binNMUs), the newest.
         let mut newest: BTreeMap<&str, &Version> = BTreeMap::new();
         for binary in &binaries {
             let version = newest.entry(&binary.package).or_insert(&binary.version);
@@ -280,7 +281,7 @@ impl Asking<'_> {
         Ok(pins.collect())
     }
 
-    /// Sources of installed packages that are newer than in the suite `distro` itself, as `NAME VERSION`.
+    /// Sources of installed packages that are newer than in the suite `distro`, as `NAME VERSION`.
     fn updates(&self, packages: &[(PinnedFile, Binary)], distro: &str) -> Option<String> {
         let point_release = self.found.indexes.of_suite(distro);
         let mut names = self.installed();
@@ -325,8 +326,7 @@ fn chosen(indexes: &Indexes, binaries: Vec<Binary>, words: &str, origin: Origin)
     }
 }
 
-/// The time that a package's members have, which is that of its changelog since dpkg 1.18.8: the first header of the
-/// archive, in seconds.
+/// The time in the archive's first header, in seconds; since dpkg 1.18.8 that is the date of the package's changelog.
 fn changelog_date(blob: &Blob) -> Option<jiff::Timestamp> {
     let mut head = [0; 68];
     std::fs::File::open(&blob.path).ok()?.read_exact(&mut head).ok()?;

@@ -1,5 +1,5 @@
-//! The exact packages that a build had installed, by its `.buildinfo`: from today's archive if it still has them, else
-//! from the dated snapshot of the day of the build.
+//! The exact packages that a build had installed, by its `.buildinfo`: from today's archive if it still has them,
+//! otherwise from the snapshot of the day of the build.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use super::choose::Chosen;
 const PUBLIC: &str = "https://buildinfos.debian.net/buildinfo-pool";
 const LIMIT: u64 = 4 << 20;
 
-/// The record of this build among the user's evidence, or in the public archive; and what was fetched of it.
+/// The record of this build from the user's evidence or the public archive, and the documents that were fetched.
 pub(super) async fn find(
     planner: &Planner<'_>,
     source: &SourcePackage,
@@ -38,7 +38,7 @@ pub(super) async fn find(
         return (Some(info), Vec::new());
     }
     let url = address(source, &chosen.named.version, arch);
-    // A plan can be made without it, so nobody waits for a host that did not answer lately.
+    // A plan can be made without the record, so do not wait for a host that did not answer lately.
     if planner.workshop.fetcher.is_unreachable(&url) {
         return (None, Vec::new());
     }
@@ -52,7 +52,7 @@ pub(super) async fn find(
     (documents.iter().find_map(of_this_build), documents)
 }
 
-/// `POOL/LETTER/SOURCE/SOURCE_VERSION_ARCH.buildinfo`, without the epoch, as the pool of the archive has it.
+/// `POOL/LETTER/SOURCE/SOURCE_VERSION_ARCH.buildinfo`, without the epoch, as in the pool of the archive.
 fn address(source: &SourcePackage, version: &debversion::Version, arch: &str) -> String {
     let name = &source.package;
     let letters = if name.starts_with("lib") {
@@ -69,7 +69,7 @@ fn address(source: &SourcePackage, version: &debversion::Version, arch: &str) ->
     )
 }
 
-/// Finds every package that was installed, except for those that the container has.
+/// Finds every package that was installed, except those that the container has.
 pub(super) async fn packages(
     planner: &Planner<'_>,
     container: &str,
@@ -118,7 +118,7 @@ pub(super) async fn packages(
     })
 }
 
-/// Moves what an archive has from the wanted to the found.
+/// Moves the packages that an archive has from the wanted ones to the found ones.
 fn take(
     indexes: &Indexes,
     wanted: &mut BTreeMap<&str, &str>,
@@ -137,7 +137,7 @@ fn take(
     Ok(())
 }
 
-/// The archives as they were at a time; `None` if they have no snapshot.
+/// The archives as of some time; `None` if they have no snapshot.
 pub(super) async fn of_the_day(
     planner: &Planner<'_>,
     container: &str,
@@ -169,7 +169,7 @@ pub(super) async fn of_the_day(
     ))
 }
 
-/// Variables that were set in the build and shape its outputs.
+/// Variables of the build that affect its outputs.
 pub(super) fn environment(info: &BuildInfo) -> BTreeMap<String, String> {
     let shapes = |name: &str| {
         name.starts_with("DEB_")

@@ -1,4 +1,4 @@
-//! Which versions of build dependencies the released packages lead to: those that the archive has beside newer ones.
+//! The versions of build dependencies that the released packages lead to, and that the archive has beside newer ones.
 
 use debversion::Version;
 
@@ -6,7 +6,7 @@ use super::traces::{Of, Trace};
 use crate::apt::Binary;
 use crate::plan::Origin;
 
-/// A version that is taken although it is not the newest, and why.
+/// A version that is used although it is not the newest, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub source: String,
@@ -21,16 +21,16 @@ impl Wanted {
     }
 }
 
-/// What the released packages say about versions, held against an archive.
+/// The versions that the released packages name, compared with an archive.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Lead {
-    /// The archive has them, and newer ones.
+    /// Versions that the archive has beside newer ones.
     pub wanted: Vec<Wanted>,
-    /// The archive has other versions only: name, version, and where it was seen.
+    /// Versions that the archive does not have: name, version, and where it was seen.
     pub gone: Vec<(String, String, String)>,
 }
 
-/// Holds traces against what an archive has of these names. Versions of the subject's own source say nothing: it is not
+/// Compares traces with the archive's versions. Versions of the subject's own source are ignored, as it is not
 /// installed.
 pub(super) fn lead(candidates: &[Binary], traces: &[Trace], own: &str) -> Lead {
     let mut lead = Lead::default();
@@ -64,13 +64,13 @@ pub(super) fn lead(candidates: &[Binary], traces: &[Trace], own: &str) -> Lead {
             _ => {}
         }
     }
-    // A release that names two versions of one source says nothing about which of them was there.
+    // If a release names two versions of one source, it does not tell which of them was installed.
     lead.gone
         .retain(|(name, ..)| !lead.wanted.iter().any(|wanted| wanted.source == *name));
     lead
 }
 
-/// Of several versions of one source, the newest was installed: bounds may be older than what was there.
+/// Of several versions of one source, the newest was installed: a bound may be older than the installed version.
 fn take(wanted: &mut Vec<Wanted>, binary: &Binary, seen: &str) {
     let new = Wanted {
         source: binary.source.clone(),
@@ -123,8 +123,8 @@ mod tests {
         ]
     }
 
-    /// What each trace leads to, beside an archive that has two versions of most.
-    // Long, as it is one table.
+    /// What each trace leads to, with an archive that has two versions of most packages.
+    // One long table.
     #[test]
     fn only_a_version_that_the_archive_has_beside_a_newer_one_is_taken() {
         let binary = |name: &str| Of::Binary(name.into());
@@ -141,7 +141,7 @@ mod tests {
                 "",
                 "perl 5.36.0-7+deb12u2",
             ),
-            // A bound from a list of symbols is a version that was there once, on another machine.
+            // A bound from a list of symbols is a version that was once installed on another machine.
             (vec![(binary("libfoo1"), "1:2-1", false)], "", ""),
             (vec![(binary("libfoo1"), "1:2-3+b1", false)], "foo 2-3", ""),
             (
@@ -160,7 +160,7 @@ mod tests {
                 "",
                 "",
             ),
-            // Two of one source: the newer one was installed, as the older is a bound.
+            // Two versions of one source: the newer one was installed, as the older one is a bound.
             (
                 vec![
                     (binary("perl"), "5.36.0-7+deb12u2", true),

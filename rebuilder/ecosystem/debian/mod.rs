@@ -1,7 +1,7 @@
 //! Debian: a binary package of the archive, rebuilt from its source package.
 //!
 //! The archive's signature covers binaries and sources alike, so both ends of the rebuild are signed. No signature
-//! says that the binary was built from the source: that is the question that the rebuild answers.
+//! says that the binary was built from the source: the rebuild answers that question.
 
 mod alternatives;
 mod binnmu;
@@ -58,7 +58,7 @@ impl Packaging for Debian {
                     .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
         };
         let distro = named.qualifier("distro").unwrap_or(DEFAULT_DISTRO);
-        // Distributions are also written as `debian-12` or `debian-bookworm` in the wild.
+        // Other tools also write distributions as `debian-12` or `debian-bookworm`.
         let distro = match distro.strip_prefix("debian-").unwrap_or(distro) {
             "12" => "bookworm",
             "13" => "trixie",
@@ -85,7 +85,7 @@ impl Packaging for Debian {
         let control = file.text(|path| path.starts_with("control.tar") && path.ends_with("/control"))?;
         let value = |name| field(&control, name);
         let mut named = named(value("Package")?, value("Version")?);
-        // A package for all architectures is built on the usual one.
+        // A package for all architectures is built on the default one.
         let own = value("Architecture").filter(|arch| *arch != "all");
         named.qualifiers = own
             .map(|arch| ("arch".into(), arch.to_owned()))
@@ -130,7 +130,7 @@ impl Packaging for Debian {
     }
 }
 
-/// The release that a version of an update names, as in `1.2-3+deb13u1`.
+/// The release in the version of an update, such as `1.2-3+deb13u1`.
 fn distribution(version: &str) -> Option<&'static str> {
     ["12", "13"]
         .into_iter()
@@ -139,7 +139,7 @@ fn distribution(version: &str) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
-/// What a subject names in a Debian archive.
+/// A package of a Debian archive, as a subject names it.
 struct Package {
     /// Name of a binary package or, if there is no such binary, of a source package.
     name: String,
@@ -174,7 +174,7 @@ impl Package {
         self.subject().purl()
     }
 
-    /// The container that builds of its release start from.
+    /// The container for builds of its release.
     fn container(&self) -> String {
         format!("{}-build", self.distro)
     }
@@ -188,14 +188,14 @@ impl Package {
     }
 }
 
-/// `NAME_VERSION_ARCH.deb` as dpkg-deb names it: without the epoch, which the pool leaves out too.
+/// `NAME_VERSION_ARCH.deb`, as dpkg-deb names it: without the epoch, which the pool leaves out too.
 fn file_name(binary: &Binary) -> String {
     let mut version = binary.version.clone();
     version.epoch = None;
     format!("{}_{version}_{}.deb", binary.package, binary.arch)
 }
 
-/// The binary packages of a suite whose name, or whose source's name, fits a pattern: each in its newest version.
+/// The binary packages of a suite whose name, or whose source's name, matches a pattern, each in its newest version.
 pub async fn in_suite(
     fetcher: &Fetcher,
     catalog: &Catalog,

@@ -1,4 +1,4 @@
-//! The plan of a Debian build: the source package, the build dependencies, and the variables of the recipe.
+//! The plan for a Debian build: the source package, the build dependencies, and the variables of the recipe.
 
 use super::choose::build_kind;
 use super::claims::dsc_of;
@@ -18,12 +18,12 @@ use crate::plan::{
 use crate::store::Blob;
 use crate::text::plural;
 
-/// Where Debian's builders unpack sources since 2016 or so; see reproducible-builds.org.
+/// Debian's builders have unpacked sources here since about 2016; see reproducible-builds.org.
 const BUILD_PATH: &str = "/build/reproducible-path";
-/// The ordinary user that builds if root cannot.
+/// The ordinary user that builds, if root cannot.
 const ORDINARY_USER: &str = "builder";
 
-/// Plans the rebuild of everything that the subject's source builds, or of the subject alone.
+/// Plans the rebuild of everything built from the subject's source, or of the subject alone.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Plan, PlanError> {
     let recipe = recipe(planner, subject)?;
     let (made, found) = look_up(planner, &recipe, subject).await;
@@ -83,7 +83,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
     })
 }
 
-/// The recipe, in the container of the subject's release unless the user names one.
+/// The recipe, with the container of the subject's release unless the user names one.
 fn recipe(planner: &Planner<'_>, subject: &Package) -> Result<Recipe, PlanError> {
     let mut recipe = planner.recipe_or("debian")?;
     if planner.recipe.is_none() {
@@ -92,7 +92,7 @@ fn recipe(planner: &Planner<'_>, subject: &Package) -> Result<Recipe, PlanError>
     Ok(recipe)
 }
 
-/// What is made of a subject: the recipe, and what the archive has.
+/// The state of planning: the recipe, and what the archive has.
 pub(super) struct Draft<'a> {
     pub planner: &'a Planner<'a>,
     pub subject: &'a Package,
@@ -103,8 +103,8 @@ pub(super) struct Draft<'a> {
 /// A container's lock and its root, or why there is none.
 type Made = Result<(Lock, Root), ContainerError>;
 
-/// Finds the subject in the archive. A root that is made takes a while, and is checked at the same time; one that is not
-/// is made once the policy has agreed.
+/// Finds the subject in the archive. Checking an existing root takes a while, so it happens at the same time; a
+/// missing root is built only when the policy has agreed.
 async fn look_up(
     planner: &Planner<'_>,
     recipe: &Recipe,
@@ -130,7 +130,7 @@ async fn look_up(
     both
 }
 
-/// Package URL of the named binary package or, if the subject is a source package, of that.
+/// Package URL of the named binary package or, if the subject is a source package, of the source.
 fn title(subject: &Package, found: &Found) -> String {
     let (named, source) = (&found.chosen.named, &found.source);
     let (package, version) = if named.package == subject.name {
@@ -142,7 +142,7 @@ fn title(subject: &Package, found: &Found) -> String {
 }
 
 impl Draft<'_> {
-    /// The build dependencies: those that a `.buildinfo` records, or those that apt chooses.
+    /// The build dependencies, as a `.buildinfo` records them or as apt chooses them.
     async fn dependencies(
         &self,
         (lock, root): (&Lock, &Root),
@@ -171,7 +171,7 @@ impl Draft<'_> {
         })
     }
 
-    /// The recipe's build with the subject's values, in the environment that was recorded.
+    /// The recipe's build with the subject's values, in the recorded environment.
     fn build(&self, place: &Place, buildinfo: Option<&BuildInfo>) -> Result<Phase, PlanError> {
         let settings = &self.planner.hints.settings;
         let (dsc, _) = dsc_of(self.subject, &self.found.source)?;
@@ -214,14 +214,14 @@ fn inputs(source: &SourcePackage, dependencies: &[(PinnedFile, Binary)], distro:
     source.chain(dependencies).collect()
 }
 
-/// Where the source is unpacked.
+/// The folder that the source is unpacked into.
 struct Place {
     above: String,
     folder: String,
 }
 
 impl Place {
-    /// Where the recorded build had it, or where Debian's builders have it.
+    /// The folder of the recorded build, or that of Debian's builders.
     fn of(source: &SourcePackage, buildinfo: Option<&BuildInfo>) -> Self {
         let path = buildinfo.and_then(|info| info.build_path.as_deref());
         match path.and_then(|path| path.trim_end_matches('/').rsplit_once('/')) {
@@ -237,10 +237,10 @@ impl Place {
     }
 }
 
-/// The variable that says how to build.
+/// The variable with the build options.
 pub(super) const OPTIONS: &str = "DEB_BUILD_OPTIONS";
 
-/// The options with or without `nocheck`, which switches tests off.
+/// The options with or without `nocheck`, which disables tests.
 fn build_options(options: &str, tests: bool) -> String {
     let has_nocheck = options.split_whitespace().any(|word| word == "nocheck");
     if tests {
@@ -262,7 +262,7 @@ fn assumptions(
     recorded: bool,
 ) -> Vec<Assumption> {
     let by_record = || Origin::Declared("the .buildinfo".into());
-    // Without the word, tests ran where the recorded build took place.
+    // The recorded build had no `nocheck`, so its tests ran.
     let tests_ran = settings.tests.is_some();
     let mut all = vec![
         assume(

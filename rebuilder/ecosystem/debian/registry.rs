@@ -1,4 +1,4 @@
-//! What the signed archive has of a package, and of the source that it names.
+//! Looks up a package and its source in the signed archive.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::evidence::assess::Artifact;
 use crate::run::failure::FailureCode;
 use crate::store::{Blob, FetchError, Fetcher};
 
-/// What the signed archive has of a subject.
+/// A subject's packages and source in the signed archive.
 pub(super) struct Found {
     pub indexes: Arc<Indexes>,
     pub chosen: Chosen,
@@ -23,7 +23,7 @@ pub(super) struct Found {
     pub claims: Vec<Claim>,
 }
 
-/// What is claimed of a subject, without planning anything.
+/// The claims about a subject, without planning anything.
 pub(super) async fn lookup(
     fetcher: &Fetcher,
     catalog: &Catalog,
@@ -104,7 +104,7 @@ fn find_source(indexes: &Indexes, subject: &Package, chosen: &Chosen) -> Result<
     })
 }
 
-/// Mirrors drop sources, those of security updates first; an older version may still be complete.
+/// Mirrors drop sources, those of security updates first; the source of an older version may still be available.
 fn source_gone(subject: &Package, chosen: &Chosen, source: &SourcePackage, error: FetchError) -> PlanError {
     let others: Vec<_> = chosen
         .others

@@ -1,4 +1,4 @@
-//! What was released: the packages that are compared, and the documents about them.
+//! The released packages that are compared, and the documents about them.
 
 use super::plan::Draft;
 use super::registry::Found;
@@ -13,11 +13,11 @@ use crate::evidence::document::Document;
 use crate::plan::{Expected, Recipe};
 use crate::store::{Blob, Fetcher};
 
-/// What was released, and what is said of it.
+/// The released packages, and the documents about them.
 pub(super) struct Released {
     pub expected: Vec<Expected>,
     pub not_compared: Vec<String>,
-    /// The released packages, in the order of what is expected; without those of the installer.
+    /// The released packages, in the order of `expected`; without those of the installer.
     pub blobs: Vec<Blob>,
     pub buildinfo: Option<BuildInfo>,
     pub documents: Vec<Document>,
@@ -25,7 +25,7 @@ pub(super) struct Released {
 }
 
 impl Draft<'_> {
-    /// Fetches what was released, and asks for its `.buildinfo`.
+    /// Fetches the released packages, and asks for their `.buildinfo`.
     pub(super) async fn released(&self) -> Result<Released, PlanError> {
         let Draft {
             planner,
@@ -57,7 +57,7 @@ impl Draft<'_> {
     }
 }
 
-/// The released packages that are compared, and patterns of those that are not.
+/// The released packages that are compared, and patterns for those that are not.
 fn expected(only: bool, recipe: &Recipe, found: &Found, subject: &Package) -> (Vec<Expected>, Vec<String>) {
     let chosen = &found.chosen;
     let mut expected: Vec<_> = chosen
@@ -72,7 +72,7 @@ fn expected(only: bool, recipe: &Recipe, found: &Found, subject: &Package) -> (V
     }
     if only {
         let named = file_name(&chosen.named);
-        // The build makes the other packages of the source all the same.
+        // The build produces the other packages of the source too.
         not_compared.extend(chosen.outputs.iter().map(file_name).filter(|name| *name != named));
         not_compared.push("*.udeb".into());
         expected.retain(|expected| expected.file.name == named);
@@ -90,8 +90,8 @@ fn expect(indexes: &Indexes, subject: &Package, binary: &Binary) -> Expected {
     }
 }
 
-/// The same for a package of the installer. Many mirrors do not carry these; their digests, from the signed index, are
-/// compared all the same.
+/// A package of the installer. Many mirrors do not carry these; their digests are in the signed index, so they are
+/// compared nevertheless.
 async fn installer_package(
     fetcher: &Fetcher,
     indexes: &Indexes,

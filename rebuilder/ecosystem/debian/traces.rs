@@ -1,8 +1,8 @@
-//! What released packages say of the versions that they were built with.
+//! Versions of build dependencies that released packages reveal.
 //!
-//! Debhelper and its kin write the version of a build dependency into some packages: `Depends` on what was installed,
-//! `Built-Using`, and a line in maintainer scripts; compilers sign their output. Nothing here is trusted to be true: it
-//! leads to a plan, and only the bytes that come of that plan count.
+//! Debhelper and similar tools write the version of a build dependency into some packages: `Depends` on what was
+//! installed, `Built-Using`, and a line in maintainer scripts; compilers write theirs into their output. Nothing here
+//! is trusted: it leads to a plan, and only the bytes that the plan produces count.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
@@ -18,39 +18,39 @@ use crate::deadline::Deadline;
 use crate::ecosystem::packaging::field;
 use crate::store::{Blob, Store};
 
-/// Whose version it is.
+/// The package that a version belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) enum Of {
-    /// Of a binary package.
+    /// A binary package.
     Binary(String),
-    /// Of a source package, and so of all that it builds.
+    /// A source package, and so all its binary packages.
     Source(String),
 }
 
-/// A version of something that took part in the build.
+/// The version of a package that took part in the build.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Trace {
     pub of: Of,
     pub version: String,
-    /// Whether a build writes this version only if it is installed. A bound in `Depends` may be older than that.
+    /// Whether a build writes this version only if it is installed. A bound in `Depends` may be older.
     pub exact: bool,
-    /// Where it is, for people.
+    /// Where it was found, for messages.
     pub seen: String,
 }
 
-/// Changes when traces are read in another way.
+/// Changed if traces are read in another way.
 const FORM: u32 = 2;
-/// Largest package whose files are looked into; of others, only the control files are.
+/// Maximum size of a package whose files are searched; of larger ones, only the control files are.
 const PACKAGE: u64 = 16 << 20;
-/// Largest file that is looked into.
+/// Maximum size of a file that is searched.
 const FILE: u64 = 16 << 20;
-/// How long one package is looked into.
+/// Maximum duration of searching one package.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How ELF files begin.
+/// The first bytes of ELF files.
 const ELF: &[u8; 4] = b"\x7fELF";
-/// Fields that name the exact sources of what is in a package; the third is that of Rust packages.
+/// Fields that name the exact sources of a package's content; the third is for Rust packages.
 const BUILT_USING: [&str; 3] = ["Built-Using", "Static-Built-Using", "X-Cargo-Built-Using"];
-/// Maximum number of traces of one package: the bytes are the publisher's.
+/// Maximum number of traces of one package: the publisher controls them.
 const MOST: usize = 1000;
 
 /// The traces in some released packages.
@@ -59,7 +59,7 @@ pub(super) fn read(store: &Store, released: &[Blob]) -> Vec<Trace> {
     all.into_iter().collect()
 }
 
-/// The names in some traces, of binary and of source packages.
+/// The names of binary and source packages in some traces.
 pub(super) fn names(traces: &[Trace]) -> BTreeSet<&str> {
     let names = traces.iter().map(|trace| match &trace.of {
         Of::Binary(name) | Of::Source(name) => name.as_str(),
@@ -67,7 +67,7 @@ pub(super) fn names(traces: &[Trace]) -> BTreeSet<&str> {
     names.collect()
 }
 
-/// The traces in a package, which is read once.
+/// The traces in a package; each package is read only once.
 fn kept(store: &Store, blob: &Blob) -> Vec<Trace> {
     let key = Sha256::of(format!("traces {FORM} {}", blob.sha256));
     let known = store.derived(key);
@@ -79,13 +79,13 @@ fn kept(store: &Store, blob: &Blob) -> Vec<Trace> {
     if deadline.check().is_ok()
         && let Ok(bytes) = serde_json::to_vec(&traces)
     {
-        // What cannot be kept is read again.
+        // If the result cannot be kept, the package is read again next time.
         let _ = store.keep_derived(key, &bytes);
     }
     traces
 }
 
-/// Looks for traces in any file.
+/// Searches any file for traces.
 pub(super) fn look_into(path: &Path) {
     of_package(path, 0, &Deadline::within(PATIENCE));
 }
@@ -112,7 +112,7 @@ fn of_package(path: &Path, size: u64, deadline: &Deadline) -> Vec<Trace> {
         }
         Ok(())
     };
-    // What cannot be read leads nowhere; the comparison tells what is wrong with it.
+    // An unreadable package has no traces; the comparison reports what is wrong with it.
     let _ = compare::each_file(path, deadline, &mut take);
     found.traces.into_iter().take(MOST).collect()
 }
@@ -139,7 +139,8 @@ impl Reading {
             .clone_into(&mut self.package);
         for name in ["Pre-Depends", "Depends", "Recommends"] {
             for (package, relation, version) in relations(field(text, name).unwrap_or_default()) {
-                // dh_perl names the very perl that a module was compiled for; other bounds come from lists of symbols.
+                // dh_perl writes the very perl that a module was compiled for; other bounds come from lists of
+                // symbols.
                 let exact = package == "perl" && version.contains('-');
                 if relation == ">=" || relation == "=" {
                     let seen = format!("{name}: {package} ({relation} {version})");
@@ -157,7 +158,7 @@ impl Reading {
         }
     }
 
-    /// `# Automatically added by dh_installdeb/13.11.4`.
+    /// Reads lines such as `# Automatically added by dh_installdeb/13.11.4`.
     fn script(&mut self, name: &str, text: &str) {
         let lines = text.lines().filter_map(|line| {
             let (tool, version) = line.strip_prefix("# Automatically added by ")?.split_once('/')?;
@@ -174,7 +175,7 @@ impl Reading {
         }
     }
 
-    /// `GCC: (Debian 12.2.0-14+deb12u1) 12.2.0`, which `strip` leaves in kernel modules and a few others.
+    /// Reads `GCC: (Debian 12.2.0-14+deb12u1) 12.2.0`, which `strip` leaves in kernel modules and a few others.
     fn elf(&mut self, path: &str, bytes: &[u8]) {
         let Ok(file) = object::File::parse(bytes) else {
             return;
@@ -184,14 +185,14 @@ impl Reading {
             .and_then(|section| section.data().ok())
             .unwrap_or_default();
         let compilers: BTreeSet<_> = data.split(|byte| *byte == 0).filter_map(gcc).collect();
-        // A file that is linked from objects of several compilers does not say which one made this package's.
+        // A file linked from the objects of several compilers does not tell which one compiled this package.
         let [one] = &compilers.into_iter().collect::<Vec<_>>()[..] else {
             return;
         };
         let (source, version) = one;
         let name = path.strip_prefix("data.tar").unwrap_or(path);
         let seen = format!("compiler of {}", name.trim_start_matches(['!', '/', '.']));
-        // The start files of the C library have this section too: of a program in another language, it is theirs.
+        // The C library's start files have this section too: in a program in another language, it comes from them.
         self.add(Of::Source(source.clone()), version, false, &seen);
     }
 
@@ -207,7 +208,7 @@ impl Reading {
     }
 }
 
-/// Source package and version of a GCC of Debian that signs as `comment`.
+/// Source package and version of a Debian GCC with this comment.
 fn gcc(comment: &[u8]) -> Option<(String, String)> {
     let text = std::str::from_utf8(comment).ok()?;
     let (version, _) = text.strip_prefix("GCC: (Debian ")?.split_once(')')?;
@@ -217,7 +218,7 @@ fn gcc(comment: &[u8]) -> Option<(String, String)> {
     (is_number && is_version).then(|| (format!("gcc-{major}"), version.to_owned()))
 }
 
-/// Each `NAME[:ARCH] (RELATION VERSION)` of a field, alternatives apart.
+/// Each `NAME[:ARCH] (RELATION VERSION)` of a field, including alternatives.
 fn relations(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     text.split([',', '|']).filter_map(|relation| {
         let (name, rest) = relation.trim().split_once('(')?;

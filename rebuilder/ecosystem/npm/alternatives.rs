@@ -1,15 +1,15 @@
-//! After a tarball that was not reproduced: other scripts, other versions of dependencies, or another line of node and npm,
-//! since order, times and compression of the archive depend on their versions.
+//! What to try after a tarball was not reproduced: other scripts, other versions of dependencies, or another release
+//! line of Node.js and npm, since these determine the archive's order, times and compression.
 
 use crate::compare::Cause;
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints, NpmScripts, Settings};
 use crate::plan::{Origin, Plan};
 use crate::run::{Record, Verdict};
 
-/// Lines of node and npm that went together, the most used first.
+/// Release lines of Node.js and npm that belong together, the most used first.
 const LINES: [(&str, &str); 5] = [("20", "10"), ("16", "8"), ("14", "6"), ("18", "9"), ("22", "11")];
 
-/// Plans that are worth a try, the likeliest first.
+/// Plans that are worth a try, the most likely first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let because = run.reason();
     let tried = || Origin::Tried(because.clone());
@@ -32,7 +32,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let now = hints.settings.scripts.as_ref().map(|(kind, _)| *kind);
     let mut all = Vec::new();
     match run {
-        // Without scripts nothing needs to be installed, and whatever stood in the way may be gone.
+        // Without scripts nothing needs to be installed, which may remove the obstacle.
         EndedRun::Unplanned(_) if now.is_none() => all.push(none()),
         EndedRun::Unplanned(_) => {}
         EndedRun::Built(plan, record) if matches!(record.verdict, Verdict::Inconclusive { .. }) => {
@@ -64,7 +64,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     all
 }
 
-/// Other lines of node and npm, if none was named.
+/// Other lines of Node.js and npm, if the user named none.
 fn lines(hints: &Hints, because: &str) -> Vec<Alternative> {
     if !hints.tools.is_empty() {
         return Vec::new();
@@ -81,12 +81,12 @@ fn lines(hints: &Hints, because: &str) -> Vec<Alternative> {
     LINES.iter().map(alternative).collect()
 }
 
-/// A value that the build sees.
+/// The value of a variable in the build.
 fn variable<'a>(plan: &'a Plan, name: &str) -> &'a str {
     plan.build.env.get(name).map(String::as_str).unwrap_or_default()
 }
 
-/// Whether files are missing, or differ in what they say, and not only in how they were packed.
+/// Whether files are missing or differ in content, rather than only in how they were packed.
 fn differs_in_content(record: &Record) -> bool {
     let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
     differing

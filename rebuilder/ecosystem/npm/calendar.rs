@@ -1,11 +1,11 @@
-//! When each release of node began that most people used, and which npm came with it.
+//! When the widely used releases of Node.js appeared, and which npm came with each.
 //!
-//! Node's own list of releases says more (see `toolchain`), but it is not to be had everywhere. These are the first
-//! and some later releases of each line for long-term support; what came between is like the one before.
+//! Node's own list of releases is more complete (see `toolchain`), but it is not available everywhere. These are the
+//! first and some later releases of each line with long-term support; a release in between is like the one before it.
 
 use jiff::Timestamp;
 
-/// First day, version of node, version of npm that came with it.
+/// Date of release, version of Node.js, version of npm that came with it.
 type Release = (&'static str, &'static str, &'static str);
 
 const RELEASES: [Release; 33] = [
@@ -44,7 +44,7 @@ const RELEASES: [Release; 33] = [
     ("2026-02-24", "24.14.0", "11.9.0"),
 ];
 
-/// Versions of node and npm that were usual at a time, the likeliest first: what was new, then the lines before.
+/// Usual versions of Node.js and npm at some time, the most likely first: the newest line, then earlier ones.
 pub(super) fn usual(time: Timestamp) -> Vec<(&'static str, &'static str)> {
     let day = time.strftime("%Y-%m-%d").to_string();
     let known = RELEASES

@@ -1,4 +1,4 @@
-//! What a `package.json` says about packing: scripts, dependencies, and the paths that must be there.
+//! The parts of a `package.json` that matter for packing: scripts, dependencies, and the paths that must exist.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::evidence::json::member;
 
-/// A `package.json`, as far as it matters here. Whatever has an odd type is read as if it were not there.
+/// The relevant parts of a `package.json`. A member of an unexpected type is treated as absent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Package {
@@ -49,7 +49,7 @@ pub(super) struct Package {
     bin: Value,
 }
 
-/// Deepest nesting of `exports` that is followed.
+/// Maximum depth of `exports` that is followed.
 const DEPTH: usize = 16;
 
 impl Package {
@@ -58,14 +58,14 @@ impl Package {
         self.scripts.get(name).and_then(Value::as_str)
     }
 
-    /// Whether a script only installs: that is npm's own installing, from the lock file.
+    /// Whether a script only installs packages: npm's own installation from the lock file does that.
     pub fn is_install(&self, name: &str) -> bool {
         let text = self.script(name);
         name == "ci" && text.is_none_or(|text| text.trim() == "npm ci")
             || text.is_some_and(|text| text.trim() == "npm ci")
     }
 
-    /// The version of a package manager that `packageManager` names.
+    /// The version of a package manager in `packageManager`.
     pub fn version_of(&self, manager: &str) -> Option<&str> {
         let named = self.manager.as_str()?;
         let version = named
@@ -77,7 +77,7 @@ impl Package {
         (!version.is_empty() && version.chars().all(plain)).then_some(version)
     }
 
-    /// Whether a script calls a program by this name.
+    /// Whether a script calls a program with this name.
     pub fn calls(&self, program: &str) -> bool {
         let texts = self.scripts.values().filter_map(Value::as_str);
         let mut words =
@@ -85,18 +85,18 @@ impl Package {
         words.any(|word| word == program)
     }
 
-    /// Whether a script publishes with pnpm, which packs otherwise than npm.
+    /// Whether a script publishes with pnpm, which packs differently from npm.
     pub fn publishes_with_pnpm(&self) -> bool {
         let mut texts = self.scripts.values().filter_map(Value::as_str);
         texts.any(|text| text.contains("pnpm publish") || text.contains("pnpm -r publish"))
     }
 
-    /// Whether dependencies are packed with it.
+    /// Whether dependencies are bundled.
     pub fn bundles(&self) -> bool {
         self.bundled.as_array().is_some_and(|list| !list.is_empty()) || self.bundled == true
     }
 
-    /// Paths that users of the package load, without globs: entry points, types, programs, and what `files` names.
+    /// Paths that users of the package load, without patterns: entry points, types, programs, and entries of `files`.
     pub fn named_paths(&self) -> Vec<String> {
         let mut found = Vec::new();
         for value in [
@@ -128,12 +128,12 @@ impl Package {
         found.iter().filter_map(plain).collect()
     }
 
-    /// Where a publishing tool packs, instead of the folder of `package.json`.
+    /// The folder that a publishing tool packs, instead of that of `package.json`.
     pub fn publish_directory(&self) -> Option<&str> {
         member(&self.publish_config, ["directory"]).as_str()
     }
 
-    /// Patterns of folders that are packages of their own.
+    /// Patterns for the folders of workspace packages.
     pub fn workspace_patterns(&self) -> Vec<&str> {
         let list = self.workspaces.as_array();
         let list = list.or_else(|| member(&self.workspaces, ["packages"]).as_array());
@@ -141,7 +141,7 @@ impl Package {
     }
 }
 
-/// Every text in a value that may be a path.
+/// Collects every text in a value that may be a path.
 fn texts(value: &Value, found: &mut Vec<String>, depth: usize) {
     match value {
         Value::String(text) => found.push(text.clone()),
@@ -155,7 +155,7 @@ fn texts(value: &Value, found: &mut Vec<String>, depth: usize) {
     }
 }
 
-/// Names of programs that a script may call without making anything that is packed.
+/// Names of programs that produce nothing that is packed.
 const IDLE: &[&str] = &[
     "husky",
     "lefthook",
@@ -196,7 +196,7 @@ const IDLE: &[&str] = &[
     "auto-changelog",
 ];
 
-/// Names of scripts that check and make nothing.
+/// Names of scripts that only check.
 const CHECKS: &[&str] = &[
     "test",
     "lint",
@@ -211,12 +211,13 @@ const CHECKS: &[&str] = &[
 ];
 
 impl Package {
-    /// Whether a script makes nothing that is packed: it sets up hooks, checks, or talks to a registry.
+    /// Whether a script produces nothing that is packed: it sets up hooks, checks, or talks to a registry.
     pub(super) fn is_idle(&self, text: &str) -> bool {
         self.idle(text, DEPTH)
     }
 
-    /// The scripts that a script runs one after the other, without those that make nothing; `None` if it runs anything else.
+    /// The scripts that a script runs one after another, without those that produce nothing; `None` if it runs
+    /// anything else.
     pub(super) fn working_parts(&self, text: &str) -> Option<Vec<&str>> {
         if text.contains("||") || text.contains([';', '|', '\n', '$', '(']) {
             return None;

@@ -1,9 +1,9 @@
-//! npm: a tarball of the registry, packed again from the commit that its signed provenance names, or else the one that
-//! the registry's metadata leads to.
+//! npm: a tarball from the registry, packed again from the commit that its signed provenance names or, without
+//! provenance, from the commit that the registry's metadata leads to.
 //!
-//! Provenance gives repository, commit and workflow. The versions of node and npm, and the scripts that ran, are
-//! recorded nowhere: they are read off the registry's metadata and the workflow file at that commit, and the plan says
-//! so.
+//! Provenance names repository, commit and workflow. Nothing records the versions of Node.js and npm, or the scripts
+//! that ran: they are inferred from the registry's metadata and from the workflow file at that commit, and the plan
+//! says so.
 
 mod alternatives;
 mod calendar;

@@ -16,14 +16,14 @@ pub(super) struct Packing {
     pub package: Package,
     pub scripts: Vec<String>,
     pub installs: bool,
-    /// The version that is set before packing, if the source has another one.
+    /// The version to set before packing, if the source has another one.
     pub set_version: Option<String>,
-    /// What packs instead of npm in the folder itself: a tool, or another folder.
+    /// What is packed instead of the folder itself: another folder, or the output of a tool.
     pub publish: Publish,
-    /// File in the folder that takes npm's answer; empty if there is none.
+    /// File in the folder that receives npm's output; empty if there is none.
     pub pack_list: &'static str,
     pub origin: Origin,
-    /// Why this folder.
+    /// The reason for this folder.
     pub folder_origin: Origin,
 }
 
@@ -34,18 +34,18 @@ pub(super) enum Publish {
     Folder,
     /// Another folder below it.
     Below(String),
-    /// What a tool makes: clean-publish, dual-publish or pnpm.
+    /// The output of a tool: clean-publish, dual-publish or pnpm.
     Tool(&'static str),
-    /// A tool that changes what is packed and is not run here.
+    /// A tool changes what is packed, and it is not run here.
     Other(&'static str),
 }
 
 /// Scripts that npm itself runs when it packs.
 const PACK_SCRIPTS: [&str; 2] = ["prepack", "prepare"];
 
-/// Tools that publish a copy, and that make it without publishing; the second one is part of the first.
+/// Tools that publish a copy, and can make it without publishing; the second one is part of the first.
 const COPYING: [&str; 2] = ["dual-publish", "clean-publish"];
-/// Tools that publish another folder or another `package.json`, and whose work is not repeated.
+/// Tools that publish another folder or another `package.json`, and that are not run here.
 const TOOLS: [(&str, &str); 5] = [
     (
         "clean-package",
@@ -69,7 +69,7 @@ impl Draft<'_> {
             folder_origin = Origin::Inferred("its package.json has the name of the package".into());
         }
         let (package, set_version) = self.package(&directory)?;
-        // Where documents say what ran, nothing is inferred.
+        // If documents say what ran, nothing is inferred.
         if !self.scripts {
             let inferred = scripts::infer(&package, &self.planner.hints.settings, &|path| {
                 self.is_there(&directory, path)
@@ -113,7 +113,7 @@ impl Draft<'_> {
         })
     }
 
-    /// Folder, scripts and the file for npm's answer, as the builder's parameters or the workflow give them.
+    /// Folder, scripts and the file for npm's output, according to the builder's parameters or the workflow.
     fn declared(&self) -> (String, Vec<String>, &'static str, Origin) {
         match &self.provenance.build {
             Build::SlsaNode {
@@ -142,7 +142,7 @@ impl Draft<'_> {
         }
     }
 
-    /// The `package.json` of a folder of the source, and the version to set if it has another one.
+    /// The `package.json` of a folder of the source, and the version to set if the source has another one.
     fn package(&self, directory: &str) -> Result<(Package, Option<String>), PlanError> {
         let path = below(directory, "package.json");
         let package = self
@@ -156,7 +156,7 @@ impl Draft<'_> {
         if found == wanted {
             return Ok((package, None));
         }
-        // Release tools set the version when they publish; with provenance, the workflow says what was run.
+        // Release tools set the version when they publish; if there is provenance, the workflow tells what ran.
         if package.name.as_deref() == Some(self.subject.name.as_str()) && !self.scripts {
             return Ok((package, self.subject.version.clone()));
         }
@@ -181,7 +181,7 @@ impl Draft<'_> {
         Ok(Some(package))
     }
 
-    /// The folder whose `package.json` has the name of the package, if the one that is named has another.
+    /// The folder whose `package.json` has the name of the package, if that of the given folder has another name.
     fn folder_of_package(&self, directory: String) -> Result<String, PlanError> {
         let is_it = |folder: &str| -> Result<bool, PlanError> {
             let package = self.manifest(folder)?;
@@ -217,7 +217,7 @@ impl Draft<'_> {
         Ok(directory)
     }
 
-    /// Whether the source has a file or folder, or a file that node finds by this name.
+    /// Whether the source has a file or folder with this path, or a file that Node.js resolves it to.
     fn is_there(&self, directory: &str, path: &str) -> bool {
         let place = below(directory, path.trim_start_matches("./").trim_end_matches('/'));
         let folder = format!("{place}/");
@@ -235,7 +235,7 @@ impl Draft<'_> {
             .any(|file| names.contains(file) || file.starts_with(&folder))
     }
 
-    /// What is packed, as far as the source tells.
+    /// What is packed, according to the source.
     fn publish(&self, package: &Package, directory: &str) -> Result<Publish, PlanError> {
         if self.scripts {
             return Ok(Publish::Folder);
@@ -263,7 +263,7 @@ impl Draft<'_> {
         Ok(tool.map_or(Publish::Folder, |(_, what)| Publish::Other(what)))
     }
 
-    /// The folder that a hint or the registry's metadata names, in repositories of several packages.
+    /// The folder that a hint or the registry's metadata names, for repositories with several packages.
     fn repository_directory(&self) -> String {
         if let Some(folder) = self.planner.hints.folder() {
             return folder.to_owned();
@@ -276,10 +276,10 @@ impl Draft<'_> {
     }
 }
 
-/// Maximum number of folders of a source that are looked into for a package.
+/// Maximum number of folders of a source that are searched for a package.
 const MOST_FOLDERS: usize = 300;
 
-/// A path below a folder of the source; the top is an empty text.
+/// A path below a folder of the source; the top is the empty text.
 pub(super) fn below(folder: &str, path: &str) -> String {
     if folder.is_empty() {
         path.to_owned()

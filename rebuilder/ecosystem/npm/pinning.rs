@@ -1,4 +1,5 @@
-//! The registry's word for packages of lock files: the integrity that a lock file lacks, or all but names and versions.
+//! The registry's data for packages of lock files: the integrity that a lock file lacks, or everything but names and
+//! versions.
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -9,7 +10,7 @@ use super::resolve::{AT_ONCE, as_dependency};
 use crate::ecosystem::PlanError;
 use crate::text::plural;
 
-/// Takes the registry's integrity for all that a lock file pins by SHA-1 or not at all; gives their number too.
+/// Adds the registry's integrity to packages that a lock file pins by SHA-1 or not at all; returns their number too.
 pub(super) async fn pin_all(
     draft: &Draft<'_>,
     packages: Vec<LockedPackage>,
@@ -33,7 +34,7 @@ pub(super) async fn pin_all(
     Ok((pinned.into_iter().flatten().collect(), open))
 }
 
-/// The packages of a lock file of yarn 2 or later, which names versions; the registry gives the rest.
+/// The packages of a `yarn.lock` of Yarn 2 or later, which names versions; the registry adds the rest.
 pub(super) async fn exactly(
     draft: &Draft<'_>,
     versions: Vec<(String, String)>,

@@ -1,4 +1,4 @@
-//! The plan of a tarball: its commit, node and npm, and the packages that its lock file names.
+//! The plan for a tarball: its commit, Node.js and npm, and the packages that its lock file names.
 
 use jiff::Timestamp;
 
@@ -41,7 +41,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         workflow: judgement.workflow.take(),
         paths: checkout.paths()?,
         checkout,
-        // No document records which scripts ran; a recipe can say so.
+        // No document records which scripts ran, but a recipe can say so.
         scripts: source.attested || recipe.scripts,
     };
     let packing = draft.packing()?;
@@ -76,7 +76,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     })
 }
 
-/// When the version was published, by its provenance; if nobody attests that, only if the commit is not younger.
+/// When the version was published, according to its provenance; an unattested time counts only if the commit is not
+/// younger.
 fn said_to_be_published(source: &source::Source) -> Option<Timestamp> {
     let time = source.provenance.time.as_ref();
     let published = time.and_then(|time| time.parse().ok());
@@ -86,7 +87,7 @@ fn said_to_be_published(source: &source::Source) -> Option<Timestamp> {
     plausible(published, &source.checkout)
 }
 
-/// Everything that is known before tools and dependencies are pinned.
+/// The state of planning before tools and dependencies are pinned.
 pub(super) struct Draft<'a> {
     pub planner: &'a Planner<'a>,
     pub purl: &'a str,
@@ -97,11 +98,11 @@ pub(super) struct Draft<'a> {
     pub checkout: &'a Checkout,
     /// Every file of the source.
     pub paths: Vec<String>,
-    /// Whether npm runs its lifecycle scripts as it packs, because a document says so. Otherwise the scripts are inferred.
+    /// Whether npm runs its lifecycle scripts when it packs, as a document says. Otherwise the scripts are inferred.
     pub scripts: bool,
 }
 
-/// Tools, pinned, and why these.
+/// Pinned tools, and the reasons for them.
 pub(super) struct Tools {
     pub inputs: Vec<PinnedInput>,
     pub assumptions: Vec<Assumption>,
@@ -116,7 +117,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Where the source is while it is packed: GitHub's runners check a repository out here.
+    /// The folder of the source while it is packed: GitHub's runners check out a repository here.
     fn build_path(&self) -> String {
         format!("/home/runner/work/{0}/{0}", self.checkout.source.name())
     }
@@ -187,7 +188,7 @@ impl Draft<'_> {
     }
 }
 
-/// What packs, if it is not npm in the folder itself.
+/// The assumption about what is packed, if it is not the folder itself.
 fn publish_tool(publish: &Publish) -> Option<Assumption> {
     let (value, from) = match publish {
         Publish::Folder => return None,
@@ -211,8 +212,8 @@ fn publish_tool(publish: &Publish) -> Option<Assumption> {
     Some(assume("publish tool", value, Origin::Inferred(from.into())))
 }
 
-/// When a release was published, if that fits the commit; otherwise the commit's own time. A mirror's times are often
-/// those of its copies.
+/// When a release was published, if that fits the commit; otherwise the commit's own time. The times on a mirror are
+/// often those of its copies.
 fn plausible(published: Option<Timestamp>, checkout: &Checkout) -> Option<Timestamp> {
     let committed = i64::try_from(checkout.time().ok()?).ok()?;
     let committed = Timestamp::from_second(committed).ok()?;
@@ -224,5 +225,5 @@ fn plausible(published: Option<Timestamp>, checkout: &Checkout) -> Option<Timest
     )
 }
 
-/// Longest time from a commit to its release that is believed.
+/// Maximum plausible time from a commit to its release.
 const LONGEST: jiff::SignedDuration = jiff::SignedDuration::from_hours(60 * 24);

@@ -1,4 +1,4 @@
-//! What the registry has of one version: metadata, tarball, attestations.
+//! What the registry has for one version: metadata, tarball, attestations.
 
 use serde::de::DeserializeOwned;
 
@@ -19,7 +19,7 @@ pub(super) const METADATA_LIMIT: u64 = 64 << 20;
 /// Maximum number of bytes of a tarball.
 const TARBALL_LIMIT: u64 = 1 << 30;
 
-/// What is claimed of a version, without planning anything.
+/// The claims about a version, without planning anything.
 pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Release, PlanError> {
     let found = find(fetcher, subject, None, true).await?;
     Ok(Release {
@@ -31,7 +31,7 @@ pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Relea
     })
 }
 
-/// What is known of one version before anything is planned.
+/// Everything that is known about a version before planning.
 pub(super) struct Found {
     pub subject: Subject,
     /// The registry's metadata; `None` if only a local file is known.
@@ -42,7 +42,8 @@ pub(super) struct Found {
     pub documents: Vec<Document>,
 }
 
-/// Fetches the tarball and what the registry says of it; a local file replaces both if the registry has none.
+/// Fetches the tarball and its metadata from the registry; a local file replaces both if the registry does not have
+/// the version.
 pub(super) async fn find(
     fetcher: &Fetcher,
     subject: &Subject,
@@ -80,7 +81,7 @@ pub(super) async fn find(
     })
 }
 
-/// The metadata of a version and its tarball, and whether the registry signed them; a local tarball comes first.
+/// The metadata of a version and its tarball, and whether the registry signed them; a local tarball takes precedence.
 async fn tarball_of(
     fetcher: &Fetcher,
     subject: &Subject,
@@ -102,7 +103,7 @@ async fn tarball_of(
             let claim = npm::registry_claim(&version, &artifact.digests, received.blob.sha256);
             Ok((Some(version), artifact, file, claim))
         }
-        // A wrong answer is an error; a registry that cannot be reached is not.
+        // An invalid answer is an error; an unreachable registry is not.
         (Err(error @ PlanError::Document { .. }), Some(_)) => Err(error),
         (Err(error), Some(artifact)) => {
             let claim = claim(
@@ -135,7 +136,7 @@ pub(super) async fn version(fetcher: &Fetcher, name: &str, version: &str) -> Res
     Ok(version)
 }
 
-/// When a version was published, RFC 3339; `None` if the registry does not say.
+/// When a version was published, as RFC 3339; `None` if the registry does not tell.
 pub(super) async fn published(fetcher: &Fetcher, version: Option<&Version>) -> Option<String> {
     let version = version?;
     let url = format!("{REGISTRY}/{}", version.name.replace('/', "%2f"));
@@ -161,7 +162,7 @@ fn claim(claim: String, standing: Standing, meaning: String) -> Claim {
     }
 }
 
-/// A local file, kept in the store, so that a plan can be run after the file has gone.
+/// A local file, kept in the store, so that the plan can be run after the file was deleted.
 fn kept(fetcher: &Fetcher, artifact: Artifact) -> Result<(Artifact, PinnedFile), PlanError> {
     keep(fetcher, &artifact)?;
     let file = PinnedFile {
@@ -173,7 +174,7 @@ fn kept(fetcher: &Fetcher, artifact: Artifact) -> Result<(Artifact, PinnedFile),
     Ok((artifact, file))
 }
 
-/// Reads the registry's answer in the form that is expected of it.
+/// Reads the registry's answer in the expected form.
 pub(super) fn read_json<T: DeserializeOwned>(subject: &str, url: &str, blob: &Blob) -> Result<T, PlanError> {
     let bytes =
         crate::bounded::read(&blob.path, METADATA_LIMIT).map_err(StoreError::io("read", &blob.path))?;
@@ -184,7 +185,7 @@ pub(super) fn read_json<T: DeserializeOwned>(subject: &str, url: &str, blob: &Bl
     })
 }
 
-/// A tarball with the integrity that `says` gives, and its digests.
+/// A tarball with the integrity that `says` states, and its digests.
 pub(super) async fn by_integrity(
     fetcher: &Fetcher,
     name: String,
@@ -245,7 +246,7 @@ async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Pinn
             Some(_) => Err(contradiction(
                 "the registry serves other bytes than its metadata says",
             )),
-            // Old releases have no integrity; it must be a tarball at least.
+            // Old releases have no integrity; the file must at least be a tarball.
             None => {
                 let file = std::fs::File::open(&blob.path).map_err(StoreError::io("read", &blob.path))?;
                 let header = flate2::read::GzDecoder::new(file);
@@ -268,7 +269,7 @@ async fn tarball(fetcher: &Fetcher, version: &Version) -> Result<(Artifact, Pinn
     Ok((artifact(None, &file, &received.blob)?, file))
 }
 
-/// The attestations that the registry keeps for a version, or why there are none.
+/// The attestations that the registry has for a version, or why there are none.
 async fn attestations(fetcher: &Fetcher, subject: &Subject) -> Result<Vec<Document>, String> {
     let version = subject.version.as_deref().unwrap_or_default();
     let url = format!(

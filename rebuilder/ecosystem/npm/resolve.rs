@@ -1,8 +1,8 @@
-//! The packages that a build needs where no lock file names them: solved as npm would have on the day of the release.
+//! The packages that a build needs if no lock file names them: solved as npm would have on the day of the release.
 //!
-//! Every requirement that is reached gets a version: the newest that it allows and that was published by the day of the
-//! release, or else the newest of all. Which of them goes where in `node_modules` is npm's own business: in the sandbox it
-//! asks a registry that has these versions and no others.
+//! Every requirement that is reached gets a version: the newest allowed one that was published by the day of the
+//! release, otherwise the newest of all. npm itself decides where each goes in `node_modules`: in the sandbox it uses
+//! a registry that has only these versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,10 +25,10 @@ use crate::store::Blob;
 
 /// Maximum number of packages of one solution.
 const MOST: usize = 4000;
-/// Packages that are asked for at the same time.
+/// Number of packages that are requested at the same time.
 pub(super) const AT_ONCE: usize = 8;
 
-/// What the registry says of all versions of a package.
+/// All versions of a package, according to the registry.
 #[derive(Deserialize)]
 struct Packument {
     #[serde(default)]
@@ -40,7 +40,7 @@ struct Packument {
 }
 
 impl Packument {
-    /// What is being rebuilt is not there to be copied from.
+    /// Removes the version that is being rebuilt, so that nothing can be copied from it.
     fn forget(&mut self, name: &str, subject: &Subject) {
         if name == subject.name
             && let Some(version) = &subject.version
@@ -50,7 +50,7 @@ impl Packument {
     }
 }
 
-/// One version, as the registry describes it.
+/// One version, according to the registry.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Release {
@@ -77,23 +77,23 @@ struct Dist {
     integrity: Option<String>,
 }
 
-/// What was found, and how well the day of the release is known.
+/// The chosen packages, and how well the day of the release is known.
 pub(super) struct Solution {
     pub packages: Vec<LockedPackage>,
-    /// How many are younger than the release, by the registry's own times.
+    /// Number of packages that are younger than the release, by the registry's own times.
     pub younger: usize,
 }
 
 /// How versions are chosen.
 #[derive(Clone, Copy)]
 pub(super) struct Choice {
-    /// No version is younger, if there is an older one.
+    /// The time by which a version must have been published, if there is such a version.
     pub by: Option<Timestamp>,
-    /// Of direct requirements the oldest that fits, not the newest.
+    /// For direct requirements, the oldest version that fits instead of the newest.
     pub oldest: bool,
 }
 
-/// Solves what some manifests of one source need; names of `own` are folders of the source.
+/// Solves the requirements of some manifests of one source; names in `own` are folders of the source.
 pub(super) async fn solve(
     draft: &Draft<'_>,
     manifests: &[Package],
@@ -123,23 +123,23 @@ pub(super) async fn solve(
     search.solution()
 }
 
-/// A solution as far as it is known.
+/// A partial solution.
 struct Search<'a> {
     draft: &'a Draft<'a>,
     choice: Choice,
-    /// Requirements that nothing was chosen for yet.
+    /// Requirements without a chosen version.
     open: BTreeSet<Wanted>,
-    /// What the registry said of packages.
+    /// The registry's answers about packages.
     known: BTreeMap<String, Packument>,
-    /// Requirements that were seen: name, range, and whether the build goes on without it.
+    /// Requirements that were seen: name, range, and whether the build continues without it.
     done: BTreeSet<(String, String, bool)>,
-    /// By name and version: where it is, and whether nothing needs it.
+    /// The chosen versions, by name and version: the tarball, and whether the package is optional.
     chosen: BTreeMap<(String, String), (Dist, bool)>,
     younger: usize,
 }
 
 impl Search<'_> {
-    /// Asks for all packages that are wanted and not known yet; returns the errors by name.
+    /// Asks for all packages that are wanted but not known yet; returns the errors by name.
     async fn ask(&mut self) -> Result<BTreeMap<String, PlanError>, PlanError> {
         let draft = self.draft;
         let names: BTreeSet<String> = self.open.iter().map(|it| it.name.clone()).collect();
@@ -168,7 +168,7 @@ impl Search<'_> {
         Ok(failed)
     }
 
-    /// Chooses a version for a requirement, which may bring others; `failed` says why packages are not known.
+    /// Chooses a version for a requirement, which may add others; `failed` says why packages are not known.
     fn settle(&mut self, wanted: &Wanted, failed: &mut BTreeMap<String, PlanError>) -> Result<(), PlanError> {
         let seen = (wanted.name.clone(), wanted.range.clone(), wanted.optional);
         if !self.done.insert(seen) {
@@ -240,7 +240,8 @@ fn choose<'a>(
     choice: Choice,
 ) -> Option<(String, &'a Release, bool)> {
     let tagged = |tag: &str| packument.tags.get(tag).and_then(Value::as_str);
-    // What is no range is a tag, such as `latest` or `next`; today's is not always that of the day, so any version fits.
+    // Anything but a range is a tag, such as `latest` or `next`. A tag may have moved since that day, so any version
+    // fits.
     let range = Range::parse(&wanted.range).or_else(|_| Range::parse("*")).ok()?;
     let exact = tagged(&wanted.range).unwrap_or_else(|| wanted.range.trim_start_matches(['=', 'v']));
     let mut fitting: Vec<(SemVer, &String, &Release)> = packument
@@ -263,7 +264,8 @@ fn choose<'a>(
             .by
             .is_none_or(|by| uploaded.is_some_and(|uploaded| uploaded <= by))
     };
-    // Of what npm may take, it takes the version of the tag that is named, or else what the publisher calls the latest.
+    // Of the allowed versions, npm takes the one that the named tag points to, otherwise the one that the publisher
+    // tagged `latest`.
     let preferred = tagged(&wanted.range).or_else(|| tagged("latest"));
     let best_of = |of: &[&(SemVer, &String, &'a Release)]| {
         let named = of.iter().find(|(_, text, _)| preferred == Some(text.as_str()));
@@ -279,13 +281,13 @@ fn choose<'a>(
     Some((text, release, true))
 }
 
-/// Whether it says that it runs on Linux on x86-64, with glibc.
+/// Whether a release supports Linux on x86-64 with glibc.
 fn runs_here(release: &Release) -> bool {
     let entry = serde_json::json!({"os": release.os, "cpu": release.cpu, "libc": release.libc});
     fits(&entry, "os", "linux") && fits(&entry, "cpu", "x64") && fits(&entry, "libc", "glibc")
 }
 
-/// That the registry lacks a dependency is not said of the package that is rebuilt.
+/// Turns an error about a dependency into one that is not about the rebuilt package.
 pub(super) fn as_dependency(draft: &Draft<'_>, error: PlanError) -> PlanError {
     match error {
         PlanError::Unknown { .. } => gone(draft, error.to_string()),
@@ -329,11 +331,11 @@ mod tests {
         };
         for (range, by, oldest, expected) in [
             ("^1.0.0", Some("2021-06-01"), false, Some(("1.1.0", false))),
-            // As npm: a newer version that is not the publisher's latest is not taken.
+            // Like npm: a newer version than the publisher's latest is not taken.
             ("^1.0.0", Some("2023-06-01"), false, Some(("1.1.0", false))),
             ("^1.2.0", Some("2023-06-01"), false, Some(("1.2.0", false))),
             ("^1.0.0", Some("2023-06-01"), true, Some(("1.0.0", false))),
-            // Nothing is that old by these times; the publisher's latest is the best guess.
+            // By these times nothing is that old; the publisher's latest is the best guess.
             ("^1.0.0", Some("2010-01-01"), false, Some(("1.1.0", true))),
             ("^2.0.0", None, false, Some(("2.0.0", false))),
             ("2.0.0-rc.1", None, false, Some(("2.0.0-rc.1", false))),

@@ -1,8 +1,8 @@
-//! Which scripts ran before a release was packed, where no document says so.
+//! Infers which scripts ran before a release was packed, if no document says so.
 //!
-//! `npm publish` runs `prepublishOnly`, `prepack` and `prepare`. So they run here too, unless they make nothing that is
-//! packed. If a package has none that makes something, and its source lacks a path that its `package.json` names, its build
-//! script was run by hand. Each is an inference from the source alone, and the plan says so.
+//! `npm publish` runs `prepublishOnly`, `prepack` and `prepare`. So they run here too, unless they produce nothing
+//! that is packed. If a package has none that produces something, and its source lacks a path that its `package.json`
+//! names, its build script was run manually. All this is inferred from the source alone, and the plan says so.
 
 use super::manifest::Package;
 use crate::ecosystem::hints::{NpmScripts, Settings};
@@ -10,10 +10,10 @@ use crate::plan::Origin;
 
 /// Scripts that npm runs when it publishes, in its order.
 const PUBLISHING: [&str; 4] = ["prepublish", "prepublishOnly", "prepack", "prepare"];
-/// What the script that builds is usually called, the likeliest first.
+/// Usual names of the build script, the most likely first.
 const BUILDING: [&str; 6] = ["build", "build:prod", "dist", "compile", "bundle", "build:all"];
 
-/// The scripts, and why these; an error says that the package has none of the kind that is tried.
+/// The scripts, and the reasons for them; the error says that the package has none of the requested kind.
 pub(super) fn infer(
     package: &Package,
     settings: &Settings,

@@ -1,4 +1,5 @@
-//! Which commit a tarball was packed from: the one of its provenance, else what the registry's metadata leads to.
+//! The commit that a tarball was packed from: that of its provenance, otherwise the one that the registry's metadata
+//! leads to.
 
 use super::manifest::Package;
 use super::registry;
@@ -12,7 +13,7 @@ use crate::plan::{Assumption, Origin, assume};
 use crate::run::failure::FailureCode;
 use crate::store::Checkout;
 
-/// A commit, and what is known of the build beside it.
+/// A commit, and what else is known about the build.
 pub(super) struct Source {
     pub provenance: Provenance,
     pub checkout: Checkout,
@@ -21,7 +22,7 @@ pub(super) struct Source {
     pub assumption: Assumption,
 }
 
-/// Takes the provenance that was judged, or looks the commit up.
+/// Takes the commit of the judged provenance, or looks one up.
 pub(super) async fn choose(
     planner: &Planner<'_>,
     purl: &str,
@@ -66,7 +67,7 @@ pub(super) async fn choose(
     })
 }
 
-/// A hint's commit, the one that npm found checked out, or the one that the version's tag leads to.
+/// The commit of a hint, the one that npm found checked out, or the one of the version's tag.
 async fn unattested(
     planner: &Planner<'_>,
     purl: &str,
@@ -99,7 +100,7 @@ async fn unattested(
         Ok(found) => return Ok(found),
         Err(error) => error,
     };
-    // A repository that moved is named by newer versions of the package.
+    // Newer versions of the package name the repository's new address if it has moved.
     let fetcher = planner.workshop.fetcher;
     let newest = registry::version(fetcher, &version.name, "latest").await.ok();
     let moved = newest
@@ -120,7 +121,7 @@ async fn unattested(
     Ok((source, Origin::Inferred(from)))
 }
 
-/// The commit of a version in a repository: the one of its tag, or else the one that wrote the version down.
+/// The commit of a version in a repository: that of its tag, otherwise the one that set the version.
 async fn in_history(
     planner: &Planner<'_>,
     purl: &str,
@@ -168,7 +169,7 @@ async fn in_history(
     Ok((source, Origin::Inferred(from)))
 }
 
-/// The repository of `package.json`, in any of the forms that npm takes.
+/// The repository in `package.json`, in any of the forms that npm accepts.
 pub(super) fn address(version: &Version) -> Option<String> {
     let text = member(&version.repository, ["url"])
         .as_str()

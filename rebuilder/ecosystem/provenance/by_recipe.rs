@@ -1,4 +1,4 @@
-//! A build that the provenance does not describe, by a recipe that the user names.
+//! Plans a build that the provenance does not describe, with a recipe that the user names.
 
 use super::{How, Job};
 use crate::artifact::PinnedImage;

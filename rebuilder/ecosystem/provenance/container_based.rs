@@ -1,11 +1,11 @@
-//! Provenance of the container-based builder: it names image, command and output itself.
+//! Provenance of the container-based builder, which names image, command and output itself.
 
 use super::{How, Job};
 use crate::artifact::PinnedImage;
 use crate::ecosystem::PlanError;
 use crate::plan::{IMAGE_ENTRYPOINT, Origin, PinnedContainer, Recipe, Step, assume, quote};
 
-/// Where the container-based builder puts the source.
+/// The folder into which the container-based builder puts the source.
 const WORKSPACE: &str = "/workspace";
 
 impl Job<'_> {
@@ -53,7 +53,7 @@ impl Job<'_> {
     }
 }
 
-/// The steps for a command that provenance declares, in the image's own environment.
+/// The steps for a command in a provenance, in the image's own environment.
 pub fn declared_steps(command: &[String], artifact_path: &str) -> [Step; 2] {
     let words: Vec<_> = command.iter().map(|word| quote(word)).collect();
     let run = Step {

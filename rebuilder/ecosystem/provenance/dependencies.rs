@@ -70,7 +70,7 @@ impl Job<'_> {
         Ok((inputs.collect(), assumptions))
     }
 
-    /// What `pyproject.toml` asks for, as pip would have chosen when the commit was made.
+    /// What `pyproject.toml` requires, as pip would have chosen it when the commit was made.
     async fn python(
         &self,
         text: &str,
@@ -108,7 +108,7 @@ impl Job<'_> {
     }
 }
 
-/// The build requirements that a `pyproject.toml` names, and what an empty one means; the error is a reason.
+/// The build requirements in a `pyproject.toml`, with the defaults if it has none; the error is a reason.
 pub(in crate::ecosystem) fn requirements(text: &str) -> Result<Vec<String>, String> {
     let project: PyProject = toml::from_str(text).map_err(|error| error.to_string())?;
     let mut required = project.build_system.requires;
@@ -135,7 +135,7 @@ struct BuildSystem {
 
 impl Default for BuildSystem {
     fn default() -> Self {
-        // PEP 518: what a missing table means.
+        // The defaults of PEP 518 for a missing table.
         Self {
             requires: vec!["setuptools".into(), "wheel".into()],
             _rest: BTreeMap::new(),

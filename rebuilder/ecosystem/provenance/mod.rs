@@ -1,7 +1,7 @@
 //! Anything that SLSA provenance describes: the plan follows the provenance or, if that does not say how to build, a
 //! recipe.
 //!
-//! Container-based provenance names image and command, and needs no recipe.
+//! Container-based provenance names image and command, so it needs no recipe.
 
 mod by_recipe;
 mod container_based;
@@ -22,7 +22,7 @@ use crate::store::Checkout;
 pub use container_based::declared_steps;
 pub(super) use plan::plan;
 
-/// What is known before it is settled how to build.
+/// Everything that is known before it is decided how to build.
 struct Job<'a> {
     planner: &'a Planner<'a>,
     title: String,
@@ -57,7 +57,7 @@ impl Job<'_> {
         }
     }
 
-    /// The source, pinned; with the digest of its archive if the repository could be reached.
+    /// The pinned source, with the digest of its archive if the repository could be reached.
     async fn pinned_source(&self, submodules: bool) -> Result<(PinnedGit, Assumption), PlanError> {
         let archive = match &self.checkout {
             Some(checkout) => {
@@ -79,7 +79,7 @@ impl Job<'_> {
     }
 }
 
-/// The artifacts that a provenance's own statement names by digest alone, for planning without the files.
+/// The artifacts that a provenance's own statement names, by digest alone, for planning without the files.
 pub fn declared_artifacts(subjects: &[Descriptor]) -> Vec<Artifact> {
     let artifact = |subject: &Descriptor| {
         let sha256 = subject.digest.get("sha256")?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The plan that follows a provenance.
+//! The plan from a provenance.
 
 use super::{How, Job};
 use crate::artifact::git_source::GitSource;
@@ -10,7 +10,7 @@ use crate::evidence::statement::{Descriptor, DigestMatch};
 use crate::plan::{Basis, Expected, Plan, Recipe};
 use crate::store::GitError;
 
-/// Plans the rebuild of the local artifacts, or of what the provenance names.
+/// Plans the rebuild of the local artifacts, or of those that the provenance names.
 pub(in crate::ecosystem) async fn plan(planner: &Planner<'_>) -> Result<Plan, PlanError> {
     let artifacts = &planner.released;
     let title = artifacts
@@ -81,7 +81,7 @@ fn source_of(provenance: &Provenance, title: &str) -> Result<GitSource, PlanErro
 }
 
 impl Job<'_> {
-    /// By the recipe that the user names, or else as the provenance says.
+    /// With the recipe that the user names, otherwise as the provenance describes.
     async fn how(&self, no_source: Option<GitError>) -> Result<How, PlanError> {
         match (&self.planner.recipe, &self.provenance.build) {
             (Some(recipe), _) => self.by_recipe(recipe, no_source).await,
@@ -110,7 +110,7 @@ impl Job<'_> {
     }
 }
 
-/// Everything that the provenance's own statement declares as output, local files with their bytes; second, the names
+/// Everything that the provenance's own statement declares as output, with the bytes of local files; second, the names
 /// of those that were not asked for.
 fn expected(
     planner: &Planner<'_>,

@@ -1,7 +1,7 @@
-//! After a wheel that was not reproduced: which assumption the comparison speaks against, and what to try instead.
+//! What to try after a wheel was not reproduced: the assumption that the comparison contradicts is changed.
 //!
-//! The form of the metadata follows the version of setuptools, of which nothing but bounds is known; files that only
-//! the released wheel has can be in the repository although the source distribution lacks them.
+//! The form of the metadata depends on the version of setuptools, of which only bounds are known. Files that only the
+//! released wheel has may be in the repository although the source distribution lacks them.
 
 use super::assumptions::{GENERATOR, REQUIREMENTS};
 use super::bounds;
@@ -12,31 +12,32 @@ use crate::plan::{Origin, Plan};
 use crate::run::{Record, Verdict};
 use crate::text::plural;
 
-/// First versions of setuptools that write other metadata or choose other files than the ones before; newest first.
+/// First versions of setuptools that write different metadata or choose different files than earlier ones; newest
+/// first.
 const LADDER: [&str; 16] = [
     "69.3", "68.3", "67.3", "65.6", "62.3", "60.9", "60.0", "58.5", "57.0", "56.1", "52.0", "47.0", "42.0",
     "40.8", "38.6", "36.2",
 ];
 
-/// So many versions of setuptools come before another source is tried.
+/// Number of versions of setuptools that are tried before another source.
 const FIRST_RUNGS: usize = 3;
 
-/// What a comparison says of the plan's weaker assumptions.
+/// What a comparison shows about the plan's weaker assumptions.
 #[derive(Debug, Default)]
 struct Seen {
     /// Files that only the released wheel has.
     missing: u64,
     /// Files of the package that only the rebuilt wheel has, or that differ.
     other: u64,
-    /// Files that the build writes and that differ or are on one side only, by name.
+    /// Files that the build writes and that differ or are only in one wheel, by name.
     metadata: Vec<String>,
 }
 
-/// Plans that are worth a try, the likeliest first.
+/// Plans that are worth a try, the most likely first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let (plan, record) = match run {
         EndedRun::Built(plan, record) => (plan, record),
-        // A source distribution that cannot be planned may be a bad one; the repository is another source.
+        // A source distribution that cannot be planned may be defective; the repository is another source.
         EndedRun::Unplanned(reason) => {
             let because = format!("no plan from the source distribution: {reason}");
             return from_git(hints, &because).into_iter().collect();
@@ -93,7 +94,7 @@ fn files(count: u64) -> String {
     plural(usize::try_from(count).unwrap_or(usize::MAX), "file")
 }
 
-/// The newest Python at the time of the release, where the plan has another one by convention.
+/// The newest Python at the time of the release, if the plan has another one by convention.
 fn python_of_day(plan: &Plan, hints: &Hints, because: &str) -> Option<Alternative> {
     let of_day = plan
         .assumptions
@@ -112,10 +113,10 @@ fn from_git(hints: &Hints, because: &str) -> Option<Alternative> {
     })
 }
 
-/// Other versions of setuptools than the one in the plan, the nearest older ones first.
+/// Versions of setuptools other than the plan's, the nearest older ones first.
 ///
-/// Where the released wheel was signed by setuptools itself, its version is known, and any other contradicts the release. But
-/// some of these versions take the package "wheel" where it is installed, although they have a copy of their own.
+/// If setuptools itself signed the released wheel, its version is known, and another one contradicts the release. But
+/// some of these versions use the package "wheel" if it is installed, although they have a copy of their own.
 fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alternative> {
     let generator = plan.assumptions.iter().find(|it| it.what == GENERATOR);
     if generator.is_some_and(|it| it.value.starts_with("setuptools")) {
@@ -154,7 +155,7 @@ fn setuptools(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alternative> {
         .into_iter()
         .filter(possible)
         .map(|bound| with(format!("<{bound}"), format!("before {bound}")));
-    // If a bound was only inferred from the form of the metadata, the newest may be right after all.
+    // If a bound was only inferred from the form of the metadata, the newest version may be right after all.
     let newer = newer
         .first()
         .map(|_| with(">0".to_owned(), "of the day".to_owned()));
@@ -194,7 +195,7 @@ fn read(record: &Record) -> Seen {
 }
 
 fn note(path: &str, node: &Node, seen: &mut Seen) {
-    // Only what is more than a checksum or a stored time, in files and not in the archive around them.
+    // Only findings that are more than a checksum or a stored time, in files rather than in the archive around them.
     let own = node
         .findings
         .iter()

@@ -1,4 +1,4 @@
-//! What a plan of a wheel assumes, and what each assumption is inferred from.
+//! The assumptions of a plan for a wheel, and what each is inferred from.
 
 use super::interpreter;
 use super::plan::Draft;
@@ -6,14 +6,14 @@ use super::requirements::Solution;
 use super::wheel::WheelFacts;
 use crate::plan::{Assumption, Origin, assume};
 
-/// What the `Generator` line of the released wheel says.
+/// Name of the assumption from the `Generator` line of the released wheel.
 pub(super) const GENERATOR: &str = "version of the backend";
 
-/// What the build needs, as a list.
+/// Name of the assumption with the list of build requirements.
 pub(super) const REQUIREMENTS: &str = "build requirements";
 
 impl Draft<'_> {
-    /// All of them, in the order in which the plan tells them.
+    /// All assumptions, in the order in which the plan lists them.
     pub(super) fn assumptions(&self, required: &[String], chosen: &Solution) -> Vec<Assumption> {
         let mut all = vec![self.source.assumption.clone()];
         all.extend(self.of_tools(required));
@@ -162,7 +162,7 @@ impl Draft<'_> {
     }
 }
 
-/// How the build requirements are installed, where no document says so.
+/// How the build requirements are installed, if no document says so.
 fn of_installation(chosen: &Solution) -> Vec<Assumption> {
     let installer = chosen.installer.iter().map(|file| {
         let from = "the pip of the container is too old; this is the newest one that runs on its Python and takes the versions of its day";

@@ -1,17 +1,17 @@
-//! Which backend signed a wheel, and what brings it in that version.
+//! The backend that signed a wheel, and the requirements that install that version of it.
 //!
 //! The `Generator` line is the strongest evidence of a build: a source can be built in several ways (a setup.py beside
-//! pyproject.toml, a pyproject.toml without `[build-system]`), and only one signs so.
+//! pyproject.toml, a pyproject.toml without `[build-system]`), and only one of them writes that line.
 
 use jiff::Timestamp;
 use pep440_rs::Version;
 
 use super::sdist::BuildSystem;
 
-/// Since then poetry leaves building to poetry-core, which called itself "poetry" and began with 1.0 again.
+/// Since then poetry leaves building to poetry-core, which called itself "poetry" and started again at 1.0.
 const POETRY_CORE_SINCE: &str = "2020-10-01T00:00:00Z";
 
-/// Tools that sign with their own name: packages of a backend that signs so, and the backend itself.
+/// Tools that sign with their own name: the name, the packages of the tool, and its backend.
 const FAMILIES: [(&str, &[&str], &str); 8] = [
     ("hatchling", &["hatchling"], "hatchling.build"),
     ("poetry-core", &["poetry"], "poetry.core.masonry.api"),
@@ -24,22 +24,22 @@ const FAMILIES: [(&str, &[&str], &str); 8] = [
 ];
 const SETUPTOOLS: &str = "setuptools";
 
-/// The tool and version of a `Generator` line.
+/// The tool and the version in a `Generator` line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Signature {
-    /// A project of PyPI, or of the table above.
+    /// A project on PyPI, or a tool in the table above.
     tool: &'static str,
     version: String,
 }
 
-/// Whether setuptools wrote a wheel, by itself or with the package "wheel".
+/// Whether setuptools wrote a wheel, on its own or with the package "wheel".
 pub(super) fn by_setuptools(generator: &str) -> bool {
     ["bdist_wheel", SETUPTOOLS]
         .iter()
         .any(|name| generator.starts_with(name))
 }
 
-/// What the line says, read as of the time of the release; `None` for other tools and versions that were never released.
+/// Reads the line as of the time of the release; `None` for other tools, and for versions that were never released.
 fn read(generator: &str, uploaded: Timestamp) -> Option<Signature> {
     let (name, version) = generator.split_once(' ')?;
     let version = version.split_whitespace().next()?.trim_matches(['(', ')']);
@@ -57,7 +57,7 @@ fn read(generator: &str, uploaded: Timestamp) -> Option<Signature> {
     let tool = match name {
         "bdist_wheel" => "wheel",
         "poetry" if major >= 1 && core() => "poetry-core",
-        // flit_core is what flit 2 split off.
+        // flit_core was split off in flit 2.
         "flit" if major < 2 => "flit",
         "flit" => "flit_core",
         _ => ["pdm-pep517", "enscons", SETUPTOOLS]
@@ -71,18 +71,18 @@ fn read(generator: &str, uploaded: Timestamp) -> Option<Signature> {
     })
 }
 
-/// The requirements that bring the backend in the version that signed.
+/// The requirements that install the backend in the version that signed.
 pub(super) fn requirements(generator: &str, uploaded: Timestamp) -> Option<Vec<String>> {
     let Signature { tool, version } = read(generator, uploaded)?;
     Some(match tool {
-        // Since 70.1 setuptools brings its own bdist_wheel, which signs with its own name.
+        // Since 70.1 setuptools has its own bdist_wheel, which signs with its own name.
         "wheel" => vec![format!("wheel=={version}"), "setuptools<70.1".into()],
         "uv" => vec![format!("uv_build=={version}")],
         tool => vec![format!("{tool}=={version}")],
     })
 }
 
-/// The build system that signs as the line says, if the source names one that is known to sign otherwise.
+/// The build system that writes this line, if the source names one that is known to write another.
 pub(super) fn instead_of(system: &BuildSystem, generator: &str, uploaded: Timestamp) -> Option<BuildSystem> {
     let declared = system.build_backend.split(['.', ':']).next().unwrap_or_default();
     let known = declared == SETUPTOOLS

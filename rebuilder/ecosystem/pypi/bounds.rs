@@ -1,5 +1,5 @@
-//! What a set of requirements allows, told without asking pip: an answer of pip takes seconds, and its reasons name
-//! every version that ever was.
+//! What a set of requirements allows, found without asking pip: pip takes seconds to answer, and its reasons list
+//! every version that was ever released.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use pep508_rs::VersionOrUrl;
 
 use super::requirement;
 
-/// A requirement without extras or address, as project and bounds.
+/// The project and the bounds of a requirement without extras or an address.
 pub(super) fn plain(text: &str) -> Option<(String, VersionSpecifiers)> {
     let requirement = requirement::read(text)?;
     if !requirement.extras.is_empty() || requirement.marker.contents().is_some() {
@@ -22,19 +22,19 @@ pub(super) fn plain(text: &str) -> Option<(String, VersionSpecifiers)> {
     Some((requirement.name.to_string(), specifiers))
 }
 
-/// Whether two requirements are one, however the project is spelt.
+/// Whether two requirements are the same, however the project is spelt.
 pub(super) fn same(one: &str, other: &str) -> bool {
     plain(one).is_some_and(|one| plain(other).is_some_and(|other| one == other))
 }
 
-/// The one version that bounds name, if they do.
+/// The single version that the bounds allow, if they name one.
 fn exact(specifiers: &VersionSpecifiers) -> Option<&Version> {
     let exact = specifiers.iter().find(|it| *it.operator() == Operator::Equal);
     exact.map(pep440_rs::VersionSpecifier::version)
 }
 
-/// Leaves out what follows from an exact version of the same project, so that no solver has to find it out, and
-/// what is there twice.
+/// Removes duplicates, and requirements that follow from an exact version of the same project, so that no solver has
+/// to find that out.
 pub(super) fn merged(requirements: &[String]) -> Vec<String> {
     let pins: Vec<_> = requirements
         .iter()
@@ -58,7 +58,7 @@ pub(super) fn merged(requirements: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// The requirements in a list that commas part; a bound after a comma belongs to the one before.
+/// The requirements in a comma-separated list; a bound after a comma belongs to the requirement before it.
 pub(super) fn listed(text: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for part in text.split(", ") {

@@ -1,39 +1,39 @@
-//! What the form of a wheel's metadata says about the tool that wrote it.
+//! What the form of a wheel's metadata shows about the tool that wrote it.
 //!
-//! Old versions of setuptools have habits that later ones dropped; each bounds the version. Only the form is read, never
-//! what the metadata says.
+//! Old versions of setuptools have habits that later ones dropped; each bounds the version. Only the form is used,
+//! never the content of the metadata.
 
 use pep440_rs::Version;
 
-/// A bound on the version of a tool, and what it follows from.
+/// A bound on the version of a tool, and the evidence for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dialect {
     /// Such as `setuptools<57`.
     pub requirement: String,
-    /// What was seen.
+    /// The habit that was found.
     pub evidence: &'static str,
 }
 
-/// What is known of a habit: the first version of setuptools without it, and how the plan calls it.
+/// A habit: the first version of setuptools without it, and its name in the plan.
 type Habit = (&'static str, &'static str);
 
-/// Lines of `METADATA` that older versions of setuptools write, with the first version that does not.
+/// Lines of `METADATA` that older versions of setuptools write.
 const LINES: [Habit; 3] = [
     ("56.2", "Author: UNKNOWN"),
     ("60.6", "Home-page: UNKNOWN"),
     ("62.2", "Platform: UNKNOWN"),
 ];
-/// A project without a description.
+/// The habit for a project without a description.
 const UNDESCRIBED: Habit = ("62.2", "the description UNKNOWN");
 /// The first version that lists licence files in `METADATA`.
 const UNLISTED: Habit = ("57", "a licence file that METADATA does not list");
-/// The first version that writes entry points anew, instead of copying their text.
+/// The first version that writes entry points from scratch, instead of copying their text.
 const BLANK_LINE: Habit = ("60.9", "a blank line at the end of entry_points.txt");
 
-/// Versions of setuptools that bring wheel 0.43, but take another one where it is installed.
+/// Versions of setuptools that contain wheel 0.43, but use another one if it is installed.
 const BORROWERS: (&str, &str) = ("71", "75.3");
 
-/// The tightest bound that the habits in a wheel's metadata set.
+/// The tightest bound from the habits in a wheel's metadata.
 pub(super) fn of(generator: &str, metadata: &str, entry_points: &str, has_licence: bool) -> Option<Dialect> {
     if let Some(version) = generator.strip_prefix("setuptools ") {
         return borrowed(version.trim_matches(['(', ')']), metadata);
@@ -61,8 +61,8 @@ pub(super) fn of(generator: &str, metadata: &str, entry_points: &str, has_licenc
     })
 }
 
-/// How the package "wheel" spells requirements: with a space before the version until 0.43, without one since then.
-/// A setuptools that has 0.43 inside and writes none took another one.
+/// The package "wheel" writes requirements with a space before the version up to 0.43, and without one since 0.44. If a
+/// setuptools that contains 0.43 writes no space, it used an installed package.
 fn borrowed(version: &str, metadata: &str) -> Option<Dialect> {
     let version: Version = version.parse().ok()?;
     let bound = |text: &str| text.parse::<Version>().ok();
@@ -79,13 +79,13 @@ fn borrowed(version: &str, metadata: &str) -> Option<Dialect> {
     })
 }
 
-/// Whether every group of requirements is in the order of its lines, and one has several. Since 2014 the setuptools of
-/// Debian and its derivatives sorts them; others keep the order of the project.
+/// Whether the lines of every group of requirements are sorted, and one group has several. Since 2014 the setuptools
+/// of Debian and its derivatives sorts them; others keep the project's order.
 pub(super) fn is_sorted(generator: &str, metadata: &str) -> bool {
     if !generator.starts_with("bdist_wheel") {
         return false;
     }
-    // As they are in requires.txt, in a group for each marker.
+    // As in requires.txt, with a group for each marker.
     let lines: Vec<(String, &str)> = required(metadata)
         .map(|(text, marker)| (text.replace(['(', ')', ' '], ""), marker))
         .collect();

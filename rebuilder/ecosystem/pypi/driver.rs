@@ -1,4 +1,4 @@
-//! The program that calls the backend inside the sandbox, and what it is told.
+//! The program that calls the backend inside the sandbox, and its input.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::plan::InlineFile;
 const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
 
 impl Draft<'_> {
-    /// The driver, and what it needs to know.
+    /// The driver and its input.
     pub(super) fn files(&self, hook: &str) -> Vec<InlineFile> {
         let version = &self.released.version;
         let (archive, top, folder) = match &self.source.place {
@@ -56,20 +56,20 @@ impl Draft<'_> {
         ]
     }
 
-    /// Whether setuptools is kept from building compiled code, of which the released wheel has none.
+    /// Whether setuptools must not build compiled code, since the released wheel has none.
     pub(super) fn without_extensions(&self) -> bool {
         let names = self.facts.clock.entries.keys();
         let compiled = |name: &String| name.ends_with(".so") || name.ends_with(".pyd");
         !self.native && backend::by_setuptools(&self.facts.generator) && !names.into_iter().any(compiled)
     }
 
-    /// The version of Python that the wheel bears, if no interpreter with it builds.
+    /// The version of Python that the wheel names, if no interpreter of that version builds it.
     pub(super) fn shown_python(&self) -> Option<&str> {
         let version = self.facts.python.as_ref().map(|sign| sign.version.as_str());
         version.filter(|version| *version != self.python.interpreter.version())
     }
 
-    /// Options of bdist_wheel that the wheel's tags show.
+    /// Options of bdist_wheel that follow from the wheel's tags.
     pub(super) fn options(&self) -> serde_json::Map<String, serde_json::Value> {
         let mut options = serde_json::Map::new();
         let name = &self.released.file.name;
@@ -83,7 +83,7 @@ impl Draft<'_> {
         options
     }
 
-    /// The folders of the source in which the backend itself is, unless another version of that backend built the
+    /// The folders of the source that contain the backend itself, unless another version of that backend built the
     /// wheel.
     pub(super) fn backend_path(&self) -> &[String] {
         let generator = self.facts.generator.split_once(' ');

@@ -1,24 +1,24 @@
-//! Which Python builds a wheel. Most wheels do not tell, and any will do; some bear a version in their tags, their bytecode,
-//! or the names of their commands, and some run on certain versions only.
+//! The Python that builds a wheel. Most wheels do not tell, and any version will do. Some name a version in their
+//! tags, their bytecode, or their commands, and some run only on certain versions.
 
 use pep440_rs::Version;
 
 use super::registry::ReleasedFile;
 use crate::plan::{Lock, Origin};
 
-/// What the plan says of the newest Python at the time of the release, where another one builds it.
+/// Name of the assumption about the newest Python at the time of the release, if another one builds the wheel.
 pub(super) const OF_DAY: &str = "newest Python at the time of the release";
 
-/// A Python that a container brings.
+/// A Python that a container has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ecosystem) struct Interpreter {
-    /// 11 of 3.11.
+    /// The minor version: 11 for 3.11.
     pub minor: u64,
-    /// Name of the container that has it.
+    /// Name of the container.
     pub container: &'static str,
-    /// Of which release it is, for people.
+    /// The distribution that it is from, for messages.
     pub distribution: &'static str,
-    /// The number that its bytecode begins with.
+    /// The number at the beginning of its bytecode files.
     magic: u16,
     /// The day of its first release, such as 2022-10-24.
     since: &'static str,
@@ -40,10 +40,10 @@ const fn interpreter(
     }
 }
 
-/// The Python that builds wheels that do not ask for another.
+/// The Python for wheels that do not ask for another.
 const USUAL: Interpreter = interpreter(11, "bookworm-python", "Debian 12", 3495, "2022-10-24");
 
-/// All of them, those nearest to the usual one first.
+/// All of them, those nearest to the default first.
 const ALL: [Interpreter; 7] = [
     USUAL,
     interpreter(12, "noble-python", "Ubuntu 24.04", 3531, "2023-10-02"),
@@ -54,15 +54,15 @@ const ALL: [Interpreter; 7] = [
     interpreter(8, "focal-python", "Ubuntu 20.04", 3413, "2019-10-14"),
 ];
 
-/// The last that wheels were built with before most of the releases; for packages that are older than all.
+/// The oldest, for packages that are older than all of these.
 const OLDEST: Interpreter = ALL[6];
 
-/// A version of Python that something in a wheel bears.
+/// A version of Python that something in a wheel names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sign {
     /// Such as `3.9`.
     pub version: String,
-    /// Where it stands.
+    /// Where it was found.
     pub evidence: String,
 }
 
@@ -71,12 +71,12 @@ pub(super) struct Sign {
 pub(super) struct Choice {
     pub interpreter: Interpreter,
     pub origin: Origin,
-    /// The newest at the time of the release, if that is another one and nothing asked for the one that was chosen.
+    /// The newest at the time of the release, if that is another one and nothing asked for the chosen one.
     pub of_day: Option<Interpreter>,
 }
 
 impl Interpreter {
-    /// The one with this version, such as `3.9` or `3.9.2`.
+    /// The Python with this version, such as `3.9` or `3.9.2`.
     pub(super) fn named(version: &str) -> Option<Self> {
         let mut parts = version.split('.');
         let major = parts.next()?;
@@ -88,7 +88,7 @@ impl Interpreter {
         ALL.into_iter().find(fits)
     }
 
-    /// All versions, for people.
+    /// All versions, for messages.
     pub(super) fn known() -> String {
         let mut all: Vec<_> = ALL.iter().map(|it| it.minor).collect();
         all.sort_unstable();
@@ -96,12 +96,12 @@ impl Interpreter {
         versions.join(", ")
     }
 
-    /// Such as `3.9`.
+    /// The version, such as `3.9`.
     pub(super) fn version(self) -> String {
         format!("3.{}", self.minor)
     }
 
-    /// The newest that was there on a day.
+    /// The newest that had been released on a day.
     fn of_day(uploaded: jiff::Timestamp) -> Self {
         let day = uploaded.strftime("%Y-%m-%d").to_string();
         let there = ALL.into_iter().filter(|it| it.since <= day.as_str());
@@ -109,7 +109,7 @@ impl Interpreter {
     }
 }
 
-/// The Python of Debian 12, whatever a wheel says.
+/// The Python of Debian 12, whatever a wheel names.
 pub(super) fn usual() -> Choice {
     Choice {
         interpreter: USUAL,
@@ -118,7 +118,7 @@ pub(super) fn usual() -> Choice {
     }
 }
 
-/// The usual one, since there is no container of the one that was chosen.
+/// The default Python, since the container of the chosen one is not available.
 pub(super) fn instead_of(chosen: &Choice, reason: &impl ToString) -> Choice {
     let (version, container) = (chosen.interpreter.version(), chosen.interpreter.container);
     Choice {
@@ -130,7 +130,7 @@ pub(super) fn instead_of(chosen: &Choice, reason: &impl ToString) -> Choice {
     }
 }
 
-/// The one that the wheel asks for, else the usual one.
+/// The Python that the wheel asks for, otherwise the default.
 pub(super) fn choose(sign: Option<&Sign>, released: &ReleasedFile) -> Choice {
     let asked = |interpreter, origin| Choice {
         interpreter,
@@ -144,7 +144,7 @@ pub(super) fn choose(sign: Option<&Sign>, released: &ReleasedFile) -> Choice {
         return asked(interpreter, Origin::Inferred(evidence.clone()));
     }
     if let Some(bounds) = &released.requires_python {
-        // What is asked for is a version, and patch releases are never what excludes it.
+        // A project asks for a minor version; patch releases never exclude one.
         let runs = |it: &Interpreter| {
             let version = Version::new([3, it.minor, 99]);
             bounds.contains(&version)
@@ -161,13 +161,13 @@ pub(super) fn choose(sign: Option<&Sign>, released: &ReleasedFile) -> Choice {
     }
 }
 
-/// The Python tag of a wheel for every platform, where setuptools has to be told to give it.
+/// The Python tag of a wheel for every platform that setuptools does not write by default.
 pub(super) fn odd_tag(name: &str) -> Option<&str> {
     let tag = name.strip_suffix("-none-any.whl")?.rsplit('-').next()?;
     (tag != "py3" && tag != "py2.py3").then_some(tag)
 }
 
-/// The one version in the Python tag of a wheel's name.
+/// The single version in the Python tag of a wheel's name.
 fn tagged(name: &str) -> Option<Sign> {
     let tag = name.strip_suffix(".whl")?.rsplit('-').nth(2)?;
     let digits = tag.strip_prefix("py3").or_else(|| tag.strip_prefix("cp3"))?;
@@ -178,7 +178,7 @@ fn tagged(name: &str) -> Option<Sign> {
     })
 }
 
-/// What the names in a wheel, its commands, and the beginning of one of its bytecode files say.
+/// The version in the names in a wheel, its commands, or the beginning of one of its bytecode files.
 pub(super) fn sign<'a>(
     mut paths: impl Iterator<Item = &'a String>,
     entry_points: &str,
@@ -203,7 +203,7 @@ pub(super) fn sign<'a>(
     Some(of(version, format!("command {command} of the released wheel")))
 }
 
-/// `3.9` of `NAME-1.0-py3.9-nspkg.pth`: setuptools names the file after the Python that it runs on.
+/// `3.9` in `NAME-1.0-py3.9-nspkg.pth`: setuptools names the file after the Python that runs it.
 fn namespace_python(path: &str) -> Option<String> {
     let (_, version) = path.strip_suffix("-nspkg.pth")?.rsplit_once("-py")?;
     let plain = version
@@ -212,7 +212,7 @@ fn namespace_python(path: &str) -> Option<String> {
     plain.then(|| version.to_owned())
 }
 
-/// `3.9` of `pip3.9` and `easy_install-3.9`: some projects name commands after the Python that builds them.
+/// `3.9` in `pip3.9` and `easy_install-3.9`: some projects name commands after the Python that builds them.
 fn command_python(command: &str) -> Option<String> {
     let name = command.trim_end_matches(|c: char| c.is_ascii_digit());
     let minor = command.strip_prefix(name)?;
@@ -221,7 +221,7 @@ fn command_python(command: &str) -> Option<String> {
     (whole && !minor.is_empty()).then(|| format!("3.{minor}"))
 }
 
-/// The full version of a container's Python, from the packages that it has; that of the usual one if none is named so.
+/// The full version of a container's Python, from its list of packages; that of the default if it lists none.
 pub(in crate::ecosystem) fn version_of(lock: Option<&Lock>) -> Version {
     let packages = lock.iter().flat_map(|lock| &lock.packages);
     let versions = packages.filter_map(|package| {

@@ -1,9 +1,9 @@
 //! PyPI: a wheel, rebuilt from the source distribution beside it or from a commit.
 //!
-//! The registry keeps no record of a build, so much is inferred from the released wheel itself: the backend and
-//! its version from `Generator`, the other requirements from what was uploaded before, clock, modes and host system
-//! from the archive's entries. Each is an assumption in the plan. If the bytes differ, `alternatives` concludes from the
-//! comparison which assumption to change.
+//! The registry keeps no record of a build, so much is inferred from the released wheel: the backend and its version
+//! from `Generator`, the other requirements from what had been uploaded by then, and clock, modes and host system from
+//! the archive's entries. Each is an assumption in the plan. If the bytes differ, `alternatives` finds the assumption
+//! to change in the comparison.
 
 mod alternatives;
 mod assumptions;
@@ -173,7 +173,7 @@ const READERS: &[Reader] = &[
     }),
 ];
 
-/// The requirements of a list that name one version each, with or without hashes.
+/// The requirements in a list that name exactly one version, with or without hashes.
 fn pinned(text: &str) -> Vec<(String, String)> {
     let whole = text.replace("\\\n", " ");
     let named = whole.lines().filter_map(|line| {

@@ -1,4 +1,4 @@
-//! pip, asked inside the sandbox what it would install.
+//! Asks pip, inside the sandbox, what it would install.
 
 use super::bounds;
 use super::registry::ReleasedFile;
@@ -11,14 +11,15 @@ use crate::plan::{INPUTS, OUT, quote};
 use crate::run::failure::log::shortened;
 use crate::sandbox::Input;
 
-/// The first Python whose distribution has a pip that reports what it would install, and installs for another Python.
+/// The first Python whose distribution has a pip that can report what it would install, and install for another
+/// Python.
 const FIRST_WITH_PIP: u64 = 11;
-/// The last pip that runs on all of the Pythons before, and takes the versions and requirements of their day.
+/// The last pip that runs on all earlier Pythons, and accepts the versions and requirements of their time.
 const OTHER_PIP: &str = "pip<24.1";
-/// Where that is, below `/inputs`.
+/// Its path, below `/inputs`.
 pub(super) const INSTALLER: &str = "installer";
 
-/// What pip says.
+/// The answer of pip.
 pub(super) enum Answer {
     Solved(Vec<String>),
     WantsFile(String),
@@ -28,7 +29,7 @@ pub(super) enum Answer {
 }
 
 impl Index<'_> {
-    /// Fetches another pip, if that of the container is too old.
+    /// Fetches another pip, if the container's is too old.
     pub(super) async fn fetch_installer(&mut self) -> Result<(), PlanError> {
         if self.minor >= FIRST_WITH_PIP {
             return Ok(());
@@ -57,7 +58,7 @@ impl Index<'_> {
         Ok(())
     }
 
-    /// The pages as pip reads them (PEP 503).
+    /// The index pages, in the form that pip reads (PEP 503).
     fn pages(&self) -> Result<Vec<Input>, PlanError> {
         let mut inputs = Vec::new();
         for name in self.projects.keys() {
@@ -89,7 +90,7 @@ impl Index<'_> {
             .map(|requirement| quote(requirement))
             .collect();
         let pip = command(self.installer.as_ref().map(|pip| pip.name.as_str()));
-        // What the distribution has builds them: what they need is not known before they run.
+        // They are built with the distribution's own packages: their build requirements are not known before they run.
         let sources = self
             .from_source
             .iter()
@@ -167,7 +168,7 @@ impl Index<'_> {
     }
 }
 
-/// How pip is called: that of the container, or the wheel of another one, as shell text.
+/// The call of pip, as shell text: the container's, or the wheel of another one.
 fn command(installer: Option<&str>) -> String {
     match installer {
         Some(name) => format!("python3 {}", quote(&format!("{INPUTS}/{INSTALLER}/{name}/pip"))),

@@ -1,4 +1,5 @@
-//! The plan of a wheel: everything that is known before its build requirements are solved, then these.
+//! The plan for a wheel: first everything that is known before its build requirements are solved, then the
+//! requirements.
 
 use super::interpreter::{self, Choice, Interpreter};
 use super::registry::{self, Fitness, Project, ReleasedFile};
@@ -108,14 +109,15 @@ fn named_python(planner: &Planner<'_>, purl: &str, native: bool) -> Result<Optio
     }))
 }
 
-/// What the released wheel shows of its build.
+/// The facts about its build that the released wheel shows.
 fn facts(purl: &str, name: &str, wheel: &Blob) -> Result<WheelFacts, PlanError> {
     wheel::read(&wheel.path)
         .map_err(|error| document(purl, name, &error))?
         .ok_or_else(|| document(purl, name, "it has no WHEEL file"))
 }
 
-/// The recipe, and the Python whose container it is built in: one that a hint names, or that the wheel bears signs of.
+/// The recipe, and the Python whose container builds the wheel: one that a hint names, or that the wheel shows signs
+/// of.
 fn recipe_and_python(
     planner: &Planner<'_>,
     purl: &str,
@@ -136,7 +138,7 @@ fn recipe_and_python(
     Ok((recipe, python))
 }
 
-/// Makes the container of a Python; if it cannot be had, that of the usual one, unless somebody named it.
+/// Prepares the container of a Python; if that is not available, that of the default, unless a hint named the Python.
 async fn prepare(
     planner: &Planner<'_>,
     python: Choice,
@@ -161,7 +163,7 @@ pub(super) struct Draft<'a> {
     pub policy: Decision,
     pub project: &'a Project,
     pub released: &'a ReleasedFile,
-    /// Whether it has compiled code.
+    /// Whether the wheel has compiled code.
     pub native: bool,
     pub source: Source,
     pub facts: WheelFacts,
@@ -172,7 +174,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    /// The same on another Python, since there is no plan on the one before.
+    /// Switches to another Python, since there is no plan with the current one.
     async fn switch_to(&mut self, interpreter: Interpreter, because: &PlanError) -> Result<(), PlanError> {
         interpreter.container.clone_into(&mut self.recipe.container);
         (self.lock, self.root) = self.planner.container(interpreter.container).await?;
@@ -185,10 +187,10 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// The plan, on another Python if there is none on this one.
+    /// The plan, with another Python if there is none with this one.
     async fn finish_on_some_python(&mut self) -> Result<Plan, PlanError> {
         match (self.finish().await, self.python.of_day) {
-            // What was there on the day may run on no later Python.
+            // Packages of that day may not run on a later Python.
             (Err(error @ PlanError::NotRebuildable { .. }), Some(of_day)) => {
                 if self.switch_to(of_day, &error).await.is_err() {
                     return Err(error);
@@ -199,7 +201,7 @@ impl Draft<'_> {
         }
     }
 
-    /// Solves the requirements, asks the backend for more, and writes the plan.
+    /// Solves the requirements, asks the backend for more, and makes the plan.
     async fn finish(&self) -> Result<Plan, PlanError> {
         let mut required = self.static_requirements();
         let dialect = self.dialect();
@@ -215,7 +217,8 @@ impl Draft<'_> {
         if !self.source.system.may_ask_for_more() {
             return Ok(plan);
         }
-        // A backend may name more requirements once it runs (PEP 517); asked in the sandbox, with what is known so far.
+        // A backend may require more when it runs (PEP 517); it is asked in the sandbox, with the requirements known
+        // so far.
         let more: Vec<_> = self
             .dynamic_requirements(&plan)
             .await?
@@ -242,7 +245,7 @@ impl Draft<'_> {
         .await?;
         let (inputs, git) = self.inputs(&solution);
         let version = self.released.version.to_string();
-        // Tools that would ask git for the version; the files of a commit have no repository around them.
+        // For tools that ask git for the version: the files of a commit have no repository around them.
         let values = [
             "SETUPTOOLS_SCM_PRETEND_VERSION",
             "PBR_VERSION",

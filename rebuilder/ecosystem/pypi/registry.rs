@@ -1,7 +1,7 @@
-//! The Python Package Index: what the simple index (PEP 503, 691, 700) says of a project's files.
+//! The Python Package Index: the files of a project, according to the simple index (PEP 503, 691, 700).
 //!
-//! The index is not signed. Its digests prove that the bytes are those that the registry serves today; they prove
-//! nothing about who made them.
+//! The index is not signed. Its digests prove that the bytes are those that the registry serves today, but not who
+//! made them.
 
 use std::collections::BTreeSet;
 use std::str::FromStr as _;
@@ -17,7 +17,7 @@ use crate::evidence::{Claim, Question, Standing};
 use crate::inspect;
 use crate::store::{Blob, Fetcher};
 
-/// Where the index is.
+/// Address of the index.
 pub(super) const INDEX: &str = "https://pypi.org/simple";
 /// The largest page of a real project has about 10 MiB.
 const PAGE_LIMIT: u64 = 32 << 20;
@@ -47,16 +47,16 @@ pub(super) struct ReleasedFile {
     pub uploaded: Timestamp,
     /// Whether its maintainers withdrew it (PEP 592).
     pub yanked: bool,
-    /// Python versions that it says it runs on.
+    /// Python versions that it supports, according to its metadata.
     pub requires_python: Option<VersionSpecifiers>,
-    /// Where the index offers attestations for it (PEP 740).
+    /// Address of its attestations (PEP 740), if the index has any.
     pub provenance: Option<String>,
 }
 
-/// How well a wheel fits the machines that builds run on.
+/// How well a wheel fits the machines that run builds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fitness {
-    /// For any platform, and Python 2 only by its tag.
+    /// For any platform; by its tag, for Python 2 only.
     PureOld,
     /// With compiled code for our platform.
     Native,
@@ -104,7 +104,7 @@ pub(super) async fn project(fetcher: &Fetcher, name: &str) -> Result<Project, Re
     })
 }
 
-/// The usable files that the page of a project names.
+/// The usable files on the page of a project.
 pub(super) fn read(project: &str, page: &[u8]) -> Result<Vec<ReleasedFile>, String> {
     let page: Page = serde_json::from_slice(page).map_err(|error| error.to_string())?;
     let mut names = BTreeSet::new();
@@ -119,7 +119,7 @@ pub(super) fn read(project: &str, page: &[u8]) -> Result<Vec<ReleasedFile>, Stri
     Ok(files.filter_map(|file| released(project, file)).collect())
 }
 
-/// A file that has all we need; others (eggs, installers, files without digest or time) are left out.
+/// A file with everything that is needed; others (eggs, installers, files without digest or time) are left out.
 fn released(project: &str, file: PageFile) -> Option<ReleasedFile> {
     // The name becomes a part of paths and of shell text.
     if !is_plain(&file.filename) {
@@ -148,7 +148,7 @@ fn released(project: &str, file: PageFile) -> Option<ReleasedFile> {
     })
 }
 
-/// Whether a file name has only what names and versions are made of (PEP 427, 440 and 625).
+/// Whether a file name has only characters of names and versions (PEP 427, 440 and 625).
 fn is_plain(name: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._+!-".contains(&byte);
     name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && name.bytes().all(plain)
@@ -163,7 +163,7 @@ fn version_of(project: &str, file_name: &str) -> Option<(Version, bool)> {
     let stem = [".tar.gz", ".zip", ".tar.bz2", ".tgz"]
         .iter()
         .find_map(|ending| file_name.strip_suffix(ending))?;
-    // The name may itself hold dashes: the version is what follows the project's name, however it is spelt.
+    // The name may contain dashes: the version is what follows the project's name, however it is spelt.
     let wanted = normalised(project);
     stem.match_indices('-')
         .filter_map(|(at, dash)| Some((stem.get(..at)?, stem.get(at..)?.strip_prefix(dash)?)))
@@ -178,7 +178,7 @@ fn normalised(name: &str) -> String {
 }
 
 impl ReleasedFile {
-    /// Whether it says that it runs on this version of Python.
+    /// Whether it supports this version of Python.
     pub fn runs_on(&self, python: &Version) -> bool {
         self.requires_python
             .as_ref()
@@ -209,8 +209,7 @@ impl ReleasedFile {
     }
 }
 
-/// The attestations (PEP 740) that the index offers for a file; second, the claim that takes their place if there are
-/// none.
+/// The attestations (PEP 740) that the index has for a file; second, the claim that replaces them if there are none.
 pub(super) async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec<Document>, Option<Claim>) {
     let claim = |claim: String, standing, meaning: String| Claim {
         question: Question::Provenance,
@@ -247,7 +246,7 @@ pub(super) async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec
     }
 }
 
-/// What the index claims about a wheel and the source distribution beside it.
+/// The index's claims about a wheel and the source distribution beside it.
 pub(super) fn claims(
     project: &Project,
     wheel: &ReleasedFile,
@@ -288,7 +287,7 @@ pub(super) fn claims(
 
 #[cfg(test)]
 impl ReleasedFile {
-    /// A file of this name, with the versions of Python that it runs on.
+    /// A file with this name and these supported versions of Python.
     pub fn of_test(name: &str, requires_python: &str, day: &str) -> Self {
         let text = format!(
             r#"{{"filename": "{name}", "url": "u", "hashes": {{"sha256": "{}"}}, "size": 1,

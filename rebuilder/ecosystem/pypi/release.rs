@@ -1,4 +1,4 @@
-//! Which of a project's files is rebuilt, and which is its source.
+//! Chooses which of a project's files is rebuilt, and which one is its source.
 
 use super::FILE_NAME;
 use super::interpreter;
@@ -8,7 +8,7 @@ use crate::ecosystem::released::artifact;
 use crate::ecosystem::{PlanError, RegistryError, Release};
 use crate::store::{FetchError, Fetcher};
 
-/// What is claimed of a wheel, without planning anything.
+/// The claims about a wheel, without planning anything.
 pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Release, PlanError> {
     let project = project(fetcher, subject).await?;
     let released = wheel(&project, subject)?;
@@ -38,7 +38,7 @@ pub(super) async fn project(fetcher: &Fetcher, subject: &Subject) -> Result<Proj
     })
 }
 
-/// The wheel that the subject names: that file, or the version's wheel for every platform, or one for ours.
+/// The wheel that the subject names: that file, or the version's wheel for every platform, or one for our platform.
 pub(super) fn wheel<'a>(project: &'a Project, subject: &Subject) -> Result<&'a ReleasedFile, PlanError> {
     let wanted: Option<pep440_rs::Version> = subject.version.as_deref().and_then(|text| text.parse().ok());
     let fits = |file: &&ReleasedFile| match (subject.qualifier(FILE_NAME), &wanted) {

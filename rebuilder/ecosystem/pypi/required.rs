@@ -1,4 +1,4 @@
-//! What a wheel's build requires: what its source declares, corrected by what the released wheel shows.
+//! The requirements of a wheel's build: those that its source declares, corrected by what the released wheel shows.
 
 use pep508_rs::VersionOrUrl;
 
@@ -12,7 +12,7 @@ use crate::plan::Plan;
 const OTHER_TOOLS: [&str; 4] = ["node", "npm", "cargo", "python"];
 
 impl Draft<'_> {
-    /// The bound that the form of the metadata sets, unless a hint says which version it was.
+    /// The bound from the form of the metadata, unless a hint names the version.
     pub(super) fn dialect(&self) -> Option<String> {
         let dialect = self.facts.dialect.as_ref()?;
         let (project, _) = bounds::plain(&dialect.requirement)?;
@@ -24,10 +24,10 @@ impl Draft<'_> {
         let system = &self.source.system;
         let mut required = system.requires.clone();
         let pins = backend::requirements(&self.facts.generator, self.released.uploaded).unwrap_or_default();
-        // A backend that built itself is no requirement of its own.
+        // A backend that builds itself does not require itself.
         let itself = format!("{}=={}", self.project.name, self.released.version);
         for pin in pins.into_iter().filter(|pin| !bounds::same(pin, &itself)) {
-            // A maintainer's tool may be another one than the source asks for; the released wheel says which.
+            // A maintainer's tool may differ from the one that the source asks for; the released wheel tells.
             required.retain(|other| !contradicts(other, &pin));
             if !required.contains(&pin) {
                 required.push(pin);
@@ -41,8 +41,8 @@ impl Draft<'_> {
                 required.push(pin);
             }
         }
-        // setuptools needs the package "wheel" before 70.1, whether a project says so or not. From then on it has a copy of
-        // its own and signs with its own name; some versions take the package where one is installed, which writes other
+        // Before 70.1, setuptools needs the package "wheel", whether a project says so or not. From then on it has its
+        // own copy and signs with its own name; some versions use the package if it is installed, and then write other
         // metadata.
         let own_copy = self.facts.generator.starts_with("setuptools");
         let named = required.iter().any(|name| name.starts_with("wheel"));
@@ -55,7 +55,7 @@ impl Draft<'_> {
         required
     }
 
-    /// What the backend's own hook requires, run with the static requirements installed.
+    /// The requirements from the backend's own hook, run with the static requirements installed.
     pub(super) async fn dynamic_requirements(&self, plan: &Plan) -> Result<Vec<String>, PlanError> {
         let workshop = self.planner.workshop;
         let executor = Executor {
@@ -78,7 +78,7 @@ impl Draft<'_> {
     }
 }
 
-/// Whether a requirement excludes the one version that `pin` names, of the same project.
+/// Whether a requirement excludes the single version in `pin`, for the same project.
 fn contradicts(other: &str, pin: &str) -> bool {
     let (Some(other), Some(pin)) = (requirement::read(other), requirement::read(pin)) else {
         return false;
@@ -94,7 +94,7 @@ fn contradicts(other: &str, pin: &str) -> bool {
     other.name == pin.name && exact.is_some_and(|exact| !allowed.contains(exact.version()))
 }
 
-/// Whether a requirement is among the known ones, or has no bounds and is met by one of them.
+/// Whether a requirement is one of the known ones, or has no bounds and a known one satisfies it.
 pub(super) fn known(required: &[String], more: &str) -> bool {
     let Some(wanted) = requirement::read(more) else {
         return required.iter().any(|known| known == more);

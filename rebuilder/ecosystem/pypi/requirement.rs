@@ -1,16 +1,16 @@
-//! One requirement (PEP 508) of a stranger.
+//! Reads one untrusted requirement (PEP 508).
 
 use std::str::FromStr as _;
 
 use pep508_rs::{Requirement, VerbatimUrl};
 
-/// Deepest nesting of a condition, which the library follows by calling itself.
+/// Maximum depth of a condition, which the library parses recursively.
 const DEPTH: usize = 64;
 
 /// Reads a requirement; `None` if it is not one.
 ///
-/// The library panics if a name or an extra ends as none may and anything follows, and takes the number of characters
-/// for one of bytes, so that is looked at before. No part of a requirement has other characters than those of ASCII.
+/// The library panics if a name or an extra ends with a forbidden character and more text follows, and it confuses
+/// numbers of characters and bytes, so both are checked first. All parts of a requirement are ASCII.
 pub(super) fn read(text: &str) -> Option<Requirement<VerbatimUrl>> {
     let in_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let behind = text.trim_start().trim_start_matches(in_name);
@@ -25,7 +25,7 @@ pub(super) fn read(text: &str) -> Option<Requirement<VerbatimUrl>> {
     Requirement::from_str(text).ok()
 }
 
-/// How many parentheses are open at once.
+/// The maximum number of parentheses that are open at once.
 fn depth(text: &str) -> usize {
     let (mut open, mut most) = (0_usize, 0);
     for c in text.chars() {

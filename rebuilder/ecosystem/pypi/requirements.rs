@@ -1,8 +1,8 @@
-//! Solving build requirements (PEP 518) with pip, inside the sandbox, as of the time of the release.
+//! Solves build requirements (PEP 518) with pip, inside the sandbox, as of the time of the release.
 //!
-//! Most sets of requirements leave no choice, and need no solver. For the others, pip sees an index of plain files: for
-//! each project the page that the registry gave, without files uploaded later, and the files that it is likely to want.
-//! When it wants another one, that is fetched and pip is asked again.
+//! Most sets of requirements leave no choice, and need no solver. For the others, pip sees an index of plain files:
+//! for each project the registry's page, without files uploaded later, and the files that pip is likely to want. If it
+//! wants another one, that is fetched and pip is asked again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,26 +24,26 @@ use crate::store::FetchError;
 
 const MOST_QUESTIONS: usize = 60;
 
-/// What pip chose, as pinned files.
+/// The files that pip chose, pinned.
 pub(in crate::ecosystem) struct Solution {
     pub files: Vec<PinnedFile>,
-    /// Names of those that were uploaded later than asked, since nothing ran on this Python before.
+    /// Names of files that were uploaded later than asked, since no earlier version ran on this Python.
     pub later: Vec<String>,
-    /// The pip that chose, and is going to install, if the container has none that can.
+    /// The pip that chose and will install, if the container's cannot.
     pub installer: Option<PinnedFile>,
 }
 
-/// Everything that pip may look at.
+/// Everything that pip may see.
 pub(super) struct Index<'a> {
     pub(super) planner: &'a Planner<'a>,
     pub(super) before: Timestamp,
-    /// What is being rebuilt: no build may have it to copy from.
+    /// The files that are being rebuilt: no build may have them to copy from.
     pub(super) released: &'a [Sha256],
     pub(super) python: Version,
-    /// 11 of Python 3.11.
+    /// The minor version: 11 for Python 3.11.
     pub(super) minor: u64,
     pub(super) installer: Option<PinnedFile>,
-    /// Projects of which no wheel fits, so that pip has to take their source distributions.
+    /// Projects without a fitting wheel, so that pip has to use their source distributions.
     pub(super) from_source: BTreeSet<String>,
     pub(super) markers: MarkerEnvironment,
     pub(super) projects: BTreeMap<String, Option<Project>>,
@@ -103,7 +103,7 @@ pub(in crate::ecosystem) async fn solve(
 }
 
 impl Index<'_> {
-    /// Asks pip, giving it what it wants to look at, until it says what it would install or why it finds nothing.
+    /// Asks pip, and gives it the files that it asks for, until it says what it would install or why it finds nothing.
     async fn asked(
         &mut self,
         root: &Root,
@@ -133,10 +133,10 @@ impl Index<'_> {
         Ok(Err("it requests other files again and again".into()))
     }
 
-    /// The only possible choice: each project's newest fitting wheel, if all of these agree with everything that any of
-    /// them requires. pip tries the newest first, so it would find the same; whatever is not as plain as that
-    /// (extras, pre-releases, withdrawn files, several wheels of one version, a choice that a later requirement
-    /// narrows) is pip's to solve, and it gets what was fetched here.
+    /// The only possible choice: each project's newest fitting wheel, if these agree with all requirements of each
+    /// other. pip tries the newest first, so it would find the same. Anything less simple (extras, pre-releases,
+    /// yanked files, several wheels of one version, a choice that a later requirement narrows) is left to pip, which
+    /// gets the files that were fetched here.
     async fn unanimous(&mut self, requirements: &[String]) -> Result<Option<Vec<String>>, PlanError> {
         let mut open = requirements.to_vec();
         let mut bounds: BTreeMap<String, Vec<VersionSpecifiers>> = BTreeMap::new();
@@ -179,7 +179,7 @@ impl Index<'_> {
             };
             match chosen.insert(name, file.file.name.clone()) {
                 Some(before) if before == file.file.name => {}
-                // What pip is going to ask for, one file after the other.
+                // pip is going to ask for this, one file after another.
                 other => {
                     plain &= other.is_none();
                     open.extend(self.add(&file).await?);
@@ -202,8 +202,8 @@ impl Index<'_> {
         Ok(())
     }
 
-    /// Files of a project that were there at the time and run on our Python. Of a project without any such wheel, the
-    /// first version that came with one: our Python is younger than some releases.
+    /// Files of a project that existed at the time and run on our Python. If a project has no such wheel, the first
+    /// version that came with one: our Python is younger than some releases.
     pub(super) fn candidates(&self, name: &str) -> impl Iterator<Item = &ReleasedFile> {
         let files = self
             .projects
@@ -230,7 +230,7 @@ impl Index<'_> {
         })
     }
 
-    /// Why no choice can meet the requirements that were given, if one project alone shows it.
+    /// Why no choice can meet the given requirements, if a single project shows it.
     fn contradiction(&self, requirements: &[String]) -> Option<String> {
         let mut of_project: BTreeMap<String, (Vec<VersionSpecifiers>, Vec<&str>)> = BTreeMap::new();
         for text in requirements {
@@ -243,7 +243,7 @@ impl Index<'_> {
         let impossible = |(name, (bounds, texts)): (&String, &(Vec<VersionSpecifiers>, Vec<&str>))| {
             let wheels = || self.candidates(name).filter(|file| file.wheel);
             let meets = |file: &ReleasedFile| bounds.iter().all(|bound| bound.contains(&file.version));
-            // Without bounds, and with a page that is not there, pip has the better words.
+            // If there are no bounds, or the page is missing, pip's message is better.
             if bounds.iter().all(VersionSpecifiers::is_empty) || wheels().any(meets) {
                 return None;
             }

@@ -1,4 +1,4 @@
-//! What a source distribution says about its build: the `[build-system]` table of PEP 518.
+//! The build system that a source distribution declares: the `[build-system]` table of PEP 518.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-/// Backend and what it needs.
+/// The backend and its requirements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct BuildSystem {
@@ -19,7 +19,7 @@ pub(super) struct BuildSystem {
 }
 
 impl BuildSystem {
-    /// Whether the backend's hook can ask for more than `pyproject.toml` does (PEP 517); poetry-core's never does.
+    /// Whether the backend's hook may require more than `pyproject.toml` does (PEP 517); poetry-core's never does.
     pub(super) fn may_ask_for_more(&self) -> bool {
         !self.build_backend.starts_with("poetry.core.")
     }
@@ -36,7 +36,7 @@ fn legacy_backend() -> String {
 }
 
 impl Default for BuildSystem {
-    /// What PEP 517 prescribes for projects that say nothing.
+    /// The default of PEP 517 for projects that declare nothing.
     fn default() -> Self {
         Self {
             requires: vec!["setuptools".into(), "wheel".into()],
@@ -92,7 +92,7 @@ fn pyproject(name: &str, path: &Path) -> io::Result<Option<String>> {
         }
         return Ok(None);
     }
-    // The reader of tar holds names whole, however long they are said to be.
+    // The tar reader holds whole names in memory, however long they claim to be.
     let unpacked = flate2::read::MultiGzDecoder::new(file).take(UNPACKED_LIMIT);
     let mut archive = tar::Archive::new(unpacked);
     for entry in archive.entries()? {

@@ -1,4 +1,4 @@
-//! Where a wheel's source is: the source distribution beside it, or a commit of its repository.
+//! The source of a wheel: the source distribution beside it, or a commit of its repository.
 
 use jiff::Timestamp;
 
@@ -12,16 +12,16 @@ use crate::plan::{Assumption, Origin, PinnedGit, assume};
 use crate::run::failure::FailureCode;
 use crate::store::{Blob, Checkout};
 
-/// A source, and what it says of its build.
+/// A source, and its build system.
 pub(super) struct Source {
     pub place: Place,
     pub system: BuildSystem,
-    /// Who says which backend builds it.
+    /// The origin of the choice of backend.
     pub backend: Origin,
     pub assumption: Assumption,
 }
 
-/// Where the files are.
+/// The place of the files.
 pub(super) enum Place {
     Sdist(ReleasedFile),
     Git { pinned: PinnedGit, folder: String },
@@ -45,7 +45,8 @@ impl Source {
         })
     }
 
-    /// The same, built by what signed the released wheel, if the source names a backend that never signs so.
+    /// The same source, built by the backend that signed the released wheel, if the source names one that never signs
+    /// so.
     pub(super) fn signed_by(mut self, generator: &str, uploaded: Timestamp) -> Self {
         if let Some(system) = backend::instead_of(&self.system, generator, uploaded) {
             let declared = std::mem::replace(&mut self.system, system).build_backend;
@@ -56,7 +57,7 @@ impl Source {
         self
     }
 
-    /// A commit: the one that a hint or a verified attestation names, else the one that the version's tag leads to.
+    /// A commit: the one that a hint or a verified attestation names, otherwise the one of the version's tag.
     pub(super) async fn git(
         planner: &Planner<'_>,
         purl: &str,
@@ -133,7 +134,7 @@ async fn tagged(
     Ok((git, Origin::Inferred(from)))
 }
 
-/// Who says which backend builds a source.
+/// The origin of a source's backend.
 fn backend_origin(declared: bool) -> Origin {
     if declared {
         Origin::Declared("pyproject.toml of the source".into())
@@ -142,7 +143,7 @@ fn backend_origin(declared: bool) -> Origin {
     }
 }
 
-/// The first of the usual folders that holds a build description.
+/// The first of the usual folders that contains a build description.
 fn package_folder(checkout: &Checkout, package: &str) -> Result<Option<String>, PlanError> {
     let top = ["", "python", package, "src"].map(str::to_owned);
     let nested = ["packages", "python", "libs", "sdk"].map(|above| format!("{above}/{package}"));

@@ -1,4 +1,4 @@
-//! What a released wheel shows of the build that made it: backend and version, clock, file modes, umask.
+//! What a released wheel shows about the build that made it: backend and version, clock, file modes, umask.
 //!
 //! Everything concluded here is an inferred value, and the plan says so.
 
@@ -12,7 +12,7 @@ use super::interpreter::{self, Sign};
 use crate::compare::{self, Member, MemberError};
 use crate::ecosystem::repository;
 
-/// What can be read off a wheel.
+/// The facts that can be read from a wheel.
 #[derive(Debug)]
 pub(super) struct WheelFacts {
     /// The `Generator` line of `WHEEL`.
@@ -21,22 +21,22 @@ pub(super) struct WheelFacts {
     pub clock: Clock,
     /// File mode creation mask of the build.
     pub umask: u32,
-    /// What the form of the metadata says about the tool that wrote it.
+    /// A bound on the version of the tool that wrote the metadata, from the form of the metadata.
     pub dialect: Option<Dialect>,
-    /// Whether every group of requirements is in order, as only some builds of setuptools write them.
+    /// Whether every group of requirements is sorted, as only some builds of setuptools write them.
     pub sorted: bool,
-    /// Whether the archive says that it was written on Windows.
+    /// Whether the archive was written on Windows, according to its entries.
     pub windows: bool,
-    /// The Python that built it, if something in it bears its version.
+    /// The Python that built it, if something in it names its version.
     pub python: Option<Sign>,
-    /// Addresses in `METADATA`, those called source or repository first.
+    /// Addresses in `METADATA`; those called source or repository come first.
     pub addresses: Vec<String>,
 }
 
 /// The times that the archive stores, as the build's clock and file system must have shown them.
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
-    /// The one time of all entries, Unix seconds; `None` if they differ.
+    /// The single time of all entries, in Unix seconds; `None` if they differ.
     pub uniform: Option<i64>,
     /// Every entry.
     pub entries: BTreeMap<String, Entry>,
@@ -44,7 +44,7 @@ pub(super) struct Clock {
 
 impl Clock {
     fn of(members: &[Member]) -> Self {
-        // The wheel needs neither size nor mode of folders.
+        // Neither sizes nor modes of folders are needed.
         let files = members.iter().filter(|member| !member.path.ends_with('/'));
         let entry = |(position, member): (usize, &Member)| {
             let entry = Entry {
@@ -62,8 +62,8 @@ impl Clock {
         Self { uniform, entries }
     }
 
-    /// What the build is told, in stored order: names, modes, and times if they differ. Nothing of it depends on
-    /// the files' contents, so that no build can copy them from it.
+    /// The part that the build gets, in stored order: names, modes, and times if they differ. None of it depends on
+    /// the content of the files, so no build can copy content from it.
     pub fn shown(&self) -> Vec<Value> {
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_by_key(|(_, entry)| entry.position);
@@ -138,7 +138,7 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     }))
 }
 
-/// `METADATA` is written anew by every build, so its mode shows the mask.
+/// Every build writes `METADATA` from scratch, so its mode shows the mask.
 fn umask(entries: &BTreeMap<String, Entry>) -> u32 {
     let metadata = entries
         .iter()
@@ -152,8 +152,8 @@ fn umask(entries: &BTreeMap<String, Entry>) -> u32 {
     }
 }
 
-/// `Project-URL: LABEL, ADDRESS` and `Home-page: ADDRESS`, the likeliest to be the source first; then what the description
-/// names.
+/// Addresses in `Project-URL: LABEL, ADDRESS` and `Home-page: ADDRESS`, those that are most likely the source first;
+/// then those in the description.
 fn addresses(metadata: &str) -> Vec<String> {
     let headers = metadata.lines().take_while(|line| !line.is_empty());
     let mut found: Vec<(usize, String)> = headers
@@ -176,7 +176,8 @@ fn addresses(metadata: &str) -> Vec<String> {
     declared.chain(in_description(metadata)).collect()
 }
 
-/// Addresses of repositories with the package's own name, which may be its source even if no field says so.
+/// Addresses in the description of repositories with the package's own name, which may be its source even if no field
+/// says so.
 fn in_description(metadata: &str) -> Vec<String> {
     let (head, description) = metadata.split_once("\n\n").unwrap_or((metadata, ""));
     let Some(name) = head.lines().find_map(|line| line.strip_prefix("Name:")) else {

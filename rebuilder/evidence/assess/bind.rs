@@ -1,4 +1,4 @@
-//! What a claim loses if it is about other bytes, or calls them by another name.
+//! Lowers a claim that is about other bytes, or that gives them another name.
 
 use super::names;
 use crate::evidence::Standing;
@@ -6,18 +6,18 @@ use crate::evidence::assessment::Assessment;
 use crate::evidence::statement::Descriptor;
 
 impl Assessment {
-    /// Whether nothing was found yet that takes away from a good signature.
+    /// Whether the signature is good and nothing has lowered the claim yet.
     pub(super) fn is_verified(&self) -> bool {
         self.claim.standing == Standing::Verified
     }
 
-    /// A claim that is worth less than its signature; the reason comes first in its meaning.
+    /// Gives the claim a worse standing than its signature's; the reason is put first in its meaning.
     pub(super) fn lower(&mut self, standing: Standing, reason: &str) {
         self.claim.standing = standing;
         self.claim.meaning = format!("{reason}; {}", self.claim.meaning);
     }
 
-    /// A verified claim is worth less if it covers only some of the artifacts, or none.
+    /// Lowers a verified claim that covers only some of the artifacts, or none.
     pub(super) fn cover(&mut self, covered: usize, all: usize) {
         if !self.is_verified() || all == 0 {
             return;
@@ -30,7 +30,8 @@ impl Assessment {
         }
     }
 
-    /// What it calls the artifacts; another name is told in its meaning too, which plans and reports keep.
+    /// Notes what the evidence calls the artifacts; another name also goes into the meaning, which plans and reports
+    /// keep.
     pub(super) fn name<'a>(
         &mut self,
         subjects: impl Iterator<Item = &'a Descriptor>,

@@ -1,5 +1,5 @@
 //! Files with several statements: "Consumers MUST ignore unrecognized lines" and "attestations with unrecognized keys,
-//! types, subjects, or predicates" (in-toto attestation bundle v1). How many were ignored is told.
+//! types, subjects, or predicates" (in-toto attestation bundle v1). The number of ignored ones is reported.
 
 use serde::Serialize;
 
@@ -9,17 +9,18 @@ use crate::evidence::statement::DigestMatch;
 use crate::evidence::{Standing, source_track};
 use crate::text::plural;
 
-/// What of a file is not about the artifacts.
+/// What a file contains that is not about the artifacts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Ignored {
     /// Statements about other files.
     pub statements: usize,
-    /// Lines that are no attestation.
+    /// Lines that are not attestations.
     pub lines: usize,
 }
 
-/// The assessments of documents in their order, without those that are not about the artifacts where another one of the
-/// same file is. A file in which none is about them keeps all: it was given as evidence for them.
+/// The assessments of documents, in their order, without those about other files if the same file also has some about
+/// the artifacts. If no document of a file is about the artifacts, all are kept: the file was given as evidence for
+/// them.
 pub(super) fn about_these(found: Vec<(&Document, Assessment)>, artifacts: &[Artifact]) -> Vec<Assessment> {
     let mut kept: Vec<Assessment> = Vec::new();
     let mut rest = found.into_iter().peekable();
@@ -72,10 +73,10 @@ fn is_about(found: &Assessment, artifacts: &[Artifact]) -> bool {
     matches.any(|found| found == DigestMatch::Same)
 }
 
-/// Whether it is about other files, whatever its signature is worth.
+/// Whether an assessment is about other files, whatever its signature is worth.
 fn is_foreign(found: &Assessment, artifacts: &[Artifact]) -> bool {
     match &found.statement {
-        // What is about the source of an artifact is tied to it by provenance.
+        // Provenance ties a statement about an artifact's source to the artifact.
         Some(statement) => !is_about(found, artifacts) && !source_track::is_of_source(statement),
         None => found.claim.standing == Standing::SubjectMismatch && found.subjects.is_empty(),
     }

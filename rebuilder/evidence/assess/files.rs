@@ -1,4 +1,4 @@
-//! Evidence that names files, or is over the bytes of one: lists, records of builds, links and detached signatures.
+//! Evidence that names files, or that is over the bytes of one: lists, build records, links and detached signatures.
 
 use super::names;
 use super::signature::{self, not_what_was_signed, unsigned};
@@ -11,7 +11,7 @@ use crate::evidence::trust::Trust;
 use crate::evidence::{Proof, Question, Standing, Unproven};
 use crate::text::plural;
 
-/// A claim about files with these digests; in a list, a digest is about the file that its line names.
+/// Assesses a claim about files with these digests; in a list, a digest is about the file that its line names.
 pub(super) fn about_files(
     question: Question,
     claim: String,
@@ -56,7 +56,7 @@ pub(super) fn about_files(
     found
 }
 
-/// A list of digests, whose lines must name the files.
+/// Assesses a list of digests, whose lines must name the files.
 pub(super) fn assess_list(
     list: &HashList,
     proof: Proof,
@@ -64,7 +64,7 @@ pub(super) fn assess_list(
     question: Question,
 ) -> Assessment {
     let claim = format!("a list of {}", plural(list.entries.len(), "digest"));
-    // A `.narinfo` names a store path, and its file has no name.
+    // A `.narinfo` names a store path; its file has no name.
     let by_name = list.own.is_none();
     let proof = match (list.understood(), proof) {
         (Err(error), Ok(signature)) => {
@@ -76,7 +76,7 @@ pub(super) fn assess_list(
     about_files(question, claim, &list.entries, proof, artifacts, by_name)
 }
 
-/// Assesses a signature that is over a file's bytes: it is about exactly the artifacts that it verifies for.
+/// Assesses a signature over a file's bytes: it is about exactly those artifacts that it verifies for.
 pub(super) fn over_bytes(
     kind: &str,
     artifacts: &[Artifact],
@@ -98,15 +98,15 @@ pub(super) fn over_bytes(
     found
 }
 
-/// A certificate whose signature was not given.
+/// Assesses a certificate without its signature.
 pub(super) fn signs_nothing(certificate: &Certificate) -> Assessment {
     let claim = format!("a certificate for {}", certificate.name());
     let note = "it signs nothing by itself; give the signature that belongs to it as well";
     Assessment::new(Question::Other, claim, Err(Unproven::Unverifiable(note.into())))
 }
 
-/// A text with a signature around it: a list of digests, such as `SHA256SUMS`, is about the files that it names. Any
-/// other text may hold a digest for any reason, so it is not a signature of the file.
+/// Assesses a text with a signature around it. A list of digests, such as `SHA256SUMS`, is about the files that it
+/// names. Any other text may mention a digest for any reason, so it is not a signature of the file.
 pub(super) fn openpgp_inline(text: &[u8], artifacts: &[Artifact], trust: &Trust) -> Assessment {
     let (proof, content) = signature::verify_inline(text, trust, "the signed text");
     let error = match HashList::of_signed(&content) {
@@ -128,7 +128,7 @@ pub(super) fn assess_buildinfo(info: &BuildInfo, artifacts: &[Artifact], trust: 
     let mut proof = match &info.inline {
         Some(text) => {
             let (proof, content) = signature::verify_inline(text, trust, "the .buildinfo");
-            // What was read before is what counts only if it is what was signed.
+            // The record that was read first counts only if it is the text that was signed.
             if info.is_of(&content) {
                 proof
             } else {

@@ -1,7 +1,7 @@
-//! Assessing one piece of evidence against the artifacts at hand: is it well signed, by whom, and is it about them?
+//! Assesses one piece of evidence against the artifacts: is its signature good, who signed it, and is it about them?
 //!
-//! The three answers are kept apart. A good signature on other bytes, on another name, or on some of the outputs
-//! only has its own standing, and what cannot be verified never counts as good.
+//! The three answers are kept apart. A good signature on other bytes, on another name, or on only some of the outputs
+//! has its own standing, and evidence that cannot be verified never counts as good.
 
 mod bind;
 mod bundle_lines;
@@ -43,13 +43,13 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
     assessment
 }
 
-/// Why an entry of a log proves nothing.
+/// Why a log entry alone proves nothing.
 const NO_ENVELOPE: &str = "no envelope that is at hand is the one that it is of";
 
-/// Why a layout is no evidence.
+/// Why a layout is not evidence.
 const POLICY: &str = "it is a policy, not evidence; name it as the layout of a rule";
 
-/// What a document says by its kind alone.
+/// Assesses a document by its kind, before the signer is considered.
 fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     match &document.kind {
         Kind::Bundle(bundle) => assess_bundle(bundle, artifacts, trust),
@@ -120,7 +120,8 @@ fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> As
     }
 }
 
-/// Assesses pieces of evidence; in a file with several, those that are not about the artifacts are ignored if one is.
+/// Assesses pieces of evidence. In a file with several, those that are not about the artifacts are ignored if at least
+/// one is.
 pub fn assess_files<'a>(
     documents: impl IntoIterator<Item = &'a Document>,
     artifacts: &[Artifact],
@@ -131,7 +132,7 @@ pub fn assess_files<'a>(
     bundle_lines::about_these(found.collect(), artifacts)
 }
 
-/// What subjects with an artifact's digests are called; second, in one sentence, if that is not the name that was asked
+/// The names of the subjects with an artifact's digests; second, a sentence if none of them is the name that was asked
 /// for.
 pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Option<String>) {
     let same = |subject: &&Descriptor| subject.matches(&artifact.digests) == DigestMatch::Same;
@@ -142,7 +143,7 @@ pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Opt
     )
 }
 
-/// In one sentence, if PEP 740 says that a statement is about another file: it has one subject, and its name is the file's.
+/// A sentence if, by PEP 740, a statement is about another file: it must have one subject with the file's name.
 pub fn other_distribution(subjects: &[Descriptor], artifact: &Artifact) -> Option<String> {
     if subjects.len() != 1 {
         return Some("it has several subjects, and PEP 740 allows exactly one".into());
@@ -151,7 +152,7 @@ pub fn other_distribution(subjects: &[Descriptor], artifact: &Artifact) -> Optio
 }
 
 fn assess_bundle(bundle: &Unverified, artifacts: &[Artifact], trust: &Trust) -> Assessment {
-    // Neither the bundle nor a log says which file it is over, or its key signs whole files: each file is tried.
+    // Each file is tried if neither the bundle nor a log names the file, or if a key signed the whole file.
     let by_file = bundle.names_no_file() || bundle.key_hint().is_some() && !bundle.is_logged();
     let is_message = !matches!(bundle.content(), Ok(Content::Envelope(_)));
     let named = matches!(bundle.content(), Ok(Content::Message(algorithm, digest))

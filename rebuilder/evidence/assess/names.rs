@@ -1,7 +1,7 @@
-//! What evidence calls the files that it is about, held against what they are called here.
+//! Compares the names that evidence gives to files with their names here.
 //!
-//! Bytes are one thing and their name another: a signer who says "tool-1.0-vulnerable" of these bytes has not released
-//! them as "tool". Where a specification makes the name part of what is signed, another one refuses; where names are
+//! Bytes and names are two things: a signer who calls these bytes "tool-1.0-vulnerable" has not released them as
+//! "tool". If a specification makes the name part of what is signed, another name refuses the evidence; if names are
 //! free, as in SLSA provenance, the reader is told.
 
 use std::str::FromStr as _;
@@ -11,7 +11,7 @@ use packageurl::PackageUrl;
 use super::Artifact;
 use crate::evidence::statement::Descriptor;
 
-/// What some subjects are called, each once.
+/// The names of some subjects, each once.
 pub(super) fn labels<'a>(subjects: impl Iterator<Item = &'a Descriptor>) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for subject in subjects {
@@ -23,7 +23,7 @@ pub(super) fn labels<'a>(subjects: impl Iterator<Item = &'a Descriptor>) -> Vec<
     labels
 }
 
-/// In one sentence, if no subject has the artifact's name; `None` if one has, or if none has any name.
+/// A sentence if no subject has the artifact's name; `None` if one has it, or if none has a name.
 pub(super) fn differs(subjects: &[&Descriptor], artifact: &Artifact) -> Option<String> {
     let asked = |name: &String| !name.starts_with("sha256:");
     if artifact.purl.is_none() && !asked(&artifact.name) {
@@ -43,8 +43,8 @@ pub(super) fn differs(subjects: &[&Descriptor], artifact: &Artifact) -> Option<S
     Some(format!("it calls these bytes {:?}, not {own:?}", first.label()))
 }
 
-/// In one sentence, where lines of a list put the artifact into a folder, and none names it alone: folders have names
-/// too, and "known-malware/tool" is not what was asked for.
+/// A sentence if lines of a list put the artifact into a folder, and none names it alone: a folder's name may carry a
+/// meaning too, as in "known-malware/tool".
 pub(super) fn in_folder(files: &[&Descriptor], artifact: &Artifact) -> Option<String> {
     let named = |file: &&&Descriptor| file.label() == artifact.name;
     if artifact.name.starts_with("sha256:") || files.iter().any(|file| named(&file)) {
@@ -76,7 +76,7 @@ fn is_called(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
             };
         }
         let file = name.rsplit(['/', '\\']).next().unwrap_or_default();
-        // A package that was asked for by its URL alone has no file name to compare.
+        // An artifact that was asked for by its package URL alone has no file name to compare.
         file == artifact.name || (artifact.name.starts_with("sha256:") && artifact.purl.is_some())
     }))
 }
@@ -89,13 +89,13 @@ pub(super) fn same_package(a: &PackageUrl<'_>, b: &PackageUrl<'_>) -> bool {
     (a.ty(), a.namespace(), a.name(), a.version()) == (b.ty(), b.namespace(), b.name(), b.version())
 }
 
-/// Whether a file is called like one of a package.
+/// Whether a file's name may be that of a file of the package.
 pub(super) fn may_be_of(purl: &PackageUrl<'_>, file: &str) -> bool {
     of_version(purl, file).is_some()
 }
 
-/// Whether a file that is called like one of a package, with or without its namespace, has the package's version in its
-/// name, or no version; `None` if it has another name.
+/// Whether a file's name, which begins like the package's (with or without its namespace), has the package's version,
+/// or no version; `None` if the name is another one.
 fn of_version(purl: &PackageUrl<'_>, file: &str) -> Option<bool> {
     let plain = |text: &str| -> String {
         text.to_lowercase()
@@ -114,7 +114,7 @@ fn of_version(purl: &PackageUrl<'_>, file: &str) -> Option<bool> {
     Some(!has_version || version.is_none_or(|version| rest.starts_with(&version)))
 }
 
-/// In one sentence, if the subjects name packages and none of them is the one that was asked for.
+/// A sentence if the subjects name packages, and none of them is the one that was asked for.
 pub(super) fn other_package(subjects: &[&Descriptor], artifact: &Artifact) -> Option<String> {
     let wanted = asked_for(artifact)?;
     let named: Vec<_> = subjects
@@ -127,7 +127,7 @@ pub(super) fn other_package(subjects: &[&Descriptor], artifact: &Artifact) -> Op
     Some(format!("it names these bytes {other}, not {wanted}"))
 }
 
-/// In one sentence, if no subject has the distribution file's name (PEP 740), with projects' names normalised.
+/// A sentence if no subject has the distribution file's name (PEP 740), with the projects' names normalised.
 pub(super) fn other_distribution(subjects: &[&Descriptor], artifact: &Artifact) -> Option<String> {
     if artifact.name.starts_with("sha256:") {
         return None;
@@ -146,7 +146,8 @@ pub(super) fn other_distribution(subjects: &[&Descriptor], artifact: &Artifact) 
     Some(format!("it names these bytes {other:?}, not {:?}", artifact.name))
 }
 
-/// In one sentence, if a statement lists the artifact's name with other bytes, and these under other names only.
+/// A sentence if a statement lists the artifact's name with other bytes, and the artifact's bytes only under other
+/// names.
 pub(super) fn swapped(all: &[Descriptor], same: &[&Descriptor], artifact: &Artifact) -> Option<String> {
     let is_own = |subject: &Descriptor| {
         let name = subject.given_name().unwrap_or_default();

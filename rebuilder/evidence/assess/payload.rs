@@ -1,4 +1,4 @@
-//! What a piece of evidence states, and the verification of its signature.
+//! The content of a piece of evidence, and the verification of its signature.
 
 use std::str::FromStr as _;
 
@@ -16,7 +16,7 @@ use crate::evidence::statement::Statement;
 use crate::evidence::trust::Trust;
 use crate::evidence::{Signature, Unproven, Verified, openpgp};
 
-/// What a piece of evidence states, before its signature is verified.
+/// The content of a piece of evidence, before its signature is verified.
 pub enum Stated {
     /// An in-toto statement.
     Statement(Box<Statement>),
@@ -24,11 +24,11 @@ pub enum Stated {
     Link(Box<Link>),
     /// A list of digests.
     HashList(Box<HashList>),
-    /// A signature over a file's bytes alone, or something unusable; and why.
+    /// A signature over a file's bytes alone, or something unusable, with the reason.
     Nothing(String),
 }
 
-/// What a piece of evidence states, and the good signature over exactly that.
+/// The content of a piece of evidence, and the good signature over exactly this content.
 pub struct SignedPayload<'a> {
     /// What is stated.
     pub stated: &'a Stated,
@@ -36,17 +36,17 @@ pub struct SignedPayload<'a> {
     pub signature: Signature,
 }
 
-/// What the verification of a payload's signature comes to.
+/// The result of verifying the signature of a payload.
 pub type PayloadProof<'a> = Result<Verified<SignedPayload<'a>>, Unproven>;
 
-/// What a piece of evidence states, tied to the document that it was read from: its signature can
-/// only be verified for this reading.
+/// The content of a piece of evidence, tied to the document that it was read from, so that the signature is verified
+/// for exactly this content.
 pub struct Payload<'a> {
     document: &'a Document,
     stated: Stated,
 }
 
-/// Reads what a piece of evidence states; verifies nothing.
+/// Reads the content of a piece of evidence; verifies nothing.
 pub fn payload(document: &Document) -> Payload<'_> {
     Payload {
         document,
@@ -55,17 +55,17 @@ pub fn payload(document: &Document) -> Payload<'_> {
 }
 
 impl Payload<'_> {
-    /// What is stated, without proof: to look at, not to act on.
+    /// The content without proof: to look at, not to act on.
     pub fn unverified(&self) -> &Stated {
         &self.stated
     }
 
-    /// Whether its form says that the subject's name is the file's (PEP 740).
+    /// Whether the subject's name must be the file's by the form of the document (PEP 740).
     pub fn names_the_file(&self) -> bool {
         matches!(&self.document.kind, Kind::Bundle(bundle) if bundle.is_pep740())
     }
 
-    /// Verifies the signature over exactly what is stated; its signer must have been named beforehand.
+    /// Verifies the signature over exactly this content; the signer must have been named beforehand.
     pub fn verify_signature(&self, trust: &Trust) -> PayloadProof<'_> {
         let signed = self.verify_any_signer(trust)?;
         if signed.signature.signer.named {
@@ -75,7 +75,7 @@ impl Payload<'_> {
         }
     }
 
-    /// The same for any signer: for callers that look the signer up among the parties that they know.
+    /// Does the same for any signer, for callers that look the signer up among the parties that they know.
     pub fn verify_any_signer(&self, trust: &Trust) -> PayloadProof<'_> {
         let proof = match &self.document.kind {
             Kind::OpenPgpInline(text) => {
@@ -92,9 +92,9 @@ impl Payload<'_> {
         Ok(self.signed_by(proof?))
     }
 
-    /// The same for a list with a detached signature; `file` is the list itself, as it is on the disk.
+    /// Does the same for a list with a detached signature; `file` is the list itself, as it is on disk.
     pub fn verify_detached(&self, signature: &Document, file: &Artifact, trust: &Trust) -> PayloadProof<'_> {
-        // What was read must be what the signature is over.
+        // The content that was read must be what the signature is over.
         if file.digests.sha256 != self.document.digest {
             return Err(not_what_was_signed());
         }
@@ -109,8 +109,8 @@ impl Payload<'_> {
     }
 }
 
-/// The package that a statement says a file is of, if a signature over that is good and the file's name is like one of
-/// that package's.
+/// The package of a file according to a statement, if the statement's signature is good and the file's name fits the
+/// package.
 pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: &Trust) -> Option<String> {
     let statement = statement(document, trust).or_else(|| of_own_repository(document, trust))?;
     let mut names = statement
@@ -122,7 +122,7 @@ pub fn named_package(document: &Document, file: &str, digests: &Digests, trust: 
     })
 }
 
-/// The provenance in a document, if the workflow that signed it states it about its own repository.
+/// The provenance in a document, if a workflow signed it about its own repository.
 fn of_own_repository(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
     let payload = payload(document);
     let signed = payload.verify_any_signer(trust).ok()?;
@@ -133,7 +133,7 @@ fn of_own_repository(document: &Document, trust: &Trust) -> Option<Verified<Stat
     standing::is_of_own_repository(identity, statement).then(|| Verified((**statement).clone()))
 }
 
-/// The statement in a document, if a signature over it is good; what it is about is not asked.
+/// The statement in a document, if its signature is good, whatever it is about.
 fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> {
     match payload(document).verify_signature(trust).ok()?.stated {
         Stated::Statement(statement) => Some(Verified((**statement).clone())),
@@ -141,7 +141,7 @@ fn statement(document: &Document, trust: &Trust) -> Option<Verified<Statement>> 
     }
 }
 
-/// Reads what a piece of evidence states; verifies nothing.
+/// Reads the content of a piece of evidence; verifies nothing.
 fn read(document: &Document) -> Stated {
     let envelope = |envelope: &Envelope| match SignedContent::of(envelope) {
         Ok(SignedContent::Statement(statement)) => Stated::Statement(statement),
@@ -188,7 +188,7 @@ fn read(document: &Document) -> Stated {
     }
 }
 
-/// A text with an OpenPGP signature around it, if that is a list of digests.
+/// The list of digests in a text with an OpenPGP signature around it.
 fn signed_list(text: &[u8]) -> Stated {
     let content = match openpgp::read_unverified("the signed text", text) {
         Ok((content, _)) => content,
@@ -200,7 +200,7 @@ fn signed_list(text: &[u8]) -> Stated {
     }
 }
 
-/// A list as rebuilders sign them; Debian's control files say who released a file, not that it was built again.
+/// Reads a list as rebuilders sign them. Debian's control files say who released a file, not that it was rebuilt.
 fn read_list(content: &[u8]) -> Result<HashList, HashListError> {
     let list = HashList::parse(std::str::from_utf8(content).map_err(|_| HashListError::NoList)?)?;
     list.understood()?;

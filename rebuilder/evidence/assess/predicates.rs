@@ -1,4 +1,4 @@
-//! What statements of less usual types say: results of verifiers, links.
+//! Describes statements of rarer types: verification results, links.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::evidence::json::member;
 use crate::evidence::link::Link;
 use crate::evidence::statement::{Statement, predicate};
 
-/// What a statement says, if it is of one of these types.
+/// Describes a statement of one of these types.
 pub(super) fn describe(statement: &Statement) -> Option<(Question, String)> {
     let text = |path: &[&str]| {
         let value = path.iter().fold(&statement.predicate, |value, name| {
@@ -43,7 +43,7 @@ fn properties(statement: &Statement) -> String {
     }
 }
 
-/// Why a statement of one of these types cannot be used, if it cannot: what its specification demands is not there.
+/// Why a statement of one of these types cannot be used, if something that its specification requires is missing.
 pub(super) fn unusable(statement: &Statement) -> Option<String> {
     let stated = &statement.predicate;
     let missing = |name: &str| {

@@ -1,5 +1,5 @@
-//! Statements of a registry or a forge about a release, where the specification says that names count: in-toto's release
-//! predicate (`release/v0.1` and `v0.2`) and npm's publish attestation.
+//! Statements of a registry or a forge about a release for which the specification says that names count: in-toto's
+//! release predicate (`release/v0.1` and `v0.2`) and npm's publish attestation.
 
 use std::str::FromStr as _;
 
@@ -10,22 +10,22 @@ use crate::evidence::assessment::Artifact;
 use crate::evidence::json::member;
 use crate::evidence::statement::{Descriptor, Statement, predicate};
 
-/// Types of packages that are places of sources; a release of one may hold files of packages of any other type.
+/// Package types that are places of sources; a release on one may contain files of packages of any other type.
 const FORGES: [&str; 4] = ["bitbucket", "generic", "github", "gitlab"];
 
-/// What becomes of a release statement whose subject has the artifact's digest.
+/// How a release statement's names fit an artifact with the same digest.
 pub(super) enum Named {
     /// It is about the artifact.
     Fits,
-    /// It is about another package or file name, in one sentence.
+    /// It is about another package or file name; a sentence says which.
     Other(String),
-    /// It contradicts itself, in one sentence.
+    /// It contradicts itself; a sentence says how.
     Contradiction(String),
-    /// It lacks what its specification requires, in one sentence.
+    /// It lacks something that its specification requires; a sentence says what.
     Incomplete(String),
 }
 
-/// Whether a type of predicate is that of a release of some registry or forge.
+/// Whether a predicate type is that of a release of a registry or forge.
 pub(super) fn is_release(kind: &str) -> bool {
     [predicate::RELEASE_V01, predicate::RELEASE_V02].contains(&kind)
 }
@@ -38,7 +38,7 @@ pub(super) fn purl(statement: &Statement) -> Option<PackageUrl<'_>> {
         .filter(|purl| purl.version().is_some_and(|version| !version.is_empty()))
 }
 
-/// Holds what a statement says that it is about against an artifact; `subjects` are those with its digests.
+/// Compares the names in a statement with an artifact; `subjects` are those with the artifact's digests.
 pub(super) fn named(statement: &Statement, subjects: &[&Descriptor], artifact: &Artifact) -> Named {
     match statement.predicate_type.as_str() {
         kind if is_release(kind) => release(statement, subjects, artifact),
@@ -73,7 +73,7 @@ fn release(statement: &Statement, subjects: &[&Descriptor], artifact: &Artifact)
     }
 }
 
-/// "`name`, `version`" of npm's predicate are those of the subject, which is a package URL.
+/// "`name`, `version`" of npm's predicate must be those of the subject, which is a package URL.
 fn npm(statement: &Statement, subjects: &[&Descriptor], artifact: &Artifact) -> Named {
     let text = |key: &str| statement.predicate.get(key)?.as_str();
     let (Some(name), Some(version)) = (text("name"), text("version")) else {

@@ -22,7 +22,7 @@ pub(super) fn assess_image(signed: &SimpleSigning, artifacts: &[Artifact], trust
     )
 }
 
-/// Whether the signature over the document is good; the document names the image.
+/// Verifies the signature over the document; the document names the image.
 pub(super) fn proof(signed: &SimpleSigning, trust: &Trust) -> Proof {
     match &signed.signature {
         ImageSignature::Plain(signature) => blob_over(signature, &signed.payload, trust),
@@ -35,7 +35,7 @@ pub(super) fn proof(signed: &SimpleSigning, trust: &Trust) -> Proof {
             };
             match content {
                 Some(Content::Message(algorithm, digest)) if is_own(algorithm, &digest) => proof,
-                // The bundle was made of the log entry, which says what was signed.
+                // The bundle was made from the log entry, which says what was signed.
                 _ => Err(not_what_was_signed()),
             }
         }

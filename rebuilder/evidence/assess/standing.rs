@@ -1,9 +1,9 @@
-//! Whether a good signature is by a signer who is trusted for the claim.
+//! Whether the signer of a good signature is trusted for the claim.
 //!
-//! Whoever has an e-mail address or a repository can sign without a key, so a good signature of that kind shows who
-//! signed, and no more. It counts where the user or the policy named the signer. Of all others only the workflow that a
-//! provenance is about can speak for itself, and only about what it was built from. What a registry or a forge states as
-//! such is its own to state.
+//! Anyone with an e-mail address or a repository can sign without a key, so a good keyless signature shows only who
+//! signed. It counts if the user or the policy named the signer. Of all other signers, only the workflow that a
+//! provenance is about can speak for itself, and only about what it was built from. A registry or a forge can state
+//! what it has published.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use crate::evidence::slsa::Provenance;
 use crate::evidence::statement::{Statement, predicate};
 use crate::evidence::{Signature, Signer, Standing, Unproven, Verified, custody, npm};
 
-/// A service that gives its workflows identities: its issuer, and how addresses of its repositories begin.
+/// A service that gives identities to its workflows: its issuer, and the beginning of its repositories' addresses.
 const WORKFLOWS: [(&str, &str); 2] = [
     (
         "https://token.actions.githubusercontent.com",
@@ -22,16 +22,16 @@ const WORKFLOWS: [(&str, &str); 2] = [
     ),
     ("https://gitlab.com", "https://gitlab.com/"),
 ];
-/// Builders that are GitHub itself, which is who certifies its workflows.
+/// Builders that are GitHub itself, which certifies its workflows.
 const GITHUB_BUILDERS: [&str; 2] = [
     "https://github.com/actions/runner",
     "https://github.com/Attestations/GitHubHostedActions@v1",
 ];
-/// Who signs releases on GitHub.
+/// The identity that signs releases on GitHub.
 const GITHUB_RELEASES: &str = "https://dotcom.releases.github.com";
 const UNNAMED: &str = "no expected signer was configured";
 
-/// Takes back a standing that rests on a signature which does not count for what is claimed.
+/// Lowers the standing of a claim whose signature does not count for it.
 pub(super) fn settle(assessment: &mut Assessment, publisher: Option<&Value>) {
     if !matches!(assessment.claim.standing, Standing::Verified | Standing::Partial) {
         return;
@@ -45,7 +45,7 @@ pub(super) fn settle(assessment: &mut Assessment, publisher: Option<&Value>) {
     }
 }
 
-/// What is left of a good signature if its signer was not named beforehand.
+/// The proof for a good signature whose signer was not named beforehand.
 pub(super) fn unnamed(signature: Verified<Signature>) -> Unproven {
     let note = note(&signature.signer, UNNAMED);
     Unproven::UnnamedSigner { signature, note }
@@ -55,7 +55,7 @@ fn note(signer: &Signer, why: &str) -> String {
     format!("the signature is good, by {}, but {why}", signer.name)
 }
 
-/// Why a signer is not trusted for this claim, if it is not.
+/// Whether a signer is trusted for this claim; the error says why not.
 fn counts(
     signature: &Verified<Signature>,
     assessment: &Assessment,
@@ -75,7 +75,7 @@ fn counts(
                 });
             }
         }
-        // Other registries sign with keys and identities that the user knows.
+        // Other registries sign with keys and identities that the user names.
         kind if is_release(kind) && !of_registry(assessment) => {
             return identity
                 .is_some_and(|identity| is_github(identity, signer.named))
@@ -103,7 +103,7 @@ fn counts(
     }
 }
 
-/// Whether a release statement names a release in a registry, and not one on GitHub or none.
+/// Whether a release statement names a release in a registry, rather than one on GitHub or none.
 fn of_registry(assessment: &Assessment) -> bool {
     let purl = assessment.statement.as_ref().and_then(release::purl);
     purl.is_some_and(|purl| purl.ty() != "github")
@@ -115,7 +115,7 @@ pub(super) fn is_of_own_repository(identity: &Identity, statement: &Statement) -
     provenance.is_some_and(|provenance| speaks_for_itself(identity, &provenance).is_ok())
 }
 
-/// Whether a workflow signed a statement about its own repository and builder.
+/// Whether a workflow signed a statement about its own repository and builder; the error says why not.
 fn speaks_for_itself(identity: &Identity, provenance: &Provenance) -> Result<(), String> {
     let Some((_, forge)) = workflow(identity) else {
         return Err(UNNAMED.into());
@@ -137,7 +137,7 @@ fn speaks_for_itself(identity: &Identity, provenance: &Provenance) -> Result<(),
     let own = within(builder, repository)
         || if forge == "https://github.com/" {
             let of_github = GITHUB_BUILDERS.iter().any(|known| within(builder, known));
-            // The contradiction above has asked whether it is that workflow.
+            // The check for a contradiction has compared the builder with that workflow.
             of_github || builder.starts_with(forge) && builder.contains("/.github/workflows/")
         } else {
             false
@@ -150,7 +150,7 @@ fn speaks_for_itself(identity: &Identity, provenance: &Provenance) -> Result<(),
     ))
 }
 
-/// The service whose workflow an identity is, where issuer, name and repository are all of one.
+/// The service whose workflow an identity is, if issuer, name and repository all belong to it.
 fn workflow(identity: &Identity) -> Option<(&'static str, &'static str)> {
     let repository = identity.repository.as_deref()?;
     let of = |(issuer, forge): &(&str, &str)| {
@@ -159,19 +159,19 @@ fn workflow(identity: &Identity) -> Option<(&'static str, &'static str)> {
     WORKFLOWS.into_iter().find(of)
 }
 
-/// Whether an address is `whole`, or a place below it.
+/// Whether an address is `whole`, or below it.
 fn within(address: &str, whole: &str) -> bool {
     let rest = address.strip_prefix(whole);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether a registry's address is npm's, however it is written.
+/// Whether an address is that of npm's registry, however it is written.
 fn is_npm(registry: &str) -> bool {
     let registry = registry.to_lowercase();
     registry.contains("npmjs.") || registry.contains("npmjs:")
 }
 
-/// Whether an identity is GitHub's for its releases; that of another instance only if it was named.
+/// Whether an identity is GitHub's own for releases; another instance's counts only if it was named.
 fn is_github(identity: &Identity, named: bool) -> bool {
     let issuer = identity.issuer.as_str();
     let certified = issuer.is_empty() || issuer == WORKFLOWS[0].0;
@@ -183,7 +183,7 @@ fn is_github(identity: &Identity, named: bool) -> bool {
     instance && (named || certified && identity.subject == GITHUB_RELEASES)
 }
 
-/// Whether an identity is the publisher that the index names (the `publisher` of PEP 740).
+/// Whether an identity is the publisher that the index names (`publisher` in PEP 740).
 fn is_publisher(identity: &Identity, publisher: &Value) -> bool {
     let text = |name: &str| publisher.get(name).and_then(Value::as_str).unwrap_or_default();
     let of_workflow = |kind: usize, file: &str, separator: &str| {

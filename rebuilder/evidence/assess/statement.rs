@@ -34,7 +34,7 @@ pub(super) fn assess_envelope(
     let claim = format!("an envelope of type {:?}", envelope.payload_type);
     let note = format!("cannot use the signed content: {error}");
     let proof = match proof {
-        // What another program signed for its own purposes is no fault of the file.
+        // A payload that another program signed for its own purposes is not a fault of the file.
         proof if error.is_foreign() => not_understood(proof, &note),
         Ok(_) => Err(Unproven::Invalid(note)),
         Err(unproven) => Err(Unproven::Invalid(format!("{note}; {}", unproven.note()))),
@@ -42,7 +42,8 @@ pub(super) fn assess_envelope(
     Assessment::new(Question::Provenance, claim, proof)
 }
 
-/// A good signature over something that nothing can be concluded from; a bad one stays what it is.
+/// The proof for a payload from which nothing can be concluded: a good signature becomes "not understood", a bad one
+/// stays bad.
 fn not_understood(proof: Proof, note: &str) -> Proof {
     match proof {
         Ok(signature) => {
@@ -54,7 +55,7 @@ fn not_understood(proof: Proof, note: &str) -> Proof {
     }
 }
 
-/// A link, in an envelope or with signatures of its own.
+/// Assesses a link, in an envelope or with its own signatures.
 pub(super) fn assess_link(link: &Link, proof: Proof, artifacts: &[Artifact]) -> Assessment {
     let claim = Link::sentence(&link.name);
     about_files(Question::Other, claim, &link.subjects(), proof, artifacts, false)
@@ -100,7 +101,7 @@ pub(super) fn assess_statement(
     found
 }
 
-/// The signature, if its certificate does not contradict the provenance that it is over.
+/// The proof of a signature, if its certificate does not contradict the provenance.
 fn agreeing(signature: Verified<Signature>, provenance: &Provenance) -> Proof {
     let identity = signature.signer.identity.as_ref();
     match identity.and_then(|identity| custody::contradiction(identity, provenance)) {
@@ -127,7 +128,7 @@ fn is_known(kind: &str) -> bool {
     .contains(&kind)
 }
 
-/// What a statement says, by its predicate's type.
+/// Describes a statement by the type of its predicate.
 fn describe(statement: &Statement) -> (Question, String) {
     let text = |key: &str| {
         member(&statement.predicate, [key])
@@ -234,7 +235,7 @@ fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Ar
     found.name(subjects, other_name);
 }
 
-/// Why a statement with an artifact's digest is about something else all the same: the names in it are of another one.
+/// Why a statement with an artifact's digest is still about something else: the names in it are not the artifact's.
 fn about_another(
     statement: &Statement,
     subjects: &[&Descriptor],
@@ -254,7 +255,7 @@ fn about_another(
         })
 }
 
-/// What a statement is worth in which no subject has the digests of an artifact, and why.
+/// The standing of a statement without a subject that has an artifact's digests, and the reason.
 fn other_bytes(statement: &Statement, artifacts: &[Artifact]) -> (Standing, String) {
     let comparable = artifacts.iter().any(|artifact| {
         let other = |subject: &Descriptor| subject.names_other(&artifact.digests);

@@ -4,22 +4,22 @@ use crate::artifact::pattern;
 use crate::evidence::identity::Identity;
 use crate::evidence::slsa::Provenance;
 
-/// Workflows that sign in the name of the builder that called them, which they read off its own token; see the
-/// SLSA generators' "bring your own builder". Only at release tags.
+/// Workflows that sign in the name of the builder that called them, which they read from their own token; see the SLSA
+/// generators' "bring your own builder". Only at release tags.
 const DELEGATORS: [&str; 2] = [
     "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/delegator_generic_slsa3.yml@refs/tags/v*",
     "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/delegator_lowperms-generic_slsa3.yml@refs/tags/v*",
 ];
 
-/// Whether this is such a workflow.
+/// Whether an identity is such a workflow.
 pub fn is_delegator(identity: &Identity) -> bool {
     DELEGATORS
         .iter()
         .any(|delegator| pattern::fits(delegator, &identity.subject))
 }
 
-/// How certificate and statement contradict each other, if they do: then the signer is not who or where the statement
-/// says.
+/// How a certificate and a statement contradict each other, if they do: then the statement names another signer or
+/// place than the certificate does.
 pub fn contradiction(identity: &Identity, provenance: &Provenance) -> Option<String> {
     let source = provenance.source.as_ref();
     if let (Some(repository), Some(source)) = (&identity.repository, source)

@@ -1,5 +1,5 @@
-//! Chain of custody: from the source that a provenance names to the bytes, link by link, with what is missing,
-//! what could have changed on the way, and which party controls several links.
+//! The chain of custody from the source that a provenance names to the bytes, link by link: what is missing, what
+//! could have changed on the way, and which party controls several links.
 
 mod contradiction;
 mod mutable;
@@ -17,19 +17,19 @@ use super::statement::Descriptor;
 use super::workflow::Workflow;
 use super::{Question, Standing};
 
-/// The links, as far as evidence names them.
+/// The links of the chain, as far as evidence names them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Custody {
     /// Repository that the source is in.
     pub repository: Option<String>,
     /// Commit that was built.
     pub commit: Option<String>,
-    /// Ref that pointed to it.
+    /// Ref that pointed to the commit.
     #[serde(rename = "ref")]
     pub reference: Option<String>,
-    /// What is known of the signature on the commit; `None` if the repository was not checked.
+    /// The signature on the commit; `None` if the repository was not checked.
     pub commit_signature: Option<ObjectSignature>,
-    /// What is known of the signature on the tag; likewise.
+    /// The signature on the tag; `None` as above.
     pub tag_signature: Option<ObjectSignature>,
     /// Reviews that a statement about the source records.
     pub reviews: Vec<String>,
@@ -39,13 +39,13 @@ pub struct Custody {
     pub build_type: Option<String>,
     /// Workflow or configuration that was run.
     pub workflow: Option<String>,
-    /// What set it off.
+    /// The event that started the build.
     pub trigger: Option<String>,
-    /// Run of the builder.
+    /// Id of the builder's run.
     pub invocation: Option<String>,
-    /// Tools that were named.
+    /// Tools that the provenance names.
     pub toolchain: Vec<String>,
-    /// Inputs that the builder named, source included.
+    /// Inputs that the builder named, including the source.
     pub dependencies: Vec<Descriptor>,
 }
 

@@ -6,14 +6,14 @@ use super::SourceFacts;
 use crate::evidence::slsa::Provenance;
 use crate::evidence::workflow::Workflow;
 
-/// An input that others could change without the name changing.
+/// An input that others could change without a change of its name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mutable {
-    /// In what way.
+    /// How it can change.
     pub kind: MutableKind,
-    /// What.
+    /// The input.
     pub what: String,
-    /// Digest or commit that pins it all the same.
+    /// A digest or commit that pins it nevertheless.
     pub pinned: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub enum MutableKind {
     WithoutDigest,
 }
 
-/// Inputs of a build that were named by something that can change.
+/// Inputs of a build whose names do not pin them.
 pub fn mutable(provenance: &Provenance, facts: &SourceFacts) -> Vec<Mutable> {
     let mut found = Vec::new();
     let mut add = |kind, what: String, pinned: Option<String>| found.push(Mutable { kind, what, pinned });

@@ -1,7 +1,7 @@
-//! What `gcloud artifacts docker images describe IMAGE --show-provenance --format json` prints: the image, and for each
-//! provenance an envelope beside a copy of what it holds, for people.
+//! The output of `gcloud artifacts docker images describe IMAGE --show-provenance --format json`: the image, and for
+//! each provenance an envelope with a readable copy of its content.
 //!
-//! The copy is not signed, and people and programs read it; so it must be the same as what is signed.
+//! The copy is not signed, but people and programs read it, so it must be the same as the signed content.
 
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// One provenance; an error in one sentence says why nothing may rely on it.
+/// Reads one provenance; the error is a sentence that says why nothing may rely on it.
 fn provenance(entry: &Value, digest: &str) -> Result<Kind, String> {
     if text(entry, "kind") != "BUILD" {
         return Err(format!(

@@ -1,5 +1,5 @@
-//! What cosign wrote before Sigstore had bundles: `--bundle` files and the annotations of images, in Sigstore's own form
-//! where that has one.
+//! What cosign wrote before Sigstore had bundles: `--bundle` files and the annotations of images. They are converted
+//! to Sigstore's own forms if there is one for them.
 //!
 //! Form: `LocalSignedPayload` and `RekorBundle` of github.com/sigstore/cosign, `pkg/cosign`.
 
@@ -15,7 +15,7 @@ use crate::evidence::json::{self, member};
 use crate::evidence::rekor::{Entry, LoggedEnvelope};
 use crate::evidence::sigstore::Unverified;
 
-/// The Sigstore bundles of that time: a chain of certificates, and a promise of the log instead of a proof.
+/// The media type of Sigstore's first bundles: a chain of certificates, and a promise of the log instead of a proof.
 const V01: &str = "application/vnd.dev.sigstore.bundle+json;version=0.1";
 
 fn other(reason: impl Into<String>) -> PieceError {
@@ -37,7 +37,7 @@ pub(super) fn local_bundle(value: &Value) -> Result<Kind, PieceError> {
         Value::Null => None,
         entry => Some(LogEntry::read(entry)?),
     };
-    // `attest-blob` puts a whole envelope in the place of the signature.
+    // `attest-blob` puts a whole envelope in place of the signature.
     let inside = STANDARD.decode(signed).ok();
     if let Some(text) = inside.filter(|bytes| bytes.starts_with(b"{")) {
         return envelope(&text, certificate, entry.as_ref());
@@ -54,7 +54,7 @@ pub(super) fn local_bundle(value: &Value) -> Result<Kind, PieceError> {
     }
 }
 
-/// The same for an entry as an annotation of an image holds it; an error in one sentence.
+/// Reads the same from the annotations of an image; the error is a sentence.
 pub(in crate::evidence) fn cosign_logged(
     signature: &BlobSignature,
     entry: &Value,
@@ -63,7 +63,7 @@ pub(in crate::evidence) fn cosign_logged(
     logged(signature, &entry).map_err(|error| error.to_string())
 }
 
-/// An envelope with the certificate and the entry that annotations of an image hold; an error in one sentence.
+/// Reads an envelope with the certificate and the log entry from the annotations of an image; the error is a sentence.
 pub(in crate::evidence) fn cosign_envelope(
     text: &[u8],
     certificate: Option<Certificate>,
@@ -76,7 +76,7 @@ pub(in crate::evidence) fn cosign_envelope(
     envelope(text, certificate, entry.as_ref()).map_err(|error| error.to_string())
 }
 
-/// A signature over bytes, with its log entry, as a bundle; the entry says which bytes.
+/// A signature over bytes and its log entry as a bundle; the entry says which bytes.
 fn logged(signature: &BlobSignature, entry: &LogEntry) -> Result<Unverified, PieceError> {
     let body = entry.body()?;
     if (entry.kind.as_str(), entry.version.as_str()) != ("hashedrekord", "0.0.1") {
@@ -105,7 +105,7 @@ fn logged(signature: &BlobSignature, entry: &LogEntry) -> Result<Unverified, Pie
     Ok(Unverified::from_value(&bundle)?)
 }
 
-/// An envelope whose certificate and log entry came beside it.
+/// An envelope whose certificate and log entry came separately.
 fn envelope(
     text: &[u8],
     certificate: Option<Certificate>,
@@ -122,7 +122,7 @@ fn envelope(
             });
             Ok(Kind::Bundle(Box::new(Unverified::from_value(&bundle)?)))
         }
-        // A plain key signed it: the log adds a time, and no more.
+        // A plain key signed it: the log adds only a time.
         (_, None) => Ok(Kind::Envelope(read)),
         (None, Some(certificate)) => Ok(Kind::Unproven {
             envelope: read,
@@ -135,7 +135,7 @@ fn envelope(
     }
 }
 
-/// An envelope whose log entry is not one that bundles can have: `intoto/0.0.1` holds the digest of its text.
+/// An envelope with a log entry that no bundle can have: `intoto/0.0.1` contains the digest of the envelope's text.
 fn by_text(
     text: &[u8],
     read: Envelope,
@@ -164,7 +164,7 @@ fn by_text(
     })
 }
 
-/// An entry of the transparency log Rekor with the log's promise, as cosign keeps it.
+/// An entry of the transparency log Rekor with the log's promise, in cosign's form.
 struct LogEntry {
     kind: String,
     version: String,
@@ -223,7 +223,7 @@ impl LogEntry {
         Ok(json::parse_evidence(&bytes)?)
     }
 
-    /// Whether bundles can have an entry of this type for an envelope: one that holds the signature.
+    /// Whether bundles can have an entry of this type for an envelope: the entry must contain the signature.
     fn is_bundled(&self) -> bool {
         [("dsse", "0.0.1"), ("intoto", "0.0.2")].contains(&(self.kind.as_str(), self.version.as_str()))
     }
@@ -234,7 +234,7 @@ impl LogEntry {
                 "x509CertificateChain": certificate.chain(),
                 "tlogEntries": [self.entry],
             }),
-            // A key has no name there.
+            // The key has no name in cosign's form.
             None => json!({"publicKey": {"hint": ""}, "tlogEntries": [self.entry]}),
         }
     }

@@ -1,4 +1,4 @@
-//! Files that carry evidence: told apart by their content, taken out of the wrappings of the registries.
+//! Files with evidence: recognised by their content, and taken out of the wrappings of registries.
 //!
 //! Reading verifies nothing; each document still has to be assessed.
 
@@ -35,31 +35,31 @@ use crate::artifact::Sha256;
 
 /// A piece of evidence, unverified.
 pub struct Document {
-    /// File that it came from, for people.
+    /// The file that it came from.
     pub origin: String,
     /// Digest of that file.
     pub digest: Sha256,
-    /// What it is.
+    /// Its kind and content.
     pub kind: Kind,
 }
 
-/// What a piece of evidence is.
+/// The kinds of evidence.
 pub enum Kind {
     /// A Sigstore bundle.
     Bundle(Box<Unverified>),
-    /// A Sigstore bundle with neither certificate nor log: one signature by a key known beforehand. Such bundles come
-    /// in thousands, and everything in them is read without the Sigstore crates.
+    /// A Sigstore bundle with neither certificate nor log: one signature by a key that is known beforehand. Such
+    /// bundles come in thousands, and they are read without the Sigstore crates.
     KeyBundle {
-        /// What the bundle calls the key.
+        /// The bundle's name for the key.
         hint: String,
         /// What is signed.
         envelope: Envelope,
     },
     /// An envelope signed with plain keys.
     Envelope(Envelope),
-    /// An envelope with a certificate beside its signature, and the log's entries about it, which came beside it too.
+    /// An envelope with a certificate beside its signature, and the log's entries about it, which came separately.
     Logged(Box<LoggedEnvelope>),
-    /// An entry of a transparency log whose envelope is in another file, or not at hand.
+    /// A log entry whose envelope is in another file, or missing.
     LogEntry(Box<Entry>),
     /// A statement without a signature.
     Statement(Statement),
@@ -71,7 +71,7 @@ pub enum Kind {
     Minisign(Box<minisign_verify::Signature>),
     /// An OpenSSH signature.
     Ssh(Box<ssh_key::SshSig>),
-    /// Debian's record of a build.
+    /// Debian's build record.
     BuildInfo(Box<BuildInfo>),
     /// An in-toto link.
     Link(Box<Link>),
@@ -79,22 +79,22 @@ pub enum Kind {
     Layout(Box<Layout>),
     /// A list of digests.
     HashList(Box<HashList>),
-    /// A signature over a file's bytes that names no key.
+    /// A signature over a file's bytes that does not name its key.
     Blob(Box<BlobSignature>),
     /// A certificate whose signature is in another file.
     Certificate(Box<Certificate>),
-    /// An envelope whose signature nothing here can verify.
+    /// An envelope whose signature this program cannot verify.
     Unproven {
         /// What is signed.
         envelope: Envelope,
-        /// Why not, in one sentence.
+        /// The reason, in one sentence.
         reason: String,
     },
-    /// An envelope of Google Cloud Build, which signs in ways of its own.
+    /// An envelope of Google Cloud Build, whose signatures have forms of their own.
     CloudBuild(Envelope),
     /// Cosign's signature of a container image.
     Image(Box<SimpleSigning>),
-    /// Something that is no evidence of a supported kind, in a place where evidence is expected.
+    /// Something unsupported in a place where evidence is expected.
     Unreadable(Unreadable),
 }
 
@@ -113,7 +113,7 @@ pub enum DocumentError {
     Oci(#[from] oci::OciError),
 }
 
-/// One document that carries everything itself, for callers that know that it is alone; an error in one sentence.
+/// Reads one self-contained document, for callers that know that there is only one; the error is a sentence.
 pub(super) fn one_document(bytes: &[u8]) -> Result<Kind, String> {
     let value = json::parse_evidence(bytes).map_err(|error| error.to_string())?;
     piece(&value).map_err(|error| error.to_string())
@@ -138,7 +138,7 @@ enum PieceError {
     Other(String),
 }
 
-/// Reads a file of evidence, or everything that an OCI layout holds beside its images.
+/// Reads a file of evidence, or every document in an OCI layout that belongs to its images.
 pub fn read_file(path: &Path) -> Result<Vec<Document>, DocumentError> {
     if oci::is_layout(path) {
         return Ok(oci::images(path)?.into_documents());
@@ -157,7 +157,7 @@ pub fn read_file(path: &Path) -> Result<Vec<Document>, DocumentError> {
 pub fn read(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, DocumentError> {
     let mut documents = read_from_registry(origin, bytes)?;
     for document in &mut documents {
-        // Nobody signs who the publisher is, so it is worth something only from the index itself.
+        // No signature covers the publisher, so it counts only if the index itself names it.
         if let Kind::Bundle(bundle) = &mut document.kind {
             bundle.set_publisher(None);
         }
@@ -165,7 +165,7 @@ pub fn read(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, DocumentError> 
     Ok(documents)
 }
 
-/// The same for what a registry answered: it may say who the publisher is.
+/// Does the same for the answer of a registry, which may name the publisher.
 pub fn read_from_registry(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, DocumentError> {
     let kinds = pieces(bytes).map_err(|error| DocumentError::Unusable {
         origin: origin.to_owned(),
@@ -180,7 +180,7 @@ pub fn read_from_registry(origin: &str, bytes: &[u8]) -> Result<Vec<Document>, D
     Ok(with_entries(kinds.into_iter().map(document).collect()))
 }
 
-/// Reads a file that must be one Sigstore bundle, and nothing around it.
+/// Reads a file that must be a single Sigstore bundle, with nothing around it.
 pub fn read_bundle(origin: &str, bytes: &[u8]) -> Result<Document, DocumentError> {
     let read = || {
         let kind = piece(&json::parse_evidence(bytes)?)?;
@@ -204,11 +204,11 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
     if bytes.len() as u64 > json::SIZE_LIMIT {
         return Err(JsonError::TooLarge.into());
     }
-    // As rebuilderd keeps and hands out its links.
+    // rebuilderd keeps and serves its links in this form.
     if bytes.starts_with(ZSTD) {
         return pieces(&decompressed(bytes)?);
     }
-    // Binary OpenPGP begins with a packet tag of a signature, in the old or the new form.
+    // A binary OpenPGP file begins with the packet tag of a signature, in the old or the new form.
     if bytes
         .first()
         .is_some_and(|first| [0x88, 0x89, 0x8a, 0xc2].contains(first))
@@ -233,7 +233,7 @@ fn pieces(bytes: &[u8]) -> Result<Vec<Kind>, PieceError> {
 /// The first bytes of a zstd frame.
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
-/// What is in a zstd file, up to the bound of all evidence.
+/// The content of a zstd file, up to the size limit of evidence.
 fn decompressed(bytes: &[u8]) -> Result<Vec<u8>, PieceError> {
     let other = |error: std::io::Error| PieceError::Other(format!("not a complete zstd file: {error}"));
     let mut inside = Vec::new();
@@ -248,8 +248,8 @@ fn decompressed(bytes: &[u8]) -> Result<Vec<u8>, PieceError> {
     Ok(inside)
 }
 
-/// A form that its first words tell, or all of it; none if it has none of these. `start` is the text from its first word
-/// on.
+/// Reads a form that its first words or the whole text identify; `None` if it is none of these. `start` is the text
+/// from its first word on.
 fn of_text(bytes: &[u8], text: &str, start: &str) -> Result<Option<Kind>, PieceError> {
     let other = |error: &dyn std::fmt::Display| PieceError::Other(error.to_string());
     Ok(Some(if start.starts_with("-----BEGIN PGP SIGNATURE-----") {
@@ -264,7 +264,7 @@ fn of_text(bytes: &[u8], text: &str, start: &str) -> Result<Option<Kind>, PieceE
         let signature = ssh_key::SshSig::from_pem(start.trim_end());
         Kind::Ssh(Box::new(signature.map_err(|error| other(&error))?))
     } else if start.starts_with("untrusted comment:") {
-        // The reader takes the first four lines, and people read the others too.
+        // The parser reads only the first four lines, but people read the others too.
         if start.trim_end().lines().count() != 4 {
             return Err(PieceError::Other(
                 "a minisign signature must have exactly four lines".into(),
@@ -292,11 +292,11 @@ fn of_text(bytes: &[u8], text: &str, start: &str) -> Result<Option<Kind>, PieceE
 
 const CLEAR_SIGNED: &str = "-----BEGIN PGP SIGNED MESSAGE-----";
 
-/// Refuses a clear-signed file with text that its signature is not over: people and other programs would read that too.
+/// Refuses a clear-signed file with text outside its signature: people and other programs would read that text too.
 fn one_signed_text(text: &str) -> Result<(), PieceError> {
     let other = |reason: &str| Err(PieceError::Other(reason.to_owned()));
     let mut lines = text.trim_end().lines().map(str::trim_end);
-    // Between the first line and the empty one the signature's hash is named, and nothing of this is signed.
+    // Between the first line and the empty one are only the names of the signature's hashes, and none of it is signed.
     let mut head = lines.by_ref().skip(1).take_while(|line| !line.is_empty());
     if !head.all(|line| line.starts_with("Hash: ")) {
         return other("it has unsigned text before the signed text");

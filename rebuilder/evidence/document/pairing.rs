@@ -1,4 +1,4 @@
-//! Signatures and certificates that are two files and one piece of evidence.
+//! Joins two files that are one piece of evidence: signatures with certificates, and envelopes with log entries.
 
 use std::path::Path;
 
@@ -6,8 +6,8 @@ use super::{Document, Kind};
 use crate::evidence::dsse::Envelope;
 use crate::evidence::rekor::LoggedEnvelope;
 
-/// The same documents, with each certificate put to the signature that it belongs to: the file whose name differs in the
-/// ending alone, or the only signature there is. A certificate without a signature stays a document of its own.
+/// The same documents, but each certificate is joined with its signature: the file whose name differs only in the
+/// ending, or the only signature. A certificate without a signature stays a separate document.
 pub fn paired(mut documents: Vec<Document>) -> Vec<Document> {
     let is_open =
         |document: &Document| matches!(&document.kind, Kind::Blob(signed) if signed.certificate.is_none());
@@ -35,8 +35,8 @@ pub fn paired(mut documents: Vec<Document>) -> Vec<Document> {
     with_entries(documents)
 }
 
-/// The same documents, with each entry of a log put to the envelope that it is of. An entry without one stays a document
-/// of its own.
+/// The same documents, but each log entry is joined with its envelope. An entry without an envelope stays a separate
+/// document.
 pub(super) fn with_entries(documents: Vec<Document>) -> Vec<Document> {
     let is_entry = |document: &Document| matches!(document.kind, Kind::LogEntry(_));
     let (entries, mut documents): (Vec<_>, Vec<_>) = documents.into_iter().partition(is_entry);
@@ -69,7 +69,7 @@ pub(super) fn with_entries(documents: Vec<Document>) -> Vec<Document> {
     documents
 }
 
-/// Envelopes whose certificate is beside their signature, or nowhere, and whose log entry is not at hand.
+/// Envelopes with a certificate beside their signature, or none, whose log entry is missing.
 pub fn lone_envelopes(documents: &[Document]) -> impl Iterator<Item = &Envelope> {
     documents.iter().filter_map(|document| match &document.kind {
         Kind::Envelope(envelope) if envelope.certificates.len() == 1 => Some(envelope),

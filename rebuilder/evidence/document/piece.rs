@@ -1,4 +1,4 @@
-//! One JSON document that carries its content itself, and in one place only.
+//! Reads one self-contained JSON document, whose content must be in exactly one member.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,7 @@ use crate::evidence::link::{Link, LinkError};
 use crate::evidence::sigstore::{Unverified, exact};
 use crate::evidence::statement::Statement;
 
-/// What a document can carry its content in; it must do so in one of them.
+/// The members that may carry a document's content; it must have exactly one of them.
 const CARRIERS: [&str; 10] = [
     "_type",
     "attestation_bundles",
@@ -26,10 +26,10 @@ const CARRIERS: [&str; 10] = [
     "signed",
 ];
 
-/// The one member of an object that carries its content, if it has one.
+/// The member of an object that carries its content, if there is one.
 pub(super) fn carrier(value: &Value) -> Result<Option<&'static str>, PieceError> {
     let members = value.as_object().ok_or_else(unknown)?;
-    // Readers differ in what they make of another spelling, so it is refused.
+    // Readers differ in how they treat other spellings, so these are refused.
     let spelt = |name: &&&str| members.keys().any(|key| json::folded(key) == json::folded(name));
     let found: Vec<&'static str> = CARRIERS.iter().filter(spelt).copied().collect();
     match found.as_slice() {
@@ -85,7 +85,7 @@ pub(super) fn piece(value: &Value) -> Result<Kind, PieceError> {
         Some("signed") if Link::is_one(value) => {
             only(value, &["signed", "signatures"])?;
             match Link::from_value(value) {
-                // Nothing is known to be wrong with it.
+                // Nothing shows that it is wrong.
                 Err(error @ LinkError::OpenPgp) => {
                     let step = member(value, ["signed", "name"]).as_str().unwrap_or_default();
                     let part = Unreadable::part(Link::sentence(step), error.to_string());
@@ -110,7 +110,7 @@ pub(super) fn piece(value: &Value) -> Result<Kind, PieceError> {
     }
 }
 
-/// A bundle (v0.3) that names its key and nothing else; `None` if it has another form.
+/// Reads a bundle (v0.3) that contains only a key's name and an envelope; `None` if it has another form.
 fn key_bundle(value: &Value) -> Option<Result<Kind, PieceError>> {
     let material = value["verificationMaterial"].as_object()?;
     let none = |name: &str| {
@@ -141,7 +141,7 @@ fn key_bundle(value: &Value) -> Option<Result<Kind, PieceError>> {
     )
 }
 
-/// PyPI's own spelling of a bundle (PEP 740), in Sigstore's.
+/// Converts PyPI's form of a bundle (PEP 740) to Sigstore's.
 fn bundle_of_pep740(value: &Value) -> Result<Value, PieceError> {
     if value["version"] != 1 {
         return Err(PieceError::Other(format!(

@@ -1,4 +1,4 @@
-//! What is no evidence of a supported kind, where evidence is expected: told, and never taken for absent.
+//! Unsupported content where evidence is expected: it is reported, and never treated as absent.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use crate::evidence::Question;
 /// A file, or lines of one, that cannot be read as evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// What it is, if its place says so.
+    /// What it should be, if its place says so.
     pub what: Option<String>,
-    /// How many lines of a file with other evidence; 0 for a whole file.
+    /// The number of lines, in a file with other evidence; 0 for a whole file.
     pub lines: usize,
-    /// Why, for the first of them.
+    /// The reason, for the first of them.
     pub why: String,
 }
 
 impl Unreadable {
-    /// One thing in a place that says what it is.
+    /// One unreadable thing in a place that says what it should be.
     pub fn part(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self {
             what: Some(what.into()),
@@ -42,7 +42,7 @@ impl Unreadable {
     }
 }
 
-/// Reads a file of evidence that nobody named, because it lies beside a release: one that cannot be read is told.
+/// Reads a file of evidence that nobody named, because it is beside a release; if it cannot be read, that is reported.
 pub fn read_beside(path: &Path) -> Vec<Document> {
     read_file(path).unwrap_or_else(|error| {
         vec![Document {

@@ -1,4 +1,4 @@
-//! What registries wrap round pieces of evidence: lists, pages and lines.
+//! The wrappings that registries put around pieces of evidence: lists, pages and lines.
 
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::evidence::rekor::Entry;
 use crate::evidence::sigstore::Content;
 use crate::evidence::statement::Statement;
 
-/// Reads JSON: one document, a list of them, or one a line.
+/// Reads JSON: one document, a list of documents, or one document a line.
 pub(super) fn json_pieces(bytes: &[u8], text: &str) -> Result<Vec<Kind>, PieceError> {
     match json::parse_evidence(bytes) {
         Ok(Value::Array(items)) => {
@@ -18,7 +18,7 @@ pub(super) fn json_pieces(bytes: &[u8], text: &str) -> Result<Vec<Kind>, PieceEr
         }
         Ok(value) => Ok(with_text(unwrap(&value)?, text)),
         Err(error) => {
-            // A document over several lines is one, and broken; a line is a document by itself.
+            // If the first line is not a document by itself, the text is a single, broken document.
             let mut lines = text.lines().filter(|line| !line.trim().is_empty());
             let first = lines.next().map(|line| json::parse_evidence(line.as_bytes()));
             let unfinished = matches!(&first, Some(Err(json::JsonError::Malformed(error))) if error.is_eof());
@@ -62,7 +62,7 @@ pub(super) fn json_lines(text: &str) -> Result<Vec<Kind>, PieceError> {
     }
 }
 
-/// The same kinds; an envelope that is the whole text keeps it, as a log may know it by that.
+/// The same kinds, but a single envelope keeps the text that it was read from, as a log may identify it by that.
 fn with_text(mut kinds: Vec<Kind>, text: &str) -> Vec<Kind> {
     if let [Kind::Envelope(envelope)] = kinds.as_mut_slice() {
         envelope.text = Some(text.trim().to_owned());
@@ -70,7 +70,7 @@ fn with_text(mut kinds: Vec<Kind>, text: &str) -> Vec<Kind> {
     kinds
 }
 
-/// Takes the pieces out of what registries wrap round them.
+/// Takes the pieces out of a registry's wrapping.
 fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
     let listed = value.as_array().filter(|list| list.iter().all(Entry::are));
     if let Some(answers) = listed.filter(|list| !list.is_empty()) {
@@ -104,7 +104,7 @@ fn unwrap(value: &Value) -> Result<Vec<Kind>, PieceError> {
     }
 }
 
-/// What Rekor answers: entries by their ids.
+/// Rekor's answer: entries by their ids.
 fn log_entries(answers: &[Value]) -> Result<Vec<Kind>, PieceError> {
     let mut kinds = Vec::new();
     for answer in answers {
@@ -123,7 +123,7 @@ fn list(
     Ok(kinds?.into_iter().flatten().collect())
 }
 
-/// One entry of a registry's list: a bundle, and what is said of it beside.
+/// One entry of a registry's list: a bundle, and members beside it.
 fn published(item: &Value) -> Result<Vec<Kind>, PieceError> {
     if item.get("bundle").is_none() {
         return Ok(vec![piece(item)?]);
@@ -145,7 +145,7 @@ fn published(item: &Value) -> Result<Vec<Kind>, PieceError> {
         ))]);
     }
     let kind = piece(&item["bundle"])?;
-    // Readers choose by the listed type, so it must be the signed one.
+    // Readers choose by the type in the list, so it must be the signed one.
     let beside = item["predicateType"].as_str();
     let envelope = match &kind {
         Kind::KeyBundle { envelope, .. } => Some(envelope.clone()),

@@ -1,4 +1,4 @@
-//! Debian's control files with digests: one paragraph with the fields of one form, and nothing besides.
+//! Debian's control files with digests: one paragraph with the fields of one form, and nothing else.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ use super::{HashList, HashListError, descriptor};
 use crate::evidence::deb822;
 use crate::evidence::statement::is_harmless;
 
-/// The fields that have the digests.
+/// The fields that contain the digests.
 const DIGESTS: [&str; 2] = ["Checksums-Sha256", "SHA256"];
 
 /// One of Debian's forms of control files.
 pub(super) struct Form {
-    /// For people.
+    /// Its name in messages.
     pub(super) name: &'static str,
-    /// Fields that it always has; of those in one entry, one is enough.
+    /// Required fields; of the fields in one entry, one is enough.
     pub(super) required: &'static [&'static [&'static str]],
-    /// All others that it may have.
+    /// All other fields that are allowed.
     pub(super) others: &'static [&'static str],
-    /// Values of `Format`, if it has that field.
+    /// Allowed values of `Format`, if the form has that field.
     pub(super) formats: &'static [&'static str],
 }
 
@@ -41,7 +41,7 @@ pub(super) fn is_field(name: &str) -> bool {
         .any(|form| form.has(&known_case(name)))
 }
 
-/// A field's name as the manuals write it; case does not matter in them.
+/// A field's name in the spelling of the manuals; case does not matter in control files.
 fn known_case(name: &str) -> String {
     let forms = [&DSC, &CHANGES, &RELEASE, &BUILDINFO];
     let known = forms
@@ -53,7 +53,7 @@ fn known_case(name: &str) -> String {
         .map_or_else(|| name.to_owned(), |name| (*name).to_owned())
 }
 
-/// The fields of the one paragraph that a control file has, each once.
+/// The fields of a control file's single paragraph, each of which may occur once.
 fn fields(text: &str) -> Result<Vec<(String, String)>, HashListError> {
     if text.chars().any(|c| c.is_control() && c != '\n' && c != '\t') {
         return Err(HashListError::Control);
@@ -80,10 +80,10 @@ fn fields(text: &str) -> Result<Vec<(String, String)>, HashListError> {
     Ok(fields)
 }
 
-/// Whether a field's value looks as such values do.
+/// Whether a field's value looks like a usual one.
 type Shape = fn(&str) -> bool;
 
-/// Refuses a text that has not the fields of its form, or whose fields say more than they are for.
+/// Refuses a text without the fields of its form, or with fields that say more than they are for.
 fn of_form(form: &Form, fields: &[(String, String)]) -> Result<(), HashListError> {
     let field = |name: &str| {
         let found = fields.iter().find(|(known, _)| known == name);
@@ -132,7 +132,7 @@ fn of_form(form: &Form, fields: &[(String, String)]) -> Result<(), HashListError
     let of_all = common_words(listed.iter().map(|path| file_name(path)));
     let mut said = Words::new(&of_all);
     for (_, value) in fields {
-        // Words of one field do not go on in the next.
+        // A sentence does not continue in the next field.
         said.pause();
         let mut words = value.split_whitespace().filter(|word| !is_digits(word));
         if let Some(word) = words.find_map(|word| said.warning(word)) {
@@ -142,13 +142,13 @@ fn of_form(form: &Form, fields: &[(String, String)]) -> Result<(), HashListError
     Ok(())
 }
 
-/// Refuses a record of a build that says more than such a record does.
+/// Refuses a build record that says more than such a record may.
 pub(crate) fn is_buildinfo(text: &[u8]) -> Result<(), HashListError> {
     let text = std::str::from_utf8(text).map_err(|_| HashListError::NoList)?;
     of_form(&BUILDINFO, &fields(text)?)
 }
 
-/// Reads one of Debian's control files: one paragraph that has what one of the forms has, and nothing besides.
+/// Reads one of Debian's control files: one paragraph with the fields of one form, and nothing else.
 pub(super) fn control_file(text: &str) -> Result<HashList, HashListError> {
     let fields = fields(text)?;
     let has = |name: &str| fields.iter().any(|(known, _)| known == name);
@@ -188,7 +188,7 @@ pub(super) fn control_file(text: &str) -> Result<HashList, HashListError> {
 mod tests {
     use super::*;
 
-    /// Debian's four kinds of files, with a file `tool` or a list of packages in each.
+    /// Debian's four kinds of control files, each with a file `tool` or a list of packages.
     fn examples(digits: &str) -> [String; 4] {
         let dsc = format!(
             "Format: 3.0 (quilt)\nSource: tool\nBinary: tool, tool-doc\nArchitecture: any all\nVersion: 1:1.0-1\n\
@@ -212,7 +212,7 @@ mod tests {
         [dsc, changes, release, info]
     }
 
-    /// The text with changes that each make it another form, or carry a message.
+    /// Variants of the text that each have another form, or carry a message.
     fn spoilt(text: &str, required: &[&str]) -> Vec<String> {
         let mut bad = Vec::new();
         for field in required {

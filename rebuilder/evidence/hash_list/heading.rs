@@ -1,4 +1,4 @@
-//! Comments of lists that are headings, and say nothing else.
+//! Recognises comments in lists that are only headings.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ pub(super) fn heading(comment: &str) -> Option<&'static str> {
     algorithm(label).filter(|_| kind.contains(&rest.to_lowercase().as_str()))
 }
 
-/// Words that say what a list is, and can say nothing else.
+/// Words that only describe a list, and cannot say anything about its files.
 const PLAIN: [&str; 74] = [
     "a",
     "amd64",
@@ -89,9 +89,9 @@ const PLAIN: [&str; 74] = [
     "with",
 ];
 
-/// Whether a comment is a heading as programs write them: of an algorithm, of a file with its size (`NAME: 123 bytes`),
-/// or made of the words above, algorithms, versions and dates. Names are none of these: a list may have files that are
-/// called "do", "not" and "use".
+/// Whether a comment is a heading in one of the usual forms: an algorithm, a file with its size (`NAME: 123 bytes`),
+/// or only words from [`PLAIN`], algorithms, versions and dates. File names are not allowed as words: a list may have
+/// files called "do", "not" and "use".
 pub(super) fn is_heading(comment: &str, files: &BTreeSet<&str>) -> bool {
     if comment.chars().any(char::is_control) || comment.chars().count() > 120 {
         return false;

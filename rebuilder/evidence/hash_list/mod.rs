@@ -1,10 +1,11 @@
-//! Lists of digests: `SHA256SUMS` as Guix builders of a release sign them one by one, and Nix's `.narinfo`.
+//! Lists of digests: `SHA256SUMS`, as Guix builders sign them for a release, Debian's control files, and Nix's
+//! `.narinfo`.
 //!
 //! A list says only "this file has these bytes". A detached signature beside it says whose list it is
-//! (`docs/verify.md` describes the layout); a `.narinfo` carries its own.
+//! (`docs/verify.md` describes the layout); a `.narinfo` and a signed control file carry their own.
 //!
-//! A text counts as a list only if every line is understood. A digest in prose may be there for any reason, and
-//! "do not use" is one of them.
+//! A text counts as a list only if every line is understood. A digest in prose may be there for any reason, for
+//! example "do not use".
 
 mod buildinfo;
 mod changes;
@@ -29,14 +30,14 @@ use super::statement::Descriptor;
 /// Signatures, each with the name of its key.
 pub type Signatures = Vec<(String, Vec<u8>)>;
 
-/// A list, as read.
+/// A list that was read; its signatures are not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HashList {
     /// The files and their digests.
     pub entries: Vec<Descriptor>,
-    /// The bytes that its own signatures are over, and the signatures with the names of their keys; for `.narinfo`.
+    /// For `.narinfo`: the bytes that its own signatures are over, and the signatures with the names of their keys.
     pub own: Option<(Vec<u8>, Signatures)>,
-    /// The first line that says more than digests and names: only people can tell what it says of the files.
+    /// The first line that says more than digests and names, which only people can judge.
     pub remark: Option<(usize, String)>,
 }
 
@@ -66,7 +67,7 @@ pub enum HashListError {
 }
 
 impl HashList {
-    /// Reads a signed text: a list, or one of Debian's control files, and nothing besides.
+    /// Reads a signed text that must be a list or one of Debian's control files, and nothing else.
     pub fn of_signed(text: &[u8]) -> Result<Self, HashListError> {
         let text = std::str::from_utf8(text).map_err(|_| HashListError::NoList)?;
         let first = text.lines().find(|line| !is_comment(line)).unwrap_or_default();
@@ -81,7 +82,7 @@ impl HashList {
         }
     }
 
-    /// Whether everything in it is understood.
+    /// Whether everything in the list is understood.
     pub fn understood(&self) -> Result<(), HashListError> {
         match &self.remark {
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! Nix's `.narinfo`: what a cache says of a store path, with its signatures.
+//! Nix's `.narinfo`: a cache's description of a store path, with its signatures.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,7 +11,7 @@ impl HashList {
         text.starts_with("StorePath: ") && text.contains("\nNarHash: ")
     }
 
-    /// Reads a `.narinfo`: the file that it is about is the store path's NAR.
+    /// Reads a `.narinfo`; the file that it is about is the NAR of the store path.
     pub fn parse_narinfo(text: &str) -> Result<Self, HashListError> {
         let fields = || text.lines().filter_map(|line| line.split_once(": "));
         let field = |name: &'static str| {
@@ -35,7 +35,7 @@ impl HashList {
             .split_whitespace()
             .map(|reference| format!("{folder}/{reference}"))
             .collect();
-        // What Nix signs (`ValidPathInfo::fingerprint`).
+        // The bytes that Nix signs (`ValidPathInfo::fingerprint`).
         let signed = format!("1;{path};{hash};{size};{}", references.join(","));
         let signatures = fields()
             .filter(|(key, _)| *key == "Sig")

@@ -8,11 +8,11 @@ use super::{HashList, HashListError, descriptor};
 use crate::evidence::json::folded;
 use crate::evidence::statement::{Descriptor, is_harmless};
 
-/// Most lines that a list may have.
+/// Maximum number of lines of a list.
 pub(super) const LINES: usize = 1_000_000;
 
 impl HashList {
-    /// Whether the first line looks like that of a list: a SHA-2 digest, blanks, a name; or BSD's form.
+    /// Whether the first line looks like that of a list: a SHA-2 digest, blanks, and a name; or BSD's form.
     pub fn is_one(text: &str) -> bool {
         let mut lines = text.lines().filter(|line| !is_comment(line));
         lines.next().is_some_and(|line| entry(line, None).is_some())
@@ -42,7 +42,7 @@ impl HashList {
                 remarks.push((number, line.to_owned()));
             }
             for (algorithm, digits) in &entry.digest {
-                // Two readers could take the one digest or the other.
+                // Two readers could take different digests.
                 let known = seen.insert((name.clone(), algorithm.clone()), digits.clone());
                 if known.is_some_and(|known| known != *digits) {
                     return Err(HashListError::Contradiction { line: number, name });
@@ -50,7 +50,7 @@ impl HashList {
             }
             entries.push(entry);
         }
-        // What the words of names say is only known when all names are.
+        // The words that all names share are known only when all names are.
         let names = || entries.iter().filter_map(|entry| entry.name.as_deref());
         let files: BTreeSet<&str> = names().map(file_name).collect();
         let of_all = common_words(files.iter().copied());
@@ -89,7 +89,7 @@ pub(super) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
 
-/// One line: `DIGEST  NAME` and `DIGEST *NAME` as coreutils write it, `ALGORITHM (NAME) = DIGEST` as BSD and OpenSSL do.
+/// Reads one line: `DIGEST  NAME` or `DIGEST *NAME` from coreutils, `ALGORITHM (NAME) = DIGEST` from BSD and OpenSSL.
 pub(super) fn entry(line: &str, heading: Option<&'static str>) -> Option<Descriptor> {
     let (label, digits, name) = match line.split_once('(') {
         Some((label, rest)) if algorithm(label.trim_end()).is_some() => {
@@ -102,7 +102,7 @@ pub(super) fn entry(line: &str, heading: Option<&'static str>) -> Option<Descrip
             (heading, digits, name.strip_prefix(['*', ' ']).unwrap_or(name))
         }
     };
-    // Some lists have weak digests beside the others; nothing is ever compared with them.
+    // Some lists have weak digests beside the others; they are never compared with anything.
     let of_length = match digits.len() {
         32 => "md5",
         40 => "sha1",
@@ -114,7 +114,7 @@ pub(super) fn entry(line: &str, heading: Option<&'static str>) -> Option<Descrip
     };
     let algorithm = match label {
         Some(label) if length(label) == digits.len() => label,
-        // A label that does not fit its digest is a mistake; a heading may be of an earlier part.
+        // A label that does not fit its digest is a mistake; a heading may belong to an earlier part.
         Some(_) if line.contains('(') && heading.is_none() => return None,
         _ => of_length,
     };
@@ -124,7 +124,7 @@ pub(super) fn entry(line: &str, heading: Option<&'static str>) -> Option<Descrip
     fine.then(|| descriptor(name, algorithm, digits))
 }
 
-/// The algorithms that lists name, and the lengths of their digests in hexadecimal digits.
+/// The names of algorithms in lists, and the lengths of their digests in hexadecimal digits.
 const ALGORITHMS: [(&str, &str, usize); 16] = [
     ("md5", "md5", 32),
     ("sha1", "sha1", 40),
@@ -145,7 +145,7 @@ const ALGORITHMS: [(&str, &str, usize); 16] = [
 ];
 
 pub(super) fn algorithm(label: &str) -> Option<&'static str> {
-    // Other readers know these in ASCII only.
+    // Other readers recognise these names only in ASCII.
     let folded = folded(label.is_ascii().then_some(label)?);
     let known = ALGORITHMS.iter().find(|(name, ..)| *name == folded);
     known.map(|(_, algorithm, _)| *algorithm)

@@ -1,6 +1,6 @@
-//! What the values of fields look like; anything else may be a message.
+//! The forms of usual field values; any other value may be a message.
 
-/// A package, as policy 5.6.1 has it.
+/// A package name (Debian policy 5.6.1).
 pub(super) fn is_package(name: &str) -> bool {
     name.len() <= 128
         && name.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
@@ -32,7 +32,7 @@ pub(super) fn is_version(value: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || ".+:~-".contains(c))
 }
 
-/// As RFC 5322 has it: `Sat, 11 Jul 2026 09:58:59 UTC`.
+/// A date in the form of RFC 5322: `Sat, 11 Jul 2026 09:58:59 UTC`.
 pub(super) fn is_date(value: &str) -> bool {
     const WORDS: [&str; 23] = [
         "mon", "tue", "wed", "thu", "fri", "sat", "sun", "jan", "feb", "mar", "apr", "may", "jun", "jul",

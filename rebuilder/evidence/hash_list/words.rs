@@ -1,13 +1,13 @@
-//! What names, folders and fields may say besides: a signer can take a file back in any of them.
+//! Messages in names, folders and fields: a signer can disown a file in any of them.
 
 use std::collections::BTreeSet;
 
 use crate::evidence::json::case_folded;
 
-/// Most parts that the path of a line may have.
+/// Maximum number of parts of a line's path.
 const PARTS: usize = 8;
 
-/// Whether the folders of a path are only folders: a signer can write a sentence before the last slash.
+/// Whether the folders of a path are ordinary folders: a signer can write a sentence before the last slash.
 pub(crate) fn is_plain_path(path: &str) -> bool {
     let parts: Vec<&str> = path.split('/').collect();
     let (_, folders) = parts.split_last().unwrap_or((&"", &[]));
@@ -22,8 +22,8 @@ pub(crate) fn is_plain_path(path: &str) -> bool {
     parts.len() <= PARTS && folders.iter().all(plain)
 }
 
-/// Words with which a signer takes a file back or warns of it. No list of them is whole, which is why comments, folders
-/// and fields are held to forms besides.
+/// Words with which a signer disowns a file or warns of it. No such list is complete, so comments, folders and fields
+/// must also have certain forms.
 const WARNINGS: [&str; 73] = [
     "advisory",
     "avoid",
@@ -100,9 +100,10 @@ const WARNINGS: [&str; 73] = [
     "yanked",
 ];
 
-/// Words of a text one after the other, and what they warn of.
+/// Looks for warnings in the words of a text, one after another.
 pub(super) struct Words<'a> {
-    /// Words that all files have in their names, such as "deny" of `cargo-deny`: the user who asked for one of them knows.
+    /// Words that all files have in their names, such as "deny" in `cargo-deny`: the user asked for such a file and
+    /// knows.
     own: &'a BTreeSet<String>,
     last: [String; 2],
 }
@@ -113,14 +114,14 @@ impl<'a> Words<'a> {
         Self { own, last }
     }
 
-    /// What follows does not go on with the text before it.
+    /// Marks that the next text does not continue the last one.
     pub(super) fn pause(&mut self) {
         self.last = Default::default();
     }
 
-    /// The first warning in some more text.
+    /// The first warning in another piece of text.
     pub(super) fn warning(&mut self, text: &str) -> Option<String> {
-        // The label before each name in BSD's form is not a word of the text.
+        // The label before each name in BSD's form does not count as a word.
         for word in words(text).filter(|word| word != "sha") {
             let [first, second] = &self.last;
             let negated = (first == "do" && matches!(second.as_str(), "not" | "nt"))
@@ -153,7 +154,7 @@ pub(crate) fn warning(text: &str) -> Option<String> {
     Words::new(&BTreeSet::new()).warning(text)
 }
 
-/// The words that all of these names have.
+/// The words that all of these names have in common.
 pub(super) fn common_words<'a>(mut names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
     let mut common: BTreeSet<String> = names.next().map(|name| words(name).collect()).unwrap_or_default();
     for name in names {
@@ -236,7 +237,7 @@ mod tests {
     fn no_line_of_a_list_carries_a_message() {
         let (digits, zeros) = ("ab".repeat(32), "0".repeat(64));
         for text in [
-            // What the other lines say counts too.
+            // Words in other lines count too.
             format!("{digits}  tool\n{zeros}  tool-is-malware\n"),
             format!("{digits}  tool\n{zeros}  do-not-use\n"),
             format!(

@@ -1,7 +1,7 @@
-//! Patterns as in-toto's rules have them, which are those of Python's `fnmatch`: `*` is any text, `/` included, `?` any
-//! one character, `[abc]`, `[a-z]` and `[!a]` one of some.
+//! Patterns of in-toto's rules, which are those of Python's `fnmatch`: `*` matches any text, including `/`, `?` any
+//! one character, and `[abc]`, `[a-z]` and `[!a]` one character of a set.
 
-/// One place of a pattern.
+/// One element of a pattern.
 enum Place {
     Any,
     One,
@@ -20,12 +20,12 @@ impl Place {
     }
 }
 
-/// Whether a whole name fits a pattern.
+/// Whether a pattern matches a whole name.
 pub(super) fn fits(pattern: &str, name: &str) -> bool {
     let places = places(pattern);
     let name: Vec<char> = name.chars().collect();
     let (mut at, mut here) = (0_usize, 0_usize);
-    // Where the last `*` was, and how far its text goes: only that one is ever tried again.
+    // The position of the last `*`, and where its text ends: only this one is ever tried again.
     let mut star: Option<(usize, usize)> = None;
     loop {
         match (places.get(at), name.get(here)) {
@@ -63,7 +63,7 @@ fn places(pattern: &str) -> Vec<Place> {
                     rest = behind;
                     place
                 }
-                // Without an end, it is what it is.
+                // A bracket without an end stands for itself.
                 None => Place::Same('['),
             },
             other => Place::Same(other),
@@ -72,7 +72,7 @@ fn places(pattern: &str) -> Vec<Place> {
     places
 }
 
-/// What is between brackets, and what is behind them. A `]` at the beginning is one of the characters.
+/// The set between brackets, and the rest of the pattern. A `]` at the beginning is one of the characters.
 fn set(text: &str) -> Option<(Place, &str)> {
     let (not, inside) = match text.strip_prefix('!') {
         Some(rest) => (true, rest),
@@ -100,7 +100,7 @@ fn set(text: &str) -> Option<(Place, &str)> {
 mod tests {
     use super::fits;
 
-    /// As Python's `fnmatch.fnmatchcase` answers.
+    /// The expected answers are those of Python's `fnmatch.fnmatchcase`.
     #[test]
     fn patterns_fit_as_in_python() {
         for (pattern, name, expected) in [

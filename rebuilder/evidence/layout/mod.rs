@@ -1,8 +1,8 @@
-//! In-toto layouts: which steps a supply chain has, who may do each, and what each may take in and give out.
+//! In-toto layouts: which steps a supply chain has, who may do each, and what each may consume and produce.
 //!
-//! A layout is a policy, signed by the project; the links of its steps are the evidence. Specification: in-toto 1.0
-//! (github.com/in-toto/specification), sections 4.3 and 5.2. Nothing is run here, so inspections, which are commands, are
-//! told and not done.
+//! A layout is a policy that the project signs; the links of its steps are the evidence. Specification: in-toto 1.0
+//! (github.com/in-toto/specification), sections 4.3 and 5.2. Nothing is executed here, so inspections, which are
+//! commands, are reported but not run.
 
 mod fnmatch;
 mod read;
@@ -26,7 +26,7 @@ pub use read::LayoutError;
 use rules::Rule;
 use steps::Evidence;
 
-/// A layout, as read; its signatures are not verified yet.
+/// A layout that was read; its signatures are not verified yet.
 #[derive(Debug, Clone)]
 pub struct Layout {
     expires: Timestamp,
@@ -46,20 +46,20 @@ struct Step {
     products: Vec<Rule>,
 }
 
-/// What a layout demands, and what was found.
+/// One demand of a layout, and whether the evidence meets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayoutFinding {
-    /// What is demanded, in a few words.
+    /// The demand, in a few words.
     pub what: String,
-    /// Whether it is so.
+    /// Whether the demand is met.
     pub kept: bool,
     /// What was found.
     pub finding: String,
 }
 
 impl Layout {
-    /// Holds some evidence about an artifact against the layout. `owners` are the keys that must all have signed it;
-    /// `skip` leaves the inspections of layouts inside it out.
+    /// Checks evidence about an artifact against the layout. `owners` are the keys that must all have signed it. With
+    /// `skip`, inspections of the layouts inside it do not count as failures.
     pub fn check(
         &self,
         owners: &[TrustedKey],
@@ -77,7 +77,7 @@ impl Layout {
         found
     }
 
-    /// Names of the inspections that it demands.
+    /// Names of the inspections that the layout demands.
     pub fn inspections(&self) -> &[String] {
         &self.inspections
     }
@@ -122,7 +122,7 @@ impl Layout {
     }
 }
 
-/// Whether the artifacts are what the last step gives out: otherwise the whole chain is about something else.
+/// Whether the artifacts are products of the last step: if not, the whole chain is about something else.
 fn given_out(last: Option<&Link>, artifacts: &[Digests]) -> LayoutFinding {
     let given = |digests: &Digests| {
         last.is_some_and(|link| {
@@ -144,7 +144,7 @@ fn given_out(last: Option<&Link>, artifacts: &[Digests]) -> LayoutFinding {
     }
 }
 
-/// The link in a document: one of its own form, or in an envelope, or a statement of the type `link/v0.3` in one.
+/// The link in a document: in its original form, in an envelope, or as a statement of the type `link/v0.3`.
 fn link_of(document: &Document) -> Option<Link> {
     let envelope = match &document.kind {
         Kind::Link(link) => return Some((**link).clone()),
@@ -179,7 +179,7 @@ fn link_of(document: &Document) -> Option<Link> {
     })
 }
 
-/// Files by their names, which must be there, each once.
+/// Files by their names; each must have a name, and no name may occur twice.
 fn named(files: &[super::statement::Descriptor]) -> Option<super::link::Files> {
     let mut named = super::link::Files::new();
     for file in files {

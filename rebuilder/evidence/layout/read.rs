@@ -1,4 +1,4 @@
-//! A layout as a file: its form, and who signed it.
+//! Reads a layout: its form, and its signatures.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::evidence::key_json;
 use crate::evidence::link;
 use crate::evidence::public_key::PublicKey;
 
-/// Most steps, and keys, of one layout.
+/// Maximum number of steps, and of keys, of one layout.
 const MOST: usize = 200;
 
 /// A file that is not a layout.
@@ -62,7 +62,7 @@ struct SignedInspection {
 }
 
 impl Layout {
-    /// Reads a layout, signed in either of in-toto's ways.
+    /// Reads a layout in either of in-toto's signed forms.
     pub fn parse(bytes: &[u8]) -> Result<Self, LayoutError> {
         let value = json::parse_evidence(bytes)?;
         if value.get("payload").is_some() {
@@ -82,7 +82,7 @@ impl Layout {
         Self::of(&value, message, envelope.signatures.clone())
     }
 
-    /// Takes a layout in the old form out of a document.
+    /// Reads a layout in the old form from a larger document.
     pub(in crate::evidence) fn from_value(value: &Value) -> Result<Self, LayoutError> {
         let form = |reason: &str| LayoutError::Form(reason.to_owned());
         let members = value.as_object().ok_or_else(|| form("it is not a layout"))?;
@@ -155,7 +155,7 @@ impl Layout {
     }
 }
 
-/// A step whose rules can be read, and whose keys are there and can meet its threshold.
+/// Reads a step; its rules must be valid, and its keys must be known and enough for its threshold.
 fn step_of(step: SignedStep, keys: &BTreeMap<String, PublicKey>) -> Result<Step, LayoutError> {
     let wrong = |reason: String| LayoutError::Form(format!("the step {:?}{reason}", step.name));
     let rules = |list: &[Value]| -> Result<Vec<Rule>, LayoutError> {

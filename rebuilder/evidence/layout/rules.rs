@@ -1,7 +1,7 @@
 //! The rules of a step about its materials and products (in-toto specification 1.0, 4.3.3 and 5.2.2).
 //!
-//! Rules are applied in their order; each takes the files that it is about out of a queue, and what is left at the end is
-//! allowed. So a list of rules without a `DISALLOW` at its end allows anything.
+//! Rules are applied in order; each takes the files that it is about out of a queue, and files that are left at the
+//! end are allowed. So rules without a `DISALLOW` at the end allow anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,17 +13,17 @@ use crate::evidence::link::{Files, Link};
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// These were not there before.
+    /// These files are new.
     Create(String),
-    /// These were there before, and are no more.
+    /// These files existed before, and no longer do.
     Delete(String),
     /// These were changed.
     Modify(String),
     /// These may be there.
     Allow(String),
-    /// None of these may be left.
+    /// None of these may be left in the queue.
     Disallow(String),
-    /// This one must be left.
+    /// This file must be left in the queue.
     Require(String),
     /// These are the same as those of another step.
     Match(Box<Match>),
@@ -39,7 +39,7 @@ pub(super) struct Match {
     pub(super) from: String,
 }
 
-/// Which files of a link rules are about.
+/// The files of a link that a list of rules is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Of {
     Materials,
@@ -47,7 +47,7 @@ pub(super) enum Of {
 }
 
 impl Rule {
-    /// Reads one; an error in one sentence.
+    /// Reads one rule; the error is a sentence.
     pub(super) fn parse(value: &Value) -> Result<Self, String> {
         let words: Option<Vec<&str>> = value
             .as_array()
@@ -70,7 +70,7 @@ impl Rule {
     }
 }
 
-/// What follows the word `MATCH`.
+/// Reads the words after `MATCH`.
 fn matching(words: &[&str]) -> Result<Match, String> {
     let (pattern, words) = words.split_first().ok_or("a MATCH rule has no pattern")?;
     let (here, words) = folder(words);
@@ -101,7 +101,7 @@ fn matching(words: &[&str]) -> Result<Match, String> {
     })
 }
 
-/// `IN folder`, with a slash at its end, if that is what comes next.
+/// Reads `IN folder`, if that comes next; the folder gets a slash at its end.
 fn folder<'a>(words: &'a [&'a str]) -> (String, &'a [&'a str]) {
     match words {
         [word, folder, rest @ ..] if word.eq_ignore_ascii_case("IN") => {
@@ -111,7 +111,7 @@ fn folder<'a>(words: &'a [&'a str]) -> (String, &'a [&'a str]) {
     }
 }
 
-/// Applies rules to a link; the error says which rule is broken, and by what. `others` are the links of the other steps.
+/// Applies rules to a link; the error names the broken rule and the file. `others` are the links of the other steps.
 pub(super) fn apply(
     rules: &[Rule],
     of: Of,
@@ -165,7 +165,7 @@ pub(super) fn apply(
 }
 
 impl Match {
-    /// Whether a file is one that the rule is about, with the same bytes there.
+    /// Whether the rule is about this file, and the other step has it with the same bytes.
     fn takes(&self, name: &str, here: &Files, there: &Files) -> bool {
         let Some(inside) = name.strip_prefix(self.here.as_str()) else {
             return false;
@@ -202,7 +202,7 @@ mod tests {
         }
     }
 
-    // Long, as it is one table.
+    // One long table.
     #[test]
     fn rules_take_files_out_of_the_queue_in_their_order() {
         let before = link(&[], &[("src/a", "1"), ("b", "2")]);

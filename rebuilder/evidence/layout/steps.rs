@@ -1,7 +1,7 @@
-//! The links of a layout's steps, and layouts in the place of links (in-toto specification 1.0, 4.3.1 and 5.2.1).
+//! The links of a layout's steps, and layouts in place of links (in-toto specification 1.0, 4.3.1 and 5.2.1).
 //!
-//! Who may do a step may have others do it, by a layout of their own. It is held against the evidence as the whole one is,
-//! and stands for a link with the materials of its first step and the products of its last.
+//! Whoever may do a step may delegate it with a layout of their own. That layout is checked like the outer one, and
+//! stands for a link with the materials of its first step and the products of its last.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,21 +17,21 @@ use crate::evidence::public_key::PublicKey;
 use crate::evidence::signed_content::SignedContent;
 use crate::text::plural;
 
-/// How many layouts may be inside each other.
+/// Maximum depth of nested layouts.
 const DEEPEST: usize = 4;
 
-/// What a layout is held against.
+/// The evidence that a layout is checked against.
 pub(super) struct Evidence {
     links: Vec<Link>,
-    /// Each with the name of its file.
+    /// The layouts, each with the name of its file.
     layouts: Vec<(String, Layout)>,
     skip_inspections: bool,
 }
 
-/// What came of a layout's steps.
+/// The result of checking a layout's steps.
 pub(super) struct Chain {
     pub findings: Vec<LayoutFinding>,
-    /// The link of each step that has one.
+    /// The link of each step that has a good one.
     pub links: BTreeMap<String, Link>,
 }
 
@@ -65,7 +65,7 @@ fn layout_of(document: &Document) -> Option<Layout> {
 }
 
 impl Layout {
-    /// Holds the evidence against the steps and their rules; `around` are the layouts that this one is inside.
+    /// Checks the evidence against the steps and their rules; `around` are the layouts that this one is inside.
     pub(super) fn chain(&self, what: &str, evidence: &Evidence, around: &[&Layout]) -> Chain {
         let (mut findings, mut links) = (Vec::new(), BTreeMap::new());
         for step in &self.steps {
@@ -99,7 +99,7 @@ impl Layout {
         Chain { findings, links }
     }
 
-    /// One of the links of a step, if as many different keys as it demands signed links that say the same.
+    /// A link of a step, if as many different keys as the step demands signed links with the same files.
     fn link_of_step(
         &self,
         step: &Step,
@@ -142,8 +142,8 @@ impl Layout {
         Ok((first, finding))
     }
 
-    /// Layouts in the place of links of a step: a key of the step signed them, and no other step can be meant, by that key
-    /// or by the name of the file, which is `STEP.KEY.link`.
+    /// Layouts in place of a step's links: a key of the step signed them, and neither that key nor the name of the
+    /// file (`STEP.KEY.link`) points to another step.
     fn layouts_of<'e>(
         &self,
         step: &Step,
@@ -172,7 +172,7 @@ impl Layout {
         found
     }
 
-    /// What a layout in the place of a link comes to.
+    /// The link that a layout stands for, if the evidence meets the layout.
     fn inside(
         &self,
         layout: &Layout,
@@ -209,8 +209,8 @@ impl Layout {
         }
     }
 
-    /// Which documents are links of the layout's steps, or layouts in their place, by keys that may do them: the position of
-    /// each, and the step of a link.
+    /// The documents that are links of the layout's steps, or layouts in place of links, signed by keys that may do
+    /// the steps: the position of each, and the step if it is a link.
     pub fn documents_of(&self, documents: &[&Document]) -> Vec<(usize, Option<String>)> {
         let mut found = Vec::new();
         let mut layouts: Vec<Layout> = vec![self.clone()];
@@ -232,7 +232,7 @@ impl Layout {
         found
     }
 
-    /// Name of a step that a document is a link of, or a layout in the place of one, if a key of that step signed it.
+    /// Name of the step that a document is a link of, or a layout in place of one, if a key of that step signed it.
     fn step_of(&self, document: &Document) -> Option<String> {
         let layout = layout_of(document);
         let link = link_of(document);
@@ -250,7 +250,7 @@ impl Layout {
     }
 }
 
-/// Which of some keys signed, if any did.
+/// The positions of the keys that signed; `None` if no key did.
 fn signed_by(message: &[u8], signatures: &[(String, Vec<u8>)], keys: &[&PublicKey]) -> Option<Vec<usize>> {
     let signers = dsse::signers(message, signatures, keys, 1).ok()?;
     Some(signers.iter().copied().collect())

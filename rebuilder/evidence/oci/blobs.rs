@@ -1,4 +1,4 @@
-//! The small files of an OCI layout, each checked against the digest that it is asked for by.
+//! The small files of an OCI layout, each compared with the digest that it is requested by.
 
 use std::collections::HashMap;
 use std::io::Read as _;
@@ -8,23 +8,23 @@ use super::{Descriptor, OciError};
 use crate::artifact::Sha256;
 use crate::bounded::HeaderLimit;
 
-/// Most bytes of a manifest or a document.
+/// Maximum number of bytes of a manifest or a document.
 pub const BLOB_LIMIT: u64 = crate::evidence::json::SIZE_LIMIT;
-/// Most bytes that are kept of an archive.
+/// Maximum number of bytes of an archive that are kept.
 const KEPT_LIMIT: u64 = 128 << 20;
-/// Most members that an archive may have.
+/// Maximum number of members of an archive.
 const MOST_MEMBERS: usize = 100_000;
 
-/// Files by digest: those in a folder, or those that were read before.
+/// Files by digest, in a folder or in memory.
 pub enum Blobs {
-    /// `blobs/sha256` of a layout.
+    /// The folder `blobs/sha256` of a layout.
     Folder(PathBuf),
-    /// What was read of an archive or fetched from a registry.
+    /// Files that were read from an archive or fetched from a registry.
     Held(HashMap<Sha256, Vec<u8>>),
 }
 
 impl Blobs {
-    /// One file, of the size and digest that are asked for.
+    /// Reads one file; it must have the size and the digest of the descriptor.
     pub fn get(&self, descriptor: &Descriptor) -> Result<Vec<u8>, String> {
         let digest = descriptor.sha256()?;
         if descriptor.size > BLOB_LIMIT {
@@ -51,7 +51,7 @@ impl Blobs {
 }
 
 fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    // A link would lead out of the layout.
+    // A link could lead out of the layout.
     if !std::fs::symlink_metadata(path)?.is_file() {
         return Err(std::io::Error::other("it is not a plain file"));
     }
@@ -62,7 +62,7 @@ fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether a path is an OCI layout: a folder with the file `oci-layout`, or a tar archive that begins as one.
+/// Whether a path is an OCI layout: a folder with the file `oci-layout`, or a tar archive that begins like one.
 pub fn is_layout(path: &Path) -> bool {
     if path.is_dir() {
         return path.join("oci-layout").is_file();
@@ -74,7 +74,7 @@ pub fn is_layout(path: &Path) -> bool {
         && members(path, |name, _| name == "oci-layout").is_ok_and(|found| found)
 }
 
-/// Opens a layout; second, its `index.json`.
+/// Opens a layout; also returns its `index.json`.
 pub(super) fn open(path: &Path) -> Result<(Blobs, Vec<u8>), OciError> {
     let unusable = |reason: String| OciError::Unusable {
         origin: path.display().to_string(),
@@ -103,7 +103,7 @@ pub(super) fn open(path: &Path) -> Result<(Blobs, Vec<u8>), OciError> {
     Ok((blobs, index))
 }
 
-/// The small files of an archive, `oci-layout` and `index.json`.
+/// Reads the small files of an archive, `oci-layout` and `index.json`.
 fn archived(path: &Path) -> Result<(Blobs, Vec<u8>, Vec<u8>), String> {
     let (mut held, mut version, mut index) = (HashMap::new(), None, None);
     let mut kept = 0_u64;
@@ -116,7 +116,7 @@ fn archived(path: &Path) -> Result<(Blobs, Vec<u8>, Vec<u8>), String> {
             "oci-layout" => version.replace(bytes),
             "index.json" => index.replace(bytes),
             _ => {
-                // Layers of file systems are not needed, and documents are JSON.
+                // Layers of file systems are not needed, and all documents are JSON.
                 let digits = name
                     .strip_prefix("blobs/sha256/")
                     .and_then(|digits| digits.parse().ok());
@@ -148,7 +148,7 @@ fn archived(path: &Path) -> Result<(Blobs, Vec<u8>, Vec<u8>), String> {
     Ok((Blobs::Held(held), version, index.ok_or("it has no index.json")?))
 }
 
-/// Goes through the members of an archive until `found` says so; each with its bytes, if it is small.
+/// Passes the members of an archive to `found` until it returns true; small members with their bytes.
 fn members(path: &Path, mut found: impl FnMut(&str, Option<Vec<u8>>) -> bool) -> Result<bool, String> {
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let headers = HeaderLimit::default();

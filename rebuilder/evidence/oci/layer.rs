@@ -1,4 +1,4 @@
-//! One layer that is a document: which form it has, by its media type, and what cosign says of it beside.
+//! Reads one layer that is a document: its media type tells the form, and annotations may carry parts of it.
 
 use super::Descriptor;
 use crate::evidence::blob_signature::{self, BlobSignature, Certificate};
@@ -6,18 +6,18 @@ use crate::evidence::document::{Kind, cosign_envelope, cosign_logged, one_docume
 use crate::evidence::json;
 use crate::evidence::simple_signing::{ImageSignature, SimpleSigning};
 
-/// What a layer of a type is.
+/// The forms of evidence in layers.
 #[derive(Clone, Copy)]
 pub(super) enum Form {
-    /// What cosign signs for an image; the signature is an annotation.
+    /// The document that cosign signs for an image; the signature is an annotation.
     SimpleSigning,
-    /// An envelope, whose certificate and log entry may be annotations.
+    /// An envelope; its certificate and log entry may be annotations.
     Envelope,
     /// A document that carries everything itself.
     Whole,
 }
 
-/// Media types of evidence, by how they begin.
+/// Media types of evidence, by their prefixes.
 pub(super) const FORMS: [(&str, Form); 4] = [
     (
         "application/vnd.dev.cosign.simplesigning.v1+json",
@@ -32,7 +32,7 @@ const SIGNATURE: &str = "dev.cosignproject.cosign/signature";
 const CERTIFICATE: &str = "dev.sigstore.cosign/certificate";
 const BUNDLE: &str = "dev.sigstore.cosign/bundle";
 
-/// Reads a layer; an error in one sentence says why it cannot be.
+/// Reads a layer; the error is a sentence.
 pub(super) fn read(layer: &Descriptor, bytes: &[u8]) -> Result<Kind, String> {
     let form = FORMS
         .iter()
@@ -63,7 +63,7 @@ pub(super) fn read(layer: &Descriptor, bytes: &[u8]) -> Result<Kind, String> {
     }
 }
 
-/// The certificate and the log entry that annotations hold.
+/// The certificate and the log entry in annotations.
 fn beside(layer: &Descriptor) -> Result<(Option<Certificate>, Option<serde_json::Value>), String> {
     let text = |name: &str| Some(layer.annotation(name)).filter(|text| !text.is_empty());
     let certificate = text(CERTIFICATE).map(Certificate::parse).transpose();

@@ -1,9 +1,9 @@
 //! Signatures and attestations of container images, as registries and OCI layouts keep them beside the image.
 //!
-//! Three ways are in use: manifests whose `subject` is the image (OCI distribution spec 1.1, referrers), tags made of the
-//! image's digest (cosign's `sha256-HEX.sig` and `.att`, and the fallback of the referrers API), and manifests in the
-//! image's own index (BuildKit's `attestation-manifest`). Where a document lies says nothing: what it is about is what its
-//! signed content names.
+//! There are three ways: manifests whose `subject` is the image (OCI distribution spec 1.1, referrers), tags made from
+//! the image's digest (cosign's `sha256-HEX.sig` and `.att`, and the fallback of the referrers API), and manifests in
+//! the image's own index (BuildKit's `attestation-manifest`). The place of a document proves nothing: its signed
+//! content names the image that it is about.
 
 mod blobs;
 mod layer;
@@ -19,13 +19,13 @@ use super::document::Document;
 use super::json;
 use crate::artifact::Sha256;
 
-/// Most manifests that are read, and layers of one that are.
+/// Maximum number of manifests that are read, and of layers of one manifest.
 const MOST_MANIFESTS: usize = 1000;
 const MOST_LAYERS: usize = 128;
-/// Most indexes inside one another.
+/// Maximum depth of nested indexes.
 const MOST_NESTED: usize = 4;
 
-/// Files that are not those of an image.
+/// A layout, or a registry's answer, that cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum OciError {
     #[error("cannot read {path}")]
@@ -42,20 +42,20 @@ pub enum OciError {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
-    /// What it is.
+    /// Media type.
     #[serde(default)]
     pub media_type: String,
     /// `sha256:` and hexadecimal digits.
     pub digest: String,
     /// Length in bytes.
     pub size: u64,
-    /// What is said of it.
+    /// Annotations.
     #[serde(default)]
     annotations: Option<std::collections::BTreeMap<String, String>>,
 }
 
 impl Descriptor {
-    /// That of a manifest, with annotations.
+    /// The descriptor of a manifest, with annotations.
     pub fn of<const N: usize>(digest: Sha256, size: u64, annotations: [(&str, &str); N]) -> Self {
         let annotations = annotations.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
@@ -66,13 +66,13 @@ impl Descriptor {
         }
     }
 
-    /// One annotation, empty if there is none.
+    /// The value of an annotation; empty if there is none.
     pub fn annotation(&self, name: &str) -> &str {
         let found = self.annotations.as_ref().and_then(|all| all.get(name));
         found.map_or("", String::as_str)
     }
 
-    /// Its digest.
+    /// The SHA-256 digest.
     pub fn sha256(&self) -> Result<Sha256, String> {
         let digits = self
             .digest
@@ -85,16 +85,16 @@ impl Descriptor {
 /// A manifest of an image, or an index of several (OCI image spec).
 #[derive(Debug, Clone, Deserialize)]
 pub struct Manifest {
-    /// Those that an index lists.
+    /// Manifests that an index lists.
     pub manifests: Option<Vec<Descriptor>>,
     /// Layers of an image.
     pub layers: Option<Vec<Descriptor>>,
-    /// What it is attached to.
+    /// The manifest that this one is attached to.
     pub subject: Option<Descriptor>,
 }
 
 impl Manifest {
-    /// Reads one; another reader must not take it for the other kind.
+    /// Reads a manifest; another reader must not be able to take an image's for an index.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
         let value = json::parse_evidence(bytes).map_err(|error| error.to_string())?;
         let read: Self = serde_json::from_value(value).map_err(|error| error.to_string())?;
@@ -106,19 +106,19 @@ impl Manifest {
     }
 }
 
-/// Whether a layer of this type is evidence, and not a part of a file system.
+/// Whether a layer of this type is evidence, rather than part of a file system.
 pub fn is_evidence(media_type: &str) -> bool {
     layer::FORMS
         .iter()
         .any(|(known, _)| media_type.starts_with(known))
 }
 
-/// The tag under which a registry keeps what belongs to an image, without what follows the digest.
+/// The tag under which a registry keeps what belongs to an image, without its suffix.
 pub fn tag_of(image: Sha256) -> String {
     format!("sha256-{image}")
 }
 
-/// Puts an image's name before the places of its documents.
+/// Puts an image's name in front of the origins of its documents.
 pub fn named(documents: &mut [Document], name: &str) {
     for document in documents {
         document.origin = format!("{name}: {}", document.origin);

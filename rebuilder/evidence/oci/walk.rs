@@ -1,4 +1,4 @@
-//! From the manifests of a layout or a registry to the images in it, and the documents about each.
+//! Walks from the manifests of a layout or a registry to the images in it, and to the documents about each.
 
 use super::blobs::{self, Blobs};
 use super::{Descriptor, MOST_LAYERS, MOST_MANIFESTS, MOST_NESTED, Manifest, OciError, is_evidence, layer};
@@ -6,11 +6,11 @@ use crate::artifact::{Digests, Sha256};
 use crate::evidence::assessment::Artifact;
 use crate::evidence::document::{Document, Kind, Unreadable};
 
-/// What was found: images, and everything that is attached to one.
+/// The images that were found, and everything that is attached to them.
 pub struct Images {
-    /// Where they are, for people.
+    /// Where they were found, for messages.
     pub origin: String,
-    /// Every image and index of images, the one that was asked for first; each with what it was found in.
+    /// Every image and every index of images, the requested one first.
     all: Vec<Image>,
     attached: Vec<Attached>,
 }
@@ -22,9 +22,9 @@ struct Image {
     inside: Option<usize>,
 }
 
-/// A document, and the image that it lies with.
+/// A document, and the image that it is attached to.
 pub struct Attached {
-    /// Digest of that image; none if its place does not say.
+    /// Digest of that image; `None` if the document's place does not tell.
     pub to: Option<Sha256>,
     /// The document.
     pub document: Document,
@@ -46,7 +46,7 @@ pub fn images(path: &std::path::Path) -> Result<Images, OciError> {
 }
 
 impl Images {
-    /// Goes through manifests and all that they list.
+    /// Walks through manifests and everything that they list.
     pub fn walk(origin: &str, blobs: &Blobs, roots: &[Descriptor]) -> Result<Self, String> {
         let mut found = Self {
             origin: origin.to_owned(),
@@ -79,7 +79,7 @@ impl Images {
         seen.push(digest);
         let (manifest, bytes) = match manifest(blobs, descriptor) {
             Ok(read) => read,
-            // An index may list images for platforms that nobody copied.
+            // An index may list images for platforms that were not copied.
             Err(reason) => {
                 let what = format!("the manifest {}", descriptor.digest);
                 let unread = Kind::Unreadable(Unreadable::part(what, reason));
@@ -141,11 +141,11 @@ impl Images {
         });
     }
 
-    /// One image to judge, with the documents to judge it by.
+    /// Chooses the image to judge, with the documents to judge it by.
     ///
-    /// Without `digest` it is the only one that is not in an index; if that is an index of a single image and nothing is
-    /// attached to the index itself, it is that image, as BuildKit attests it. What belongs to another image is not
-    /// judged, and is told.
+    /// Without `digest`, it is the only image that is not in an index. If that is an index of a single image, and
+    /// nothing is attached to the index itself, the image inside is chosen, as BuildKit attests that one. Documents of
+    /// other images are not judged, but reported.
     pub fn choose(self, digest: Option<Sha256>) -> Result<(Artifact, Vec<Document>), OciError> {
         let unusable = |reason: String| OciError::Unusable {
             origin: self.origin.clone(),
@@ -206,7 +206,7 @@ impl Images {
         Some(only.filter(|_| !has_own).unwrap_or(first))
     }
 
-    /// All documents, for other files than the images themselves.
+    /// All documents, for judging files other than the images.
     pub fn into_documents(self) -> Vec<Document> {
         self.attached
             .into_iter()
@@ -215,24 +215,25 @@ impl Images {
     }
 }
 
-/// A manifest or an index, read and as it is.
+/// Reads a manifest or an index; also returns its bytes.
 fn manifest(blobs: &Blobs, descriptor: &Descriptor) -> Result<(Manifest, Vec<u8>), String> {
     let bytes = blobs.get(descriptor)?;
     Ok((Manifest::parse(&bytes)?, bytes))
 }
 
-/// The evidence in a layer, and the digest of the layer.
+/// Reads the evidence in a layer; also returns the layer's digest.
 fn attachment(blobs: &Blobs, layer: &Descriptor) -> Result<(Sha256, Kind), String> {
     let bytes = blobs.get(layer)?;
     Ok((Sha256::of(&bytes), layer::read(layer, &bytes)?))
 }
 
-/// That something is attached to an image, and to which, if that is said.
+/// Marks something as attached to an image, and to which one, if that is known.
 #[derive(Clone, Copy)]
 struct Beside(Option<Sha256>);
 
-/// The image that something is attached to, where annotations of its descriptor say that it is attached to one: BuildKit's,
-/// a tag made of the image's digest, or those of `cosign save`, which do not say which.
+/// The image that something is attached to, if annotations of its descriptor say that it is attached to one:
+/// BuildKit's annotations, a tag made from the image's digest, or the annotations of `cosign save`, which do not name
+/// the image.
 fn place(descriptor: &Descriptor) -> Option<Beside> {
     let image = |text: &str| {
         text.strip_prefix("sha256:")

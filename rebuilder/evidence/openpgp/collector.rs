@@ -1,4 +1,4 @@
-//! What the library found in a signed document: every signature, good or bad.
+//! Collects every signature, good or bad, that the library finds in a signed document.
 
 use openpgp::parse::Parse as _;
 use openpgp::parse::stream::{
@@ -55,7 +55,7 @@ pub(super) fn read(document: &str, signed: &[u8], certs: &[Cert]) -> Result<Read
         over_text,
         ..
     } = verifier.into_helper();
-    // Around a text this is the usual type, and the text that it is over is what is read on.
+    // For signatures around a text this is the usual type, and the text that it covers is what callers use.
     good.extend(over_text);
     Ok(Read {
         text,
@@ -76,7 +76,7 @@ fn valid_today(cert: &Cert, key: &openpgp::Fingerprint) -> bool {
 pub(super) struct Collector<'a> {
     certs: &'a [Cert],
     pub(super) good: Vec<String>,
-    /// Good signatures over the text, whatever its line ends are.
+    /// Good signatures over the text with normalised line ends.
     pub(super) over_text: Vec<String>,
     pub(super) bad: Vec<String>,
     pub(super) issuers: Vec<String>,
@@ -104,7 +104,7 @@ impl VerificationHelper for Collector<'_> {
         Ok(self.certs.iter().filter(holds).cloned().collect())
     }
 
-    /// Collects; the caller decides. Erring here would hide the other signatures.
+    /// Collects results and leaves the decision to the caller. Returning an error would hide the other signatures.
     fn check(&mut self, structure: MessageStructure) -> openpgp::Result<()> {
         for layer in structure {
             let MessageLayer::SignatureGroup { results } = layer else {
@@ -115,8 +115,8 @@ impl VerificationHelper for Collector<'_> {
                     // 1. The library found the key, and the key was valid and not revoked when it signed.
                     Ok(GoodChecksum { sig, ka, .. }) => {
                         let cert = ka.cert();
-                        // 2. The key must be valid today too: an expired key may be in the wrong hands since, and could
-                        //    sign with any date.
+                        // 2. The key must be valid today too: an expired key may have got into the wrong hands, and
+                        // could sign with any date.
                         if !valid_today(cert, &ka.key().fingerprint()) {
                             self.bad
                                 .push(format!("key {:X} has expired", ka.key().fingerprint()));

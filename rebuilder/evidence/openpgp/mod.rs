@@ -1,7 +1,7 @@
 //! OpenPGP signatures (RFC 9580): inline-signed files such as `InRelease` and `.dsc`.
 //!
-//! Verification, certificate validity and algorithm policy are sequoia's; this module decides only which
-//! certificates count and reports every signature it saw.
+//! Sequoia verifies signatures, the validity of certificates and the algorithms; this module only decides which
+//! certificates count, and reports every signature that it saw.
 
 mod collector;
 
@@ -46,7 +46,7 @@ pub enum OpenPgpError {
 }
 
 impl OpenPgpError {
-    /// Whether all that is wrong is that the keyring does not hold the key.
+    /// Whether the only problem is that the keyring does not have the key.
     pub(in crate::evidence) fn is_unknown_key(&self) -> bool {
         matches!(self, Self::Refused { reasons, .. } if reasons.iter().all(|reason| reason.ends_with(NOT_IN_KEYRING)))
     }
@@ -54,7 +54,7 @@ impl OpenPgpError {
 
 const NOT_IN_KEYRING: &str = "is not in the keyring";
 
-/// The text that was signed, and who signed it.
+/// The text that was signed, and its signers.
 #[derive(Debug, Clone)]
 pub struct SignedText {
     /// Exactly the signed bytes, without the armour.
@@ -91,7 +91,7 @@ impl Keyring {
         Self::parse(&path.to_string_lossy(), &bytes)
     }
 
-    /// Fingerprints of all its certificates.
+    /// Fingerprints of all certificates in it.
     pub fn fingerprints(&self) -> Vec<String> {
         self.certs
             .iter()
@@ -99,7 +99,7 @@ impl Keyring {
             .collect()
     }
 
-    /// Verifies a detached signature over everything that `signed` yields; gives the good signers.
+    /// Verifies a detached signature over everything that `signed` yields; returns the good signers.
     pub fn verify_detached(
         &self,
         document: &str,
@@ -109,14 +109,15 @@ impl Keyring {
         // 1. "For binary document signatures (type 0x00), the document data is hashed directly" (RFC 9580, 5.2.4). The
         //    library hashes, and looks for the key in these certificates; `Collector::check` says which results count.
         let seen = detached(document, signature, signed, &self.certs)?;
-        // 2. A text document signature (type 0x01) is over the text with other line ends, which these bytes are not.
+        // 2. A text document signature (type 0x01) is over the text with normalised line ends, which these bytes need
+        // not have.
         if seen.good.is_empty() && !seen.over_text.is_empty() {
             return Err(OpenPgpError::OverText {
                 document: document.to_owned(),
                 signers: seen.over_text,
             });
         }
-        // 3. One good signature is enough; the bad ones are told only if there is none.
+        // 3. One good signature is enough; the bad ones are reported only if there is none.
         if seen.good.is_empty() {
             return Err(self.refused(document, seen.bad));
         }
@@ -137,10 +138,10 @@ impl Keyring {
 
     /// Verifies an inline-signed text; at least one signature must be good, today, under the standard policy.
     pub fn verify(&self, document: &str, signed: &[u8]) -> Result<Verified<SignedText>, OpenPgpError> {
-        // 1. The cleartext signature framework (RFC 9580, 7) or an inline-signed message: the library takes the text out,
-        //    and that text, not the input, is what is read on.
+        // 1. The cleartext signature framework (RFC 9580, 7) or an inline-signed message: the library extracts the
+        // text, and that text is used from here on, not the input.
         let read = read(document, signed, &self.certs)?;
-        // 2. At least one signature over the text that was taken out.
+        // 2. At least one good signature over the extracted text.
         if read.good.is_empty() {
             return Err(self.refused(document, read.bad));
         }
@@ -151,13 +152,13 @@ impl Keyring {
     }
 }
 
-/// What a signed text says of itself without a trusted key: the text, and the issuers that it names.
+/// The text of a signed document and the issuers that it names, without any verification.
 pub fn read_unverified(document: &str, signed: &[u8]) -> Result<(Vec<u8>, Vec<String>), OpenPgpError> {
     let read = read(document, signed, &[])?;
     Ok((read.text, read.issuers))
 }
 
-/// Key names that a detached signature carries; not verified.
+/// Key ids in a detached signature; not verified.
 pub fn issuers(document: &str, signature: &[u8]) -> Result<Vec<String>, OpenPgpError> {
     let malformed = |source| OpenPgpError::Malformed {
         document: document.to_owned(),
@@ -211,7 +212,7 @@ mod tests {
         Keyring::parse("test keyring", &bytes).unwrap()
     }
 
-    /// Signs inline, at a moment shortly after the certificate was made.
+    /// Signs inline, one minute after the certificate was made.
     fn sign(cert: &Cert, created: Duration, text: &str) -> Vec<u8> {
         let when = SystemTime::now() - created + Duration::from_mins(1);
         let policy = StandardPolicy::at(when);

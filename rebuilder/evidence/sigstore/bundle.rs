@@ -1,4 +1,4 @@
-//! A bundle as it was read, before anything in it is believed.
+//! A bundle that was read, and is not trusted yet.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,7 +10,7 @@ use super::SigstoreError;
 use super::form::exact;
 use crate::evidence::{dsse, json};
 
-/// What a bundle is a signature over.
+/// What the signature of a bundle is over.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// An envelope, usually with an in-toto statement.
@@ -19,7 +19,7 @@ pub enum Content {
     Message(&'static str, String),
 }
 
-/// A bundle that has been read, and not verified.
+/// A bundle that was read, but not verified.
 pub struct Unverified {
     pub(super) bundle: Bundle,
     pep740: bool,
@@ -33,7 +33,7 @@ impl Unverified {
         Self::from_value(&value)
     }
 
-    /// Takes a bundle out of a larger document.
+    /// Reads a bundle from a larger document.
     pub fn from_value(value: &Value) -> Result<Self, SigstoreError> {
         exact(value)?;
         let bundle = Bundle::from_json(&value.to_string())
@@ -45,7 +45,7 @@ impl Unverified {
         })
     }
 
-    /// The same in the index's own form: the subject's name is then that of the file, by PEP 740.
+    /// Reads a bundle in PyPI's own form: by PEP 740, the subject's name is then that of the file.
     pub(in crate::evidence) fn of_pep740(value: &Value) -> Result<Self, SigstoreError> {
         Ok(Self {
             pep740: true,
@@ -53,7 +53,7 @@ impl Unverified {
         })
     }
 
-    /// Who may upload, as the index says; `None` if the document is not from the index itself.
+    /// The publisher that the index names; `None` if the document is not from the index itself.
     pub fn publisher(&self) -> Option<&Value> {
         self.publisher.as_ref()
     }
@@ -62,12 +62,12 @@ impl Unverified {
         self.publisher = publisher;
     }
 
-    /// Whether it came in the form of PEP 740.
+    /// Whether it was read from the form of PEP 740.
     pub fn is_pep740(&self) -> bool {
         self.pep740
     }
 
-    /// What the bundle calls the key, if it carries no certificate.
+    /// The bundle's name for the key, if it has no certificate.
     pub fn key_hint(&self) -> Option<&str> {
         match &self.bundle.verification_material.content {
             VerificationMaterialContent::PublicKey(key) => Some(&key.hint),
@@ -75,17 +75,17 @@ impl Unverified {
         }
     }
 
-    /// Whether some log vouches for it.
+    /// Whether it has an entry of a log.
     pub fn is_logged(&self) -> bool {
         !self.bundle.verification_material.tlog_entries.is_empty()
     }
 
-    /// The type of the bundle, for people.
+    /// The media type of the bundle.
     pub fn media_type(&self) -> &'static str {
         self.bundle.media_type().as_str()
     }
 
-    /// Whether it is a signature over a file, and neither it nor a log says over which.
+    /// Whether it is a signature over a file that neither the bundle nor a log identifies.
     pub fn names_no_file(&self) -> bool {
         matches!(&self.bundle.content, SignatureContent::MessageSignature(_)) && self.content().is_err()
     }
@@ -99,7 +99,7 @@ impl Unverified {
         }
     }
 
-    /// What it is a signature over; not verified.
+    /// What its signature is over; not verified.
     pub fn content(&self) -> Result<Content, SigstoreError> {
         match &self.bundle.content {
             SignatureContent::DsseEnvelope(envelope) => Ok(Content::Envelope(dsse::Envelope {
@@ -117,7 +117,7 @@ impl Unverified {
                     let digits = hex::encode(digest.digest.as_bytes());
                     return Ok(Content::Message(name(digest.algorithm), digits));
                 }
-                // The digest is a hint that may be left out; the log keeps its own.
+                // The bundle may omit the digest, which is only a hint; the log has its own.
                 let mut entries = self.bundle.verification_material.tlog_entries.iter();
                 let logged = entries.find_map(|entry| logged_digest(entry.canonicalized_body.as_bytes()));
                 logged
@@ -132,7 +132,7 @@ impl Unverified {
 /// Why a signature over a file cannot be verified without the file.
 const NO_DIGEST: &str = "it does not say which file it is over";
 
-/// The digest of what was signed in the body of a log entry (`hashedrekord` of either version).
+/// The digest of the signed file in the body of a log entry (`hashedrekord` of either version).
 fn logged_digest(body: &[u8]) -> Option<(&'static str, String)> {
     let body = json::parse_evidence(body).ok()?;
     let old = json::member(&body, ["spec", "data", "hash"]);

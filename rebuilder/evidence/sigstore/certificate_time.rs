@@ -1,4 +1,5 @@
-//! The promise of a certificate log in a certificate (RFC 6962, 3.2 and 3.3): the log saw the certificate.
+//! The promise of a certificate log in a certificate (RFC 6962, 3.2 and 3.3), which shows that the log saw the
+//! certificate.
 
 use cms::cert::x509::Certificate;
 use der::asn1::OctetString;
@@ -13,7 +14,7 @@ use super::SigstoreError;
 use super::instance::CERTIFICATE_TIMESTAMPS;
 use crate::artifact::Sha256;
 
-/// One promise, taken apart.
+/// The parts of one promise.
 struct Promise<'a> {
     log: [u8; 32],
     milliseconds: [u8; 8],
@@ -22,7 +23,7 @@ struct Promise<'a> {
     signature: &'a [u8],
 }
 
-/// Verifies the one promise in a certificate; `issuer` is the SubjectPublicKeyInfo of who issued it.
+/// Verifies the single promise in a certificate; `issuer` is the SubjectPublicKeyInfo of its issuer.
 pub(super) fn verify(leaf: &DerCertificate, issuer: &[u8], root: &TrustedRoot) -> Result<(), SigstoreError> {
     let refused = |what: &str| SigstoreError::from(Error::from(CertificateError::Sct(what.to_owned())));
     let mut certificate =
@@ -52,7 +53,7 @@ pub(super) fn verify(leaf: &DerCertificate, issuer: &[u8], root: &TrustedRoot) -
     };
     let time = i64::from_be_bytes(promise.milliseconds);
     let time = Timestamp::from_millisecond(time).map_err(|error| refused(&error.to_string()))?;
-    // By way of its text, because the crates have another version of the type.
+    // Converted through its text, because the crates have another version of the type.
     let Ok(time) = time.to_string().parse() else {
         return Err(refused("its time cannot be read"));
     };
@@ -66,7 +67,7 @@ pub(super) fn verify(leaf: &DerCertificate, issuer: &[u8], root: &TrustedRoot) -
     .map_err(|error| refused(&error.to_string()))
 }
 
-/// The only promise of a list: lengths are in two bytes, and nothing is left over.
+/// The single promise of a list: lengths have two bytes each, and no bytes may be left over.
 fn read(list: &[u8]) -> Option<Promise<'_>> {
     let part = |bytes: &[u8]| -> Option<usize> {
         let (length, _) = bytes.split_first_chunk::<2>()?;
@@ -89,8 +90,8 @@ fn read(list: &[u8]) -> Option<Promise<'_>> {
     })
 }
 
-/// What the log signed of a certificate before it had the promise: `digitally-signed struct` of RFC 6962, 3.2, with a
-/// `PreCert`.
+/// The bytes that the log signed, for the certificate before the promise was added: `digitally-signed struct` of RFC
+/// 6962, 3.2, with a `PreCert`.
 fn signed_data(promise: &Promise<'_>, issuer: &[u8], unsigned: &[u8]) -> Option<Vec<u8>> {
     let length = u32::try_from(unsigned.len()).ok()?.to_be_bytes();
     let (high, length) = length.split_first()?;

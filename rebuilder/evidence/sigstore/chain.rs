@@ -1,4 +1,4 @@
-//! From a signer's certificate to an authority of a trusted root, as of a time.
+//! The chain from a signer's certificate to an authority of a trusted root, as of some time.
 
 use rustls_pki_types::{CertificateDer, UnixTime};
 use sigstore_verify::CertificateError;
@@ -11,7 +11,7 @@ use super::instance::{Instance, certificates, issued};
 /// "id-kp-codeSigning" (RFC 5280, 4.2.1.12), in DER without tag and length.
 const CODE_SIGNING: [u8; 8] = [0x2b, 6, 1, 5, 5, 7, 3, 3];
 
-/// Verifies a chain as of a time, in seconds since 1970; gives the SubjectPublicKeyInfo of who issued the certificate.
+/// Verifies a chain as of a time, in seconds since 1970; returns the SubjectPublicKeyInfo of the certificate's issuer.
 pub(super) fn verify(
     instance: &Instance,
     leaf: &DerCertificate,
@@ -63,7 +63,7 @@ pub(super) fn verify(
     })
 }
 
-/// Verifies the chain of a bundle's certificate as of the time when it was issued, where nothing shows a later one.
+/// Verifies the chain of a bundle's certificate as of the time when it was issued, if nothing shows a later time.
 pub(super) fn as_issued(instance: &Instance, bundle: &Bundle) -> Result<(), SigstoreError> {
     let mut all = certificates(bundle).into_iter();
     let Some(leaf) = all.next() else {
@@ -75,7 +75,7 @@ pub(super) fn as_issued(instance: &Instance, bundle: &Bundle) -> Result<(), Sigs
     verify(instance, leaf, &others, issued).map(|_| ())
 }
 
-/// A SEQUENCE around what an anchor keeps of a key: webpki leaves its tag and length out.
+/// Adds the tag and length of a SEQUENCE, which webpki leaves out of an anchor's key.
 fn sequence(content: &[u8]) -> Vec<u8> {
     use der::Encode as _;
     let whole = der::asn1::AnyRef::new(der::Tag::Sequence, content).and_then(|any| any.to_der());

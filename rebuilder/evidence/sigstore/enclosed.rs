@@ -1,7 +1,8 @@
 //! A certificate beside the signature of an envelope, as slsa-github-generator wrote it before 2.1.0.
 //!
-//! The log's entry is not in such a file, and the certificate holds for ten minutes: that the signature was made in them
-//! can be learnt from the log alone. All else is checked here; and all of it where the entry was brought from the log.
+//! Such a file does not have the log's entry, and the certificate is valid for ten minutes: only the log can show that
+//! the signature was made in that time. Everything else is checked here, and that as well if the entry was fetched
+//! from the log.
 
 use rustls_pki_types::CertificateDer;
 use sigstore_verify::crypto::parse_certificate_info;
@@ -15,14 +16,14 @@ use crate::evidence::dsse::Envelope;
 use crate::evidence::public_key::PublicKey;
 use crate::evidence::rekor::{Entry, LoggedEnvelope};
 
-/// Who is certified beside a good signature; nothing shows when it was made.
+/// The certified signer of a good signature; nothing shows when it was made.
 #[derive(Debug)]
 pub struct Enclosed {
     /// Name and issuer of the certificate.
     pub signer: String,
 }
 
-/// The certificate beside a signature, with its chain, and the signature of its key.
+/// The certificate beside a signature, with its chain, and the signature by its key.
 struct Beside<'e> {
     leaf: DerCertificate,
     others: Vec<pem::Pem>,
@@ -50,7 +51,7 @@ impl<'e> Beside<'e> {
         }
         let leaf = DerCertificate::new(others.remove(0).into_contents());
         let key = key_of(&leaf).ok_or_else(|| malformed(&"it is not X.509"))?;
-        // A key of a kind that is not known here is no fault of the certificate.
+        // An unknown kind of key is not a fault of the certificate.
         let key = PublicKey::from_spki("the certificate's key", &key)
             .map_err(|error| SigstoreError::Unchecked(error.to_string()))?;
         let message = envelope.pre_authentication();
@@ -73,8 +74,8 @@ impl<'e> Beside<'e> {
 }
 
 impl Sigstore {
-    /// Checks the signature of an envelope with the certificate beside it, and the certificate with the authorities that
-    /// are trusted, as of the time when it was issued.
+    /// Checks the signature of an envelope with the certificate beside it, and the certificate with the trusted
+    /// authorities, as of the time when it was issued.
     ///
     /// # Errors
     ///
@@ -96,12 +97,12 @@ impl Sigstore {
         })
     }
 
-    /// Verifies such an envelope with the log's entries, by the steps that bundles are verified by.
+    /// Verifies such an envelope together with the log's entries, by the same steps as bundles.
     ///
     /// # Errors
     ///
-    /// [`SigstoreError::Unchecked`] if the root does not have the keys to do so, or an entry has no proof that the log
-    /// has it.
+    /// [`SigstoreError::Unchecked`] if the root does not have the necessary keys, or an entry has no proof of
+    /// inclusion in the log.
     pub fn verify_logged(
         &self,
         logged: &LoggedEnvelope,
@@ -149,7 +150,7 @@ impl Sigstore {
     }
 }
 
-/// Whether the log saw this envelope with this certificate.
+/// Whether a log entry is for this envelope with this certificate.
 fn is_about(entry: &Entry, envelope: &Envelope, leaf: &DerCertificate) -> bool {
     let certificate = entry.verifier().and_then(|text| pem::parse(text).ok());
     entry.is_of(envelope) && certificate.is_some_and(|pem| pem.contents() == leaf.as_bytes())

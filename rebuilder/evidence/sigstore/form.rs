@@ -1,4 +1,4 @@
-//! The form of a bundle, held to exactly: what one reader overlooks, another may take for the content.
+//! The exact form of a bundle: a member that one reader overlooks, another may take for the content.
 
 use Shape::{List, Message, Plain};
 use serde_json::Value;
@@ -6,13 +6,13 @@ use serde_json::Value;
 use super::SigstoreError;
 use crate::evidence::dsse;
 
-/// What a part of a bundle is, as its protocol buffers have it.
+/// The form of a part of a bundle, according to its protocol buffers.
 enum Shape {
-    /// A number, a text or a truth value.
+    /// A number, a text or a boolean.
     Plain,
     /// A message with these members.
     Message(&'static [(&'static str, Shape)]),
-    /// Any number of them.
+    /// Any number of values of this form.
     List(&'static Shape),
 }
 
@@ -56,8 +56,8 @@ const MATERIAL: &Shape = &Message(&[
     ),
 ]);
 
-/// Refuses a part of a bundle with members that it does not have; another reader may know them. What is not set may be
-/// null.
+/// Refuses a part of a bundle with members that its form does not have, as another reader may know them. Members that
+/// are not set may be null.
 fn shaped(value: &Value, shape: &Shape) -> Result<(), SigstoreError> {
     let malformed = |what: String| Err(SigstoreError::Malformed(what));
     match (shape, value) {
@@ -74,9 +74,9 @@ fn shaped(value: &Value, shape: &Shape) -> Result<(), SigstoreError> {
     }
 }
 
-/// Refuses a bundle that holds more than one thing that could be what was signed, or who signed it.
+/// Refuses a bundle with more than one candidate for the signed content or the signer.
 ///
-/// The Sigstore crates take the first that they find, and other readers another one.
+/// The Sigstore crates take the first one that they find; other readers take another one.
 pub(in crate::evidence) fn exact(bundle: &Value) -> Result<(), SigstoreError> {
     let members = |value: &Value, known: &[&str], one_of: &[&str]| {
         let members = value
@@ -136,7 +136,7 @@ mod tests {
         let bundle = r#"{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"k"},"tlogEntries":[{"logIndex":"1","logId":{"keyId":"a"},"kindVersion":{"kind":"dsse","version":"0.0.1"},"integratedTime":"1","inclusionPromise":{"signedEntryTimestamp":"a"},"inclusionProof":{"logIndex":"1","rootHash":"a","treeSize":"1","hashes":["a"],"checkpoint":{"envelope":"a"}},"canonicalizedBody":"a"}],"timestampVerificationData":{"rfc3161Timestamps":[{"signedTimestamp":"a"}]}},"dsseEnvelope":{"payloadType":"x","payload":"","signatures":[{"sig":""}]}}"#;
         let check = |text: &str| exact(&serde_json::from_str(text).unwrap());
         check(bundle).unwrap();
-        // In each object, whatever it is, another member is one too many.
+        // In each object, whatever it is, one more member is too many.
         for (at, _) in bundle.match_indices('{') {
             let (before, after) = bundle.split_at(at + 1);
             for name in ["rawBytes2", "raw_bytes", "payload2", "x"] {

@@ -1,7 +1,7 @@
-//! One Sigstore instance, as its trusted root describes it, and what that root has nothing to check with.
+//! One Sigstore instance, as its trusted root describes it, and what that root cannot check.
 //!
-//! A bundle can be wrong, or it can be from an authority, a log or a clock whose key is not in the root. The second says
-//! nothing about the bundle, so it is found out before anything is verified, and told as such.
+//! A bundle can be wrong, or it can come from an authority, a log or a clock whose key is not in the root. The latter
+//! says nothing about the bundle, so it is detected before anything is verified, and reported as such.
 
 use cms::cert::x509::Certificate;
 use cms::cert::x509::ext::pkix::{AuthorityKeyIdentifier, SubjectKeyIdentifier};
@@ -23,28 +23,28 @@ const SUBJECT_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.14");
 pub(super) const CERTIFICATE_TIMESTAMPS: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.2");
 
-/// An instance: one trusted root. Roots are not mixed: the log of one vouches for no certificate of another.
+/// An instance: one trusted root. Roots are not mixed: the log of one does not vouch for a certificate of another.
 pub(super) struct Instance {
     pub verifier: Verifier,
     pub root: TrustedRoot,
     authorities: Vec<Authority>,
 }
 
-/// A certificate authority, by what its certificates call it.
+/// A certificate authority, by the name and key that its certificates use for it.
 struct Authority {
     /// Subject, in DER.
     name: Vec<u8>,
     key: Option<Vec<u8>>,
 }
 
-/// A bundle, less what the root has nothing to check with.
+/// A bundle without the parts that the root cannot check.
 pub(super) struct Checkable {
     pub bundle: Bundle,
-    /// Whether the root has transparency logs, and so asks for an entry.
+    /// Whether the root has transparency logs, and so requires an entry.
     pub logged: bool,
-    /// Whether it has certificate logs, and so asks for their promise in the certificate.
+    /// Whether the root has certificate logs, and so requires their promise in the certificate.
     pub certificate_logged: bool,
-    /// What was left out, each in a few words.
+    /// The parts that were left out, each in a few words.
     pub left_out: Vec<String>,
 }
 
@@ -68,8 +68,8 @@ impl Instance {
         })
     }
 
-    /// Whether the certificate of a bundle, or one of the chain that it carries, names an authority of this root as its
-    /// issuer.
+    /// Whether the certificate of a bundle, or one of the chain that it carries, names an authority of this root as
+    /// its issuer.
     pub fn may_have_certified(&self, bundle: &Bundle) -> bool {
         certificates(bundle)
             .into_iter()
@@ -88,7 +88,7 @@ impl Instance {
         };
         let wanted = authority_key(certificate);
         self.authorities.iter().any(|authority| {
-            // Two authorities of one name are told apart by their keys, where both say which these are.
+            // Authorities with the same name are distinguished by their keys, if both sides name a key.
             let key = match (&authority.key, &wanted) {
                 (Some(own), Some(wanted)) => own == wanted,
                 _ => true,
@@ -97,16 +97,16 @@ impl Instance {
         })
     }
 
-    /// Takes out of a bundle what this root has nothing to check with.
+    /// Removes from a bundle what this root cannot check.
     ///
     /// # Errors
     ///
-    /// [`SigstoreError::Unchecked`] if nothing is left of a kind that is needed.
+    /// [`SigstoreError::Unchecked`] if nothing of a required kind is left.
     pub fn checkable(&self, bundle: &Bundle) -> Result<Checkable, SigstoreError> {
         let mut bundle = bundle.clone();
         let mut left_out = Vec::new();
-        // Bundles of the third version have a place for one certificate, and writers put a list of one there. What the
-        // version says is not signed; the second one, which asks for the same, has that place.
+        // Bundles of the third version have a place for one certificate, but some writers put a list of one there. The
+        // version is not signed; the second version, which has the same requirements, has a place for a list.
         let is_list = matches!(
             &bundle.verification_material.content,
             VerificationMaterialContent::X509CertificateChain { .. }
@@ -129,7 +129,7 @@ impl Instance {
         })
     }
 
-    /// Whether this root has the log that promises to have a certificate.
+    /// Whether this root has the log of the promise in a certificate.
     fn known_certificate_log(&self, leaf: &DerCertificate) -> Result<(), SigstoreError> {
         let logs = &self.root.ctlogs;
         match certificate_log(leaf) {
@@ -143,7 +143,7 @@ impl Instance {
         }
     }
 
-    /// Whether this root has what a certificate and an entry can be checked with that are in no bundle.
+    /// Whether this root can check a certificate and an entry that are not in a bundle.
     pub fn knows(
         &self,
         leaf: &DerCertificate,
@@ -164,7 +164,7 @@ impl Instance {
         self.known_certificate_log(leaf)
     }
 
-    /// Keeps the entries of logs that this root names.
+    /// Keeps the entries of logs that this root has.
     fn known_entries(&self, bundle: &mut Bundle, left_out: &mut Vec<String>) -> Result<(), SigstoreError> {
         let is_known = |entry: &types::TransparencyLogEntry| {
             let mut logs = self.root.tlogs.iter();
@@ -216,14 +216,14 @@ pub(super) fn key_of(certificate: &DerCertificate) -> Option<Vec<u8>> {
     certificate.tbs_certificate.subject_public_key_info.to_der().ok()
 }
 
-/// When a certificate begins to hold, in seconds since 1970.
+/// The begin of a certificate's validity, in seconds since 1970.
 pub(super) fn issued(certificate: &DerCertificate) -> Option<i64> {
     let certificate = Certificate::from_der(certificate.as_bytes()).ok()?;
     let begins = certificate.tbs_certificate.validity.not_before;
     i64::try_from(begins.to_unix_duration().as_secs()).ok()
 }
 
-/// The issuer that a certificate names, for people.
+/// The issuer that a certificate names, as text.
 pub(super) fn issuer(bundle: &Bundle) -> Option<String> {
     let leaf = Certificate::from_der(bundle.signing_certificate()?.as_bytes()).ok()?;
     Some(leaf.tbs_certificate.issuer.to_string())
@@ -244,8 +244,8 @@ fn authority_key(certificate: &Certificate) -> Option<Vec<u8>> {
     Some(key.key_identifier?.as_bytes().to_vec())
 }
 
-/// The log of the first timestamp in a certificate: a list (its length in two bytes) of timestamps (likewise), each with
-/// its version before the log's id of 32 bytes.
+/// The log of the first timestamp in a certificate: a list (with its length in two bytes) of timestamps (likewise),
+/// each with its version before the log's 32-byte id.
 fn certificate_log(leaf: &DerCertificate) -> Option<[u8; 32]> {
     let leaf = Certificate::from_der(leaf.as_bytes()).ok()?;
     let list = OctetString::from_der(extension(&leaf, CERTIFICATE_TIMESTAMPS)?).ok()?;

@@ -1,7 +1,8 @@
-//! Sigstore bundles (v0.1 to v0.3): who signed, shown by certificate, transparency log and timestamps, offline.
+//! Sigstore bundles (v0.1 to v0.3): who signed, as shown by certificate, transparency log and timestamps; verified
+//! offline.
 //!
-//! All checks are the sigstore crates'; this module chooses what to ask them and keeps the answers apart. A good
-//! signature says who signed *something*: whether that is the artifact at hand is a separate finding.
+//! The Sigstore crates do the checks; `parts` does the same steps for forms that the crates do not accept as a whole.
+//! A good signature shows who signed *something*: whether that is the artifact is a separate finding.
 //!
 //! The numbered steps are those of the Sigstore client specification, section 4
 //! (github.com/sigstore/architecture-docs, client-spec.md).
@@ -36,28 +37,28 @@ pub use super::identity::Identity;
 use super::json::JsonError;
 use super::public_key::{PublicKey, TrustError};
 
-/// Sigstore instances whose authorities and logs are trusted: usually one, and several where a root has several, as that
-/// of `gh attestation trusted-root`.
+/// Trusted Sigstore instances: usually one, but a file may have several roots, such as the output of `gh attestation
+/// trusted-root`.
 pub struct Sigstore {
     first: Instance,
     others: Vec<Instance>,
 }
 
-/// What a good bundle shows.
+/// What a good bundle proves.
 #[derive(Debug, Clone)]
 pub struct SigstoreSignature {
     /// When a log or a timestamp authority first saw the signature.
     pub first_seen: Option<Timestamp>,
     /// What was signed.
     pub content: Content,
-    /// What was verified, and what was not because the root has nothing to verify it with; for people.
+    /// What was verified, and what was not because the root cannot verify it, as a sentence.
     pub note: String,
 }
 
-/// What a good bundle with a certificate shows.
+/// What a good bundle with a certificate proves.
 #[derive(Debug, Clone)]
 pub struct CertifiedSignature {
-    /// Who signed.
+    /// The signer.
     pub identity: Identity,
     /// What was signed, and when.
     pub signature: SigstoreSignature,
@@ -76,13 +77,13 @@ pub enum SigstoreError {
     Content(String),
     #[error("invalid signature: the key in the certificate did not sign this content")]
     BadSignature,
-    /// Nothing was found to be wrong: there is nothing to check it with, or no way here to do so.
+    /// Nothing was found to be wrong: the means to check it are missing here.
     #[error("{0}")]
     Unchecked(String),
 }
 
 impl SigstoreError {
-    /// Whether nothing was found to be wrong, and it only cannot be checked.
+    /// Whether the bundle could not be checked, rather than being wrong.
     pub fn is_unchecked(&self) -> bool {
         use sigstore_verify::Error::{UnsupportedArtifact, UnsupportedBundle};
         matches!(
@@ -95,7 +96,7 @@ impl SigstoreError {
 }
 
 impl Sigstore {
-    /// The public-good instance, by the root that this tool carries.
+    /// The public-good instance, with the root that this program contains.
     pub fn public_good() -> Result<Self, TrustError> {
         Self::from_json("the built-in public-good root", SIGSTORE_PRODUCTION_TRUSTED_ROOT)
     }
@@ -105,7 +106,7 @@ impl Sigstore {
         Self::from_json("the built-in staging root", SIGSTORE_STAGING_TRUSTED_ROOT)
     }
 
-    /// An instance by its `trusted_root.json`.
+    /// The instances of a `trusted_root.json`.
     pub fn read(path: &Path) -> Result<Self, TrustError> {
         let text = std::fs::read_to_string(path).map_err(|source| TrustError::Root {
             path: path.to_owned(),
@@ -118,7 +119,7 @@ impl Sigstore {
         std::iter::once(&self.first).chain(&self.others)
     }
 
-    /// Verifies a bundle against a file, its identity or key, everything: the question of the Sigstore clients.
+    /// Verifies everything: the bundle, the file, and the identity or key, as Sigstore's own clients do.
     pub fn verify_artifact<'a>(
         &self,
         bundle: &Unverified,
@@ -131,8 +132,8 @@ impl Sigstore {
         Ok(instance.verifier.verify(artifact, &bundle.bundle, policy)?)
     }
 
-    /// Verifies certificate, log, timestamps and signature; says over what, and leaves to the caller whether that is the
-    /// artifact at hand.
+    /// Verifies certificate, log, timestamps and signature; returns what the signature is over, and leaves the
+    /// comparison with the artifact to the caller.
     pub fn verify_certificate(
         &self,
         unverified: &Unverified,
@@ -140,7 +141,7 @@ impl Sigstore {
         self.certified(unverified, &unverified.content()?)
     }
 
-    /// The same for a signature over a file that does not say which: the file has this SHA-256.
+    /// Does the same for a signature that does not identify its file; the file has this SHA-256.
     pub fn verify_certificate_over(
         &self,
         unverified: &Unverified,
@@ -179,7 +180,7 @@ impl Sigstore {
         };
         let (identity, signature) = first_good(instances, |instance| {
             let checkable = match instance.checkable(bundle) {
-                // What cannot be checked may still be certified by nobody.
+                // Even if the bundle cannot be checked, its certificate may be from no authority at all.
                 Err(error) => return chain::as_issued(instance, bundle).and(Err(error)),
                 Ok(checkable) => checkable,
             };
@@ -202,7 +203,7 @@ impl Sigstore {
         }))
     }
 
-    /// The same for a bundle that names a key, with the key that it may mean.
+    /// Does the same for a bundle that names a key, with the key that this may be.
     pub fn verify_key(
         &self,
         unverified: &Unverified,
@@ -222,7 +223,8 @@ impl Sigstore {
     }
 }
 
-/// The first good answer of some instances or entries, or the first that speaks against the bundle, or any.
+/// Of several instances or entries: the first good answer, otherwise the first that speaks against the bundle,
+/// otherwise any.
 fn first_good<I, T>(
     all: impl Iterator<Item = I>,
     verify: impl Fn(I) -> Result<T, SigstoreError>,

@@ -1,8 +1,8 @@
-//! Bundles with keys or digests that the Sigstore crates do not take as a whole (P-521, SHA-384 and SHA-512 in the log, r
-//! and s side by side), verified by the same steps, each with the crates' own parts.
+//! Verifies bundles with keys or digests that the Sigstore crates do not accept as a whole (P-521, SHA-384 and SHA-512
+//! in the log, r and s side by side), by the same steps, each with the crates' own parts.
 //!
-//! Only the common form is taken: a certificate, and one entry of Rekor v1 (`hashedrekord` or `dsse` 0.0.1) with promise
-//! and proof. So are envelopes whose certificate and entry came beside them.
+//! Only the common form is supported: a certificate, and one entry of Rekor v1 (`hashedrekord` or `dsse` 0.0.1) with
+//! promise and proof. Envelopes whose certificate and entry came separately are supported as well.
 
 use cms::cert::x509::Certificate;
 use cms::cert::x509::spki::SubjectPublicKeyInfoOwned;
@@ -24,13 +24,13 @@ use crate::evidence::dsse;
 use crate::evidence::json::{self, member};
 use crate::evidence::public_key::PublicKey;
 
-/// What such a bundle shows.
+/// What such a bundle proves.
 pub(super) struct Shown {
     pub claims: CertificateInfo,
     pub time: Timestamp,
 }
 
-/// A bundle in this form, taken apart.
+/// The parts of a bundle in this form.
 pub(super) struct Parts<'a> {
     leaf: &'a DerCertificate,
     intermediates: Vec<CertificateDer<'a>>,
@@ -38,9 +38,9 @@ pub(super) struct Parts<'a> {
     entry: &'a TransparencyLogEntry,
     signature: &'a [u8],
     content: &'a Content,
-    /// Whether it was found out already that the entry is about this signature, certificate and content.
+    /// Whether the caller has checked that the entry is about this signature, certificate and content.
     is_consistent: bool,
-    /// Whether the log's promise will do without a proof.
+    /// Whether the log's promise is enough without a proof.
     promise_suffices: bool,
 }
 
@@ -48,14 +48,14 @@ fn refused(what: &str) -> SigstoreError {
     SigstoreError::Malformed(what.to_owned())
 }
 
-/// A part that would be needed is not there, which speaks against nothing.
+/// The error for a missing part; it does not mean that the bundle is wrong.
 fn lacking(what: &str) -> SigstoreError {
     SigstoreError::Unchecked(what.to_owned())
 }
 
 impl<'a> Parts<'a> {
-    /// The parts of what is no bundle: an envelope with a certificate beside it, and an entry that the caller has compared
-    /// with both.
+    /// The parts of what is not in a bundle: an envelope with a certificate beside it, and an entry that the caller
+    /// has compared with both.
     pub fn apart(
         (leaf, intermediates): (&'a DerCertificate, Vec<CertificateDer<'a>>),
         key: PublicKey,
@@ -75,12 +75,12 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Takes a bundle apart if the crates do not take it; `content` is its own.
+    /// Takes a bundle apart if the crates do not accept it; `content` is its content.
     ///
     /// # Errors
     ///
-    /// [`SigstoreError::Unchecked`] if its key or its signature is of a kind that the crates do not know, and it does not
-    /// have this form.
+    /// [`SigstoreError::Unchecked`] if its key or its signature is of a kind that the crates do not support, and it
+    /// does not have this form.
     pub fn of(checkable: &'a Checkable, content: &'a Content) -> Result<Option<Self>, SigstoreError> {
         let bundle = &checkable.bundle;
         let material = &bundle.verification_material;
@@ -101,7 +101,7 @@ impl<'a> Parts<'a> {
             return Ok(None);
         };
         let unknown = !key.signs_usually() || key.is_side_by_side(signature);
-        // The crates take in-toto's older name of its payload type alone.
+        // The crates accept only in-toto's older payload type.
         let other_digest = match content {
             Content::Message(algorithm, _) => *algorithm != "sha256",
             Content::Envelope(envelope) => envelope.payload_type != dsse::IN_TOTO,
@@ -134,7 +134,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Verifies it with the keys of an instance, in the order of the client specification (section 4).
+    /// Verifies the parts with the keys of an instance, in the order of the client specification (section 4).
     pub fn verify(&self, instance: &Instance) -> Result<Shown, SigstoreError> {
         // 4.2.2: the time is the log's, if its promise is good.
         let time = self.promised_time(instance)?;
@@ -175,7 +175,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// When the log says that it took the entry (the signed entry timestamp).
+    /// When the log accepted the entry, according to its promise (the signed entry timestamp).
     fn promised_time(&self, instance: &Instance) -> Result<Timestamp, SigstoreError> {
         let promise = self.entry.inclusion_promise.as_ref();
         let (Some(promise), Some(time)) = (promise, self.entry.integrated_time) else {
@@ -187,7 +187,7 @@ impl<'a> Parts<'a> {
         let key = keys
             .key_at(&id, time)
             .ok_or_else(|| refused("the log's key was not valid then"))?;
-        // As RFC 8785 writes it: names in order, and no spaces.
+        // In the form of RFC 8785: names in order, and no spaces.
         let message = format!(
             r#"{{"body":"{}","integratedTime":{},"logID":"{}","logIndex":{}}}"#,
             self.entry.canonicalized_body.to_base64(),
@@ -206,7 +206,7 @@ impl<'a> Parts<'a> {
         Ok(time)
     }
 
-    /// Whether the log's signed head has the entry (RFC 6962, 2.1.1).
+    /// Checks that the log's signed head includes the entry (RFC 6962, 2.1.1).
     fn included(&self, proof: &InclusionProof, instance: &Instance) -> Result<(), SigstoreError> {
         let leaf = sigstore_merkle::hash_leaf(self.entry.canonicalized_body.as_bytes());
         sigstore_merkle::verify_inclusion_proof(
@@ -280,8 +280,8 @@ impl<'a> Parts<'a> {
             .ok_or_else(|| refused("log entry does not match the bundle"))
     }
 
-    /// What the certificate claims. The crates read claims together with the key, which they may not know, so they are
-    /// given the same claims with a key of the log's in its place; the certificate was verified as it is.
+    /// The claims in the certificate. The crates read them together with the key, which they may not support, so they
+    /// get the same claims with one of the log's keys instead; the certificate itself has been verified.
     fn claims(&self, instance: &Instance) -> Result<CertificateInfo, SigstoreError> {
         if let Ok(claims) = parse_certificate_info(self.leaf) {
             return Ok(claims);

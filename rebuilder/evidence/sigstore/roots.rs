@@ -1,5 +1,5 @@
-//! Files that say which Sigstore instances are trusted: a trusted root, several of them, one a line, as
-//! `gh attestation trusted-root` prints them, or a client's configuration with a trusted root in it (`ClientTrustConfig`).
+//! Files with trusted Sigstore instances: one trusted root, several of them, one a line (the output of `gh attestation
+//! trusted-root`), or a client's configuration with a trusted root in it (`ClientTrustConfig`).
 
 use serde_json::Value;
 use sigstore_verify::trust_root::TrustedRoot;
@@ -10,7 +10,7 @@ use crate::evidence::json::{self, member};
 use crate::evidence::public_key::TrustError;
 
 impl Sigstore {
-    /// Reads such a file; `name` is what it is called in errors.
+    /// Reads such a file; `name` is its name in errors.
     pub(super) fn from_json(name: &str, text: &str) -> Result<Self, TrustError> {
         let invalid = |reason: String| TrustError::InvalidRoot {
             name: name.to_owned(),
@@ -45,7 +45,7 @@ fn instance(text: &str) -> Result<Instance, String> {
         configured => TrustedRoot::from_json(&configured.to_string()),
     };
     let root = root.map_err(|error| error.to_string())?;
-    // Without either, nothing could be verified, and every bundle would seem to be of another instance.
+    // Without either, nothing could be verified, and every bundle would seem to be from another instance.
     if root.certificate_authorities.is_empty() && root.tlogs.is_empty() {
         return Err("it has no certificate authority and no transparency log".into());
     }

@@ -1,5 +1,5 @@
-//! What a bundle is signed over, and whether the signature in it is its own certificate's, before log and certificate are
-//! asked.
+//! The content that a bundle is signed over, and the check that its signature is by its certificate's key, before the
+//! log and the certificate are checked.
 
 use sigstore_verify::types::{ArtifactDigest, DigestBytes, HashAlgorithm};
 
@@ -9,15 +9,15 @@ use crate::evidence::dsse::Envelope;
 use crate::evidence::json::{self, member};
 use crate::evidence::public_key::PublicKey;
 
-/// Refuses a bundle whose signature is not that of its certificate's key, whatever its forms, before anything is said of
-/// what cannot be checked in it.
+/// Refuses a bundle whose signature was not made by its certificate's key, before anything else is found to be
+/// uncheckable.
 pub(super) fn own_signature(unverified: &Unverified, content: &Content) -> Result<(), SigstoreError> {
     let Some(leaf) = unverified.bundle.signing_certificate() else {
         return Ok(());
     };
     let key = instance::key_of(leaf)
         .ok_or_else(|| SigstoreError::Malformed("its certificate cannot be read".into()))?;
-    // A key of a kind that is not known here is no fault of the certificate.
+    // An unknown kind of key is not a fault of the certificate.
     let key = PublicKey::from_spki("the key in its certificate", &key)
         .map_err(|error| SigstoreError::Unchecked(error.to_string()))?;
     match content {
@@ -55,7 +55,7 @@ pub(super) fn own_digest(content: &Content) -> Result<ArtifactDigest, SigstoreEr
         .map_err(|error| SigstoreError::Content(error.to_string()))
 }
 
-/// The crates' name of a kind of digest.
+/// The crates' name for a digest algorithm.
 pub(super) fn algorithm(name: &str) -> HashAlgorithm {
     match name {
         "sha512" => HashAlgorithm::Sha2512,

@@ -1,4 +1,4 @@
-//! Timestamps in a bundle: where one is good, or the log shows the time, others add nothing, for or against.
+//! Timestamps in a bundle: if one is good, or if the log shows the time, the others count neither for nor against it.
 
 use cms::content_info::ContentInfo;
 use cms::signed_data::{SignedData, SignerIdentifier};
@@ -12,16 +12,16 @@ use sigstore_verify::types::{Bundle, KindVersion, SignatureBytes, SignatureConte
 use super::SigstoreError;
 use crate::text::plural;
 
-/// Most timestamps of one bundle.
+/// Maximum number of timestamps of one bundle.
 const MOST: usize = 16;
 
-/// What a timestamp is worth with a root.
+/// The worth of a timestamp with a root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Worth {
     Good,
-    /// Checked, and not of this signature or not in the time of its authority.
+    /// Checked, but not of this signature, or not within the validity of its authority.
     Bad,
-    /// Of an authority that the root does not have.
+    /// From an authority that the root does not have.
     Unknown,
 }
 
@@ -29,7 +29,7 @@ const NO_TIME: &str = "nothing in it shows when it was signed, and so whether it
 const UNKNOWN_TIME: &str =
     "nothing shows its time but timestamps of authorities that the trusted root does not have";
 
-/// Takes timestamps that nothing can be checked with out of a bundle, if something else shows the time.
+/// Removes timestamps that cannot be checked from a bundle, if something else shows the time.
 pub(super) fn keep_known(
     bundle: &mut Bundle,
     root: &TrustedRoot,
@@ -64,19 +64,19 @@ pub(super) fn keep_known(
     }
     if good.is_empty() && !promised {
         if !bad.is_empty() {
-            // The verifier says what is wrong with them.
+            // The verifier reports what is wrong with them.
             *timestamps = bad;
             return Ok(());
         }
         if !unknown.is_empty() {
             return Err(SigstoreError::Unchecked(UNKNOWN_TIME.into()));
         }
-        // Only a certificate, which holds for minutes, needs a time.
+        // Only a certificate, which is valid for minutes, needs a time.
         if certified {
             return Err(SigstoreError::Unchecked(NO_TIME.into()));
         }
     }
-    // Others show the time, and whoever wanted one of these not to be seen could have left it out.
+    // Others show the time, and anyone who wanted to hide one of these could have left it out.
     for (all, what) in [
         (&unknown, "of an authority that the trusted root does not have"),
         (&bad, "that does not hold for this signature"),
@@ -105,7 +105,7 @@ fn worth(timestamp: &Rfc3161Timestamp, signature: &SignatureBytes, authorities: 
     found
 }
 
-/// Whether a timestamp names the certificate of an authority as its signer's.
+/// Whether a timestamp names an authority's certificate as its signer's.
 fn names(response: &[u8], authority: &TsaAuthority) -> bool {
     let signer = || -> der::Result<SignerIdentifier> {
         // `TimeStampResp ::= SEQUENCE { status PKIStatusInfo, timeStampToken ContentInfo OPTIONAL }` (RFC 3161, 2.4.2).
@@ -128,7 +128,7 @@ fn names(response: &[u8], authority: &TsaAuthority) -> bool {
         Ok(SignerIdentifier::IssuerAndSerialNumber(named)) => {
             named.issuer.to_der().ok() == own.issuer.to_der().ok() && named.serial_number == own.serial_number
         }
-        // By a key's name: whose it is, the verifier has found out.
+        // It names the signer by key id; the verifier has checked whose it is.
         _ => false,
     }
 }

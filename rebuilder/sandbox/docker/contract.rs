@@ -1,8 +1,8 @@
-//! What a container is asked to be, and whether the engine made it so.
+//! The settings that a container is requested with, and the check that the engine applied them.
 //!
-//! Engines leave out what they cannot do without an error: Podman, for one, takes no limits at all as an ordinary
-//! user with version 1 of control groups. So what was made is read back before it starts. A limit that is missing is
-//! reported; a setting that isolates must be there, or the container is not started.
+//! Engines silently leave out what they cannot do: rootless Podman, for example, sets no limits at all with version 1
+//! of control groups. So the container is read back before it starts. A missing limit is reported; if a setting that
+//! isolates is missing, the container is not started.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ use super::refused;
 use crate::plan::shell_command;
 use crate::sandbox::embedded::CAPABILITIES;
 
-/// Places of the kernel that are hidden: what engines hide by themselves, and all of `/sys`.
+/// Paths of the kernel that are hidden: those that engines hide by default, and all of `/sys`.
 const MASKED: [&str; 11] = [
     "/proc/acpi",
     "/proc/asound",
@@ -32,7 +32,7 @@ const MASKED: [&str; 11] = [
     "/sys",
 ];
 
-/// Places that cannot be changed; the last one is a file of the engine's, outside of what it measures.
+/// Paths that are read-only; the last one is a file of the engine's, which does not count in the container's size.
 const READ_ONLY: [&str; 6] = [
     "/proc/bus",
     "/proc/fs",
@@ -42,8 +42,8 @@ const READ_ONLY: [&str; 6] = [
     "/etc/hostname",
 ];
 
-/// What Podman puts into a container beside its root: files in its own, often small, folder for running containers, and
-/// the machine's credentials on some distributions.
+/// What Podman adds to a container beside its root: files in its own, often small, folder for running containers, and
+/// on some distributions the machine's credentials.
 const MASKED_IN_PODMAN: [&str; 4] = [
     "/etc/hostname",
     "/etc/hosts",
@@ -51,10 +51,10 @@ const MASKED_IN_PODMAN: [&str; 4] = [
     "/run/secrets",
 ];
 
-/// Bytes of shared memory, as in the embedded backend.
+/// Bytes of shared memory, the same as in the embedded backend.
 const SHARED_MEMORY: i64 = 64 << 20;
 
-/// What a job wants from a container, in the engine's words.
+/// The job as a request for a container.
 pub(super) fn container(
     job: &Job<'_>,
     image: &str,
@@ -82,7 +82,7 @@ pub(super) fn container(
             MASKED.join(":"),
             MASKED_IN_PODMAN.join(":")
         ));
-        // Otherwise it asks for more than root may have on some machines, and the container does not start.
+        // Without this, Podman asks for more than root may have on some machines, and the container does not start.
         ulimits.push(ulimit("nproc", limits.pids, limits.pids));
     }
     ContainerCreateBody {
@@ -115,8 +115,8 @@ pub(super) fn container(
             readonly_paths: (about.kind == EngineKind::Docker).then(|| strings(&READ_ONLY)),
             ipc_mode: Some("private".into()),
             cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
-            // A first process of the engine's own reaps the dead, and cannot be replaced by the build's. Podman may
-            // lack its program for it.
+            // The engine's own first process reaps dead processes, and the build cannot replace it. Podman may lack
+            // the program for it.
             init: (about.kind == EngineKind::Docker).then_some(true),
             shm_size: Some(SHARED_MEMORY),
             memory: Some(number(limits.memory)),
@@ -128,7 +128,7 @@ pub(super) fn container(
             )),
             ulimits: Some(ulimits),
             oom_kill_disable: Some(false),
-            // The log goes to us alone: what a build prints must not fill the engine's disk.
+            // The log goes only to us: the output of a build must not fill the engine's disk.
             log_config: Some(HostConfigLogConfig {
                 typ: Some("none".into()),
                 config: None,
@@ -144,10 +144,10 @@ pub(super) fn container(
     }
 }
 
-/// The job as one script of the container's shell.
+/// The job as a single script for the container's shell.
 ///
-/// Engines set HOSTNAME, HOME and more by themselves; the job's own environment must be the whole. Where an engine
-/// leaves out the limits of a process, the shell sets them, before anything of the build runs.
+/// Engines set HOSTNAME, HOME and more by themselves, but the job's environment must be complete. If an engine leaves
+/// out the limits of a process, the shell sets them, before anything of the build runs.
 fn wrapped(job: &Job<'_>) -> String {
     format!(
         "umask {:03o}\n{{ ulimit -c 0 || :; ulimit -S -n {} || :; ulimit -H -n {} || :; ulimit -f {} || :; }} 2>/dev/null\nexec {}",
@@ -159,7 +159,7 @@ fn wrapped(job: &Job<'_>) -> String {
     )
 }
 
-/// Compares what the engine made with what was asked for; gives the limits that it left out.
+/// Compares the container with the request; returns the limits that the engine left out.
 pub(super) fn kept(
     made: &ContainerInspectResponse,
     asked: &ContainerCreateBody,
@@ -277,8 +277,8 @@ fn keeps_filter(found: Option<&[String]>, wanted: &HostConfig) -> bool {
     filters(found) == filters(wanted.security_opt.as_deref())
 }
 
-/// Docker repeats what was asked for; Podman tells the difference to its own default, so all that can be said there
-/// is that nothing was added and that something was dropped.
+/// Docker repeats the request. Podman reports the difference to its own default, so all that can be checked there is
+/// that nothing was added and something was dropped.
 fn keeps_capabilities(host: &HostConfig) -> bool {
     let name = |name: &String| name.trim_start_matches("CAP_").to_ascii_uppercase();
     let allowed = capabilities();

@@ -1,4 +1,4 @@
-//! Which engine answers, and what it can do.
+//! Which engine answers, and what it supports.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use bollard::models::SystemInfo;
 use super::engine_error;
 use crate::sandbox::SandboxError;
 
-/// Whose engine it is.
+/// The kind of an engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EngineKind {
     Docker,
@@ -21,11 +21,11 @@ pub(super) enum EngineKind {
 pub(super) struct EngineInfo {
     pub(super) kind: EngineKind,
     version: String,
-    /// Its socket, if it is on this machine.
+    /// Its socket, if that is on this machine.
     socket: Option<PathBuf>,
-    /// Whether root of a container is another user on the engine's machine.
+    /// Whether a container's root is another user on the engine's machine.
     pub(super) remapped: bool,
-    /// Processors that the engine has.
+    /// Number of processors that the engine has.
     pub(super) processors: usize,
 }
 
@@ -57,7 +57,7 @@ impl EngineInfo {
         })
     }
 
-    /// Its name and version.
+    /// The engine's name and version.
     pub(super) fn name(&self) -> String {
         let kind = match self.kind {
             EngineKind::Docker => "Docker",
@@ -71,8 +71,8 @@ impl EngineInfo {
         self.socket.is_some()
     }
 
-    /// Docker takes a filter of system calls with the request, Podman from a file of this process's. Podman's own one
-    /// allows namespaces, so an engine that cannot read ours is not used.
+    /// Docker receives the filter of system calls with the request; Podman reads it from a file that this process
+    /// writes. Podman's own filter allows namespaces, so an engine that cannot read ours is not used.
     pub(super) fn takes_our_filter(&self) -> Result<(), SandboxError> {
         let reads_our_files = self
             .socket
@@ -90,7 +90,7 @@ impl EngineInfo {
     }
 }
 
-/// Docker says so itself. Podman does not tell by this interface, but whose its socket is.
+/// Docker reports this itself. Podman does not report it through this interface, but the owner of its socket tells.
 fn is_remapped(info: &SystemInfo, podman_socket: Option<&Path>) -> bool {
     let told = info.security_options.iter().flatten().any(|option| {
         let mut words = option.split(',');

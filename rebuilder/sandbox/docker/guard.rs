@@ -1,10 +1,10 @@
-//! The guard: a process beside the worker that outlives it, and then removes its container.
+//! The guard: a process beside the worker that outlives it, and removes its container.
 //!
-//! An engine lets a container run on when the client that started it is gone. Nothing inside the container can be
-//! trusted to end it, for that is the build's own world. So each run has a guard: this binary once more, in a process
-//! group of its own, so that an interrupt of the terminal does not reach it. It holds a pipe to the worker. If that
-//! closes, by `kill -9` too, or if the time is up by far, the guard removes the container. If the guard is killed as
-//! well, or its machine ends, the next sweep of the same store does it.
+//! An engine keeps a container running when the client that started it has ended. Nothing inside the container can be
+//! trusted to end it, as the build controls everything there. So each run has a guard: another process of this
+//! program, in its own process group, so that an interrupt of the terminal does not reach it. It holds a pipe to the
+//! worker. If the pipe closes (even by `kill -9`), or if the time limit is long past, the guard removes the container.
+//! If the guard is killed too, or its machine stops, the next sweep of the same store removes it.
 
 use std::io::BufRead as _;
 use std::os::unix::process::CommandExt as _;
@@ -21,10 +21,10 @@ use crate::sandbox::SandboxError;
 /// First argument that makes this binary a guard.
 pub const GUARD_ARGUMENT: &str = "__guard";
 
-/// How much longer than its time limit the worker gets to remove the container itself.
+/// How many seconds after its time limit the worker gets to remove the container itself.
 const GRACE: u64 = 120;
 
-/// How often the guard asks an engine that does not answer.
+/// How often the guard tries again if the engine does not answer.
 const ATTEMPTS: u32 = 120;
 
 const DONE: &[u8] = b"done\n";
@@ -35,7 +35,7 @@ struct WatchedContainer {
     seconds: u64,
 }
 
-/// A running guard; it ends by itself.
+/// A running guard; it ends on its own.
 #[derive(Debug)]
 pub(super) struct ContainerGuard {
     pipe: Option<ChildStdin>,
@@ -84,19 +84,19 @@ impl ContainerGuard {
     /// Tells the guard that the container is gone.
     pub(super) async fn dismiss(mut self) {
         if let Some(mut pipe) = self.pipe.take() {
-            // A guard that does not hear it asks the engine once more, and finds nothing.
+            // A guard that does not get this message asks the engine once more, and finds nothing.
             let _ = pipe.write_all(DONE).await;
         }
     }
 }
 
-/// Runs the guard of one container, which the worker names on standard input.
+/// Runs the guard of one container, which the worker names on the guard's standard input.
 pub fn guard() -> u8 {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return 70;
     };
     runtime.block_on(async {
-        // The worker decides when it is over: whoever ends both ends the worker, and that is heard.
+        // The worker decides when the guard ends: a signal that ends both ends the worker, and the pipe reports that.
         for kind in [
             tokio::signal::unix::SignalKind::terminate(),
             tokio::signal::unix::SignalKind::interrupt(),
@@ -108,7 +108,7 @@ pub fn guard() -> u8 {
         }
         let (send_watch, watch) = tokio::sync::oneshot::channel();
         let (send_end, end) = tokio::sync::oneshot::channel();
-        // Reading blocks, and is not waited for when the time is up.
+        // Reading blocks, so another thread does it, which the time limit does not wait for.
         std::thread::spawn(move || {
             let mut lines = std::io::stdin().lock();
             let mut line = String::new();

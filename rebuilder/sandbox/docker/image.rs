@@ -1,8 +1,8 @@
-//! Roots as images of an engine: made from our own export, and never believed by their name.
+//! Roots as images of an engine: made from our own export, and never trusted by their name.
 //!
-//! An image's tag can be set by everyone who may use the engine, or come in with a loaded archive. So a root's image
-//! is used by its id, and only if its one layer has the digest of the tar file that this store exports for the root,
-//! and its configuration says nothing. Everything else under our tag is left alone, and the tag moved.
+//! Everyone who may use the engine can set an image's tag or load an archive with it. So a root's image is used by its
+//! id, and only if its single layer has the digest of the tar file that this store exports for the root, and its
+//! configuration is empty. Any other image with our tag is left alone, and the tag is moved.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -22,11 +22,11 @@ use crate::store::write_atomically;
 
 const REPOSITORY: &str = "rebuilder/root";
 
-/// How long an engine may take to read a root.
+/// Maximum duration of an import of a root.
 const IMPORT_TIME: Duration = Duration::from_mins(30);
 
 impl Docker {
-    /// The id of the image of a root, imported when the engine does not have it yet.
+    /// The id of a root's image, which is imported if the engine does not have it yet.
     pub(super) async fn image(&self, root: &RootLayers) -> Result<String, SandboxError> {
         let tag = root.name.to_hex();
         let name = format!("{REPOSITORY}:{tag}");
@@ -34,7 +34,7 @@ impl Docker {
         if let Some(id) = self.known_image(&name, recorded(&record)).await {
             return Ok(id);
         }
-        // Engines do not take two imports of the same content at once.
+        // Engines cannot import the same content twice at the same time.
         let (store, lock) = (self.store.clone(), format!("image-{tag}"));
         let _lock = blocking("waiting", move || Ok(store.exclusive(&lock)?)).await?;
         if let Some(id) = self.known_image(&name, recorded(&record)).await {
@@ -57,7 +57,7 @@ impl Docker {
         Ok(id)
     }
 
-    /// The image of this name, if its content is the one of this tar file.
+    /// The image with this name, if its content is that of this tar file.
     async fn known_image(&self, name: &str, tar: Option<Sha256>) -> Option<String> {
         let image = self.engine.inspect_image(name).await.ok()?;
         holds_only(&image, tar?).then_some(image.id?)
@@ -68,7 +68,7 @@ impl Docker {
             .await
             .map_err(SandboxError::io("read the exported root"))?;
         let body = bollard::body_try_stream(tokio_util::io::ReaderStream::with_capacity(tar, 1 << 18));
-        // Docker would take a tag here, Podman does not read it.
+        // Docker would accept a tag here, but Podman ignores it.
         let options = CreateImageOptionsBuilder::default().from_src("-").build();
         let mut progress = self.engine.create_image(Some(options), Some(body), None);
         let mut id = None;
@@ -106,7 +106,7 @@ impl Docker {
     }
 }
 
-/// Whether an image is one layer with this digest, and nothing that would change what a container of it does.
+/// Whether an image is one layer with this digest, and its configuration changes nothing for its containers.
 fn holds_only(image: &ImageInspect, tar: Sha256) -> bool {
     let layers = image
         .root_fs
@@ -119,7 +119,7 @@ fn holds_only(image: &ImageInspect, tar: Sha256) -> bool {
         && image.config.as_ref().is_none_or(is_plain)
 }
 
-/// What an image's configuration adds to its containers: all of it must be empty.
+/// Whether an image's configuration adds nothing to its containers.
 fn is_plain(config: &ImageConfig) -> bool {
     let empty = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
     let nothing = |text: &Option<String>| text.as_ref().is_none_or(String::is_empty);
@@ -145,7 +145,7 @@ fn same_id(one: &str, other: &str) -> bool {
     one.trim_start_matches("sha256:") == other.trim_start_matches("sha256:")
 }
 
-/// The digest of the tar file of a root that was exported before.
+/// The digest of a root's tar file that was exported before.
 fn recorded(record: &Path) -> Option<Sha256> {
     Sha256::from_str(std::fs::read_to_string(record).ok()?.trim()).ok()
 }

@@ -1,9 +1,9 @@
 //! The sandbox in a Docker engine, or behind Podman's compatible socket.
 //!
 //! The root is the one that the embedded backend makes, imported and found again by its content. The container has no
-//! network, no mounts of the host, few capabilities, no way to gain more; inputs and outputs pass as tar streams, the
-//! log as a stream that the engine does not keep. The engine may be shared and far away: nothing that carries our
-//! name is believed, and nothing is removed that is not provably ours.
+//! network, no mounts of the host, few capabilities, and no way to gain more. Inputs and outputs pass as tar streams,
+//! the log as a stream that the engine does not store. The engine may be shared and on another machine: nothing is
+//! trusted because it carries our name, and nothing is removed unless it is certainly ours.
 
 mod contract;
 mod engine;
@@ -39,14 +39,14 @@ use owner::Owner;
 use running::{RunningContainer, remove};
 use transfer::copy_log;
 
-/// How long removing containers of killed workers may take at the start.
+/// Maximum duration of removing the containers of killed workers at the start.
 const SWEEP_TIME: Duration = Duration::from_mins(2);
 
-/// How often, and with what pause between, the containers are listed while the state of one cannot be read.
+/// How often, and with what pause, the containers are listed again if the state of one cannot be read.
 const LOOKS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How long what is left of a log may take to arrive after the end.
+/// Maximum time for the rest of a log to arrive after the container's end.
 const DRAIN: Duration = Duration::from_mins(1);
 
 /// A connected engine.
@@ -59,8 +59,8 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Connects to the engine that `DOCKER_HOST` names, or to the usual socket, and removes containers of this
-    /// store's runs whose worker is gone.
+    /// Connects to the engine that `DOCKER_HOST` names, or to the default socket, and removes containers of this
+    /// store's runs whose worker has ended.
     pub async fn connect(store: &Store, embedded: &Embedded) -> Result<Self, SandboxError> {
         let engine = Engine::connect_with_defaults().map_err(|error| unusable(&error))?;
         let about = EngineInfo::of(&engine).await?;
@@ -81,13 +81,13 @@ impl Docker {
         Ok(this)
     }
 
-    /// The engine that answers, if one does.
+    /// The name and version of the engine that answers.
     pub async fn reach() -> Result<String, SandboxError> {
         let engine = Engine::connect_with_defaults().map_err(|error| unusable(&error))?;
         Ok(EngineInfo::of(&engine).await?.name())
     }
 
-    /// The engine's name and version, and what a build in it could do to its machine.
+    /// The engine's name and version, and which rights a container's root has on the engine's machine.
     pub fn description(&self) -> String {
         let root = if self.about.remapped {
             "root of a container is an ordinary user of the engine's machine"
@@ -97,7 +97,7 @@ impl Docker {
         format!("{}; {root}", self.about.name())
     }
 
-    /// Removes containers whose worker is gone: only this store's, and only if that is certain.
+    /// Removes containers whose worker has ended: only this store's, and only if that is certain.
     async fn sweep(&self) -> Result<(), SandboxError> {
         let ours = format!("{}={}", owner::STORE, self.owner.store());
         let filters = HashMap::from([("label".to_owned(), vec![ours])]);
@@ -108,8 +108,8 @@ impl Docker {
         let mut listed = None;
         for _ in 0..LOOKS {
             match self.engine.list_containers(Some(options.clone())).await {
-                // Podman has a state `stopped` between running and exited, which is none of Docker's. It passes, and if it
-                // does not, the next start sweeps.
+                // Podman has a state `stopped` between running and exited, which Docker does not know. It passes; if
+                // it does not, the next start sweeps.
                 Err(EngineError::JsonDataError { .. }) => tokio::time::sleep(PAUSE).await,
                 other => {
                     listed = Some(other.map_err(engine_error("list its containers"))?);
@@ -120,7 +120,7 @@ impl Docker {
         let Some(containers) = listed.filter(|listed| !listed.is_empty()) else {
             return Ok(());
         };
-        // The engine's clock, as the times of its containers are by it.
+        // By the engine's clock, as the times of its containers are.
         let info = self.engine.info().await.map_err(engine_error("tell its time"))?;
         let now = info
             .system_time
@@ -151,14 +151,14 @@ impl Docker {
         let claim = self.owner.claim()?;
         let name = format!("rebuilder-{}", claim.name());
         let guard = guard::ContainerGuard::start(&name, job.limits.seconds).await?;
-        // Removes the container when this future is dropped half-way, too.
+        // Removes the container even if this future is dropped half-way.
         let running = RunningContainer {
             engine: self.engine.clone(),
             name: Some(name),
             guard: Some(guard),
             claim,
         };
-        // Everything that a build can draw out counts: its inputs, start, log, end and outputs.
+        // The limit covers everything that a build can prolong: inputs, start, log, end and outputs.
         let time = Duration::from_secs(job.limits.seconds);
         let all = async {
             let (id, missing) = self.create(job, &image, &running).await?;
@@ -177,7 +177,7 @@ impl Docker {
         })
     }
 
-    /// Makes the container, and reads back what the engine made; gives its id and the limits that it has not.
+    /// Creates the container, and reads back what the engine made; returns its id and the limits that it lacks.
     async fn create(
         &self,
         job: &Job<'_>,
@@ -188,7 +188,7 @@ impl Docker {
         let labels = self.owner.labels(&running.claim, job.limits.seconds);
         let body = |quota| contract::container(job, image, &self.about, &seccomp, labels.clone(), quota);
         let name = running.name.clone().unwrap_or_default();
-        // Only some file systems know quotas; an engine on another one refuses the whole container.
+        // Only some file systems have quotas; an engine on another one refuses the whole container.
         let mut asked = body(true);
         let id = match self.ask_for(&name, asked.clone()).await {
             Err(EngineError::DockerResponseServerError { message, .. })
@@ -210,13 +210,13 @@ impl Docker {
         Ok(self.engine.create_container(Some(options), body).await?.id)
     }
 
-    /// The filter of system calls in the form that this engine takes.
+    /// The filter of system calls, in the form that this engine accepts.
     fn seccomp(&self) -> Result<String, SandboxError> {
         let profile = seccomp::profile();
         if self.about.kind == EngineKind::Docker {
             return Ok(profile);
         }
-        // Podman reads it from a file.
+        // Podman reads the filter from a file.
         let path = self.store.engine_filter();
         if std::fs::read_to_string(&path).ok().as_deref() != Some(&profile) {
             crate::store::write_atomically(&path, profile.as_bytes())?;
@@ -238,7 +238,7 @@ impl Docker {
         bar: &ProgressBar,
     ) -> Result<CommandResult, SandboxError> {
         self.send_inputs(job, id).await?;
-        // Before the start, for nothing of the log is kept anywhere else.
+        // Attached before the start, as the log is not stored anywhere else.
         let options = AttachContainerOptionsBuilder::default()
             .stream(true)
             .stdout(true)
@@ -260,7 +260,7 @@ impl Docker {
                 ended.await
             }
             Either::Right((ended, copied)) => {
-                // What a full disk has stopped is removed right away; its log goes on until then.
+                // A container that a full disk has stopped is removed right away; its log is read until then.
                 if matches!(ended.0, Ok(ExitReason::Exited(_) | ExitReason::Signalled(_)))
                     && let Ok(copied) = tokio::time::timeout(DRAIN, copied).await
                 {
@@ -320,7 +320,7 @@ fn engine_error(what: &'static str) -> impl FnOnce(EngineError) -> SandboxError 
     move |source| SandboxError::Engine { what, source }
 }
 
-/// Work that blocks, on a thread of its own.
+/// Runs blocking work on another thread.
 async fn blocking<T: Send + 'static>(
     during: &'static str,
     work: impl FnOnce() -> Result<T, SandboxError> + Send + 'static,

@@ -1,4 +1,4 @@
-//! What comes back from a container: a tar stream that the engine makes of a folder which the build filled.
+//! The outputs of a container: a tar stream that the engine makes of a folder which the build filled.
 
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -7,12 +7,12 @@ use std::path::{Component, Path, PathBuf};
 use crate::bounded::HeaderLimit;
 use crate::sandbox::output::{self, MOST_FILES, Output, OutputError};
 
-/// Bytes of a tar stream beside those of the files, for as many files as are allowed: headers, long names, padding,
+/// Bytes of a tar stream besides the files' own, for the maximum number of files: headers, long names, padding,
 /// attributes.
 pub(super) const OVERHEAD: u64 = 64 << 20;
 
-/// Takes the regular files of `/out` from the engine's tar file to `to`, and refuses anything else; at most `limit`
-/// bytes.
+/// Extracts the regular files of `/out` from the engine's tar file to `to`, at most `limit` bytes; anything else in
+/// the stream is an error.
 pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, OutputError> {
     let error = |source| OutputError::Io {
         name: "the outputs".into(),
@@ -58,7 +58,7 @@ pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, Ou
             }
             output
         } else if kind.is_hard_link() {
-            // A second name of a file is a file, too.
+            // Another name of a file counts as a file, too.
             let first = entry.link_name().map_err(error)?.unwrap_or_default().into_owned();
             let first = name_in_out(&first)?.filter(|first| outputs.iter().any(|known| known.name == *first));
             let Some(first) = first else {
@@ -76,7 +76,7 @@ pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, Ou
     Ok(outputs)
 }
 
-/// The name of a file directly in the folder that the stream is about; nothing for the folder itself.
+/// The name of a file directly in the folder that the stream contains; `None` for the folder itself.
 fn name_in_out(path: &Path) -> Result<Option<String>, OutputError> {
     let refuse = || OutputError::NotAFile {
         name: path.display().to_string(),

@@ -1,9 +1,9 @@
-//! Whose a container is, and whether its owner is still there.
+//! Which store a container belongs to, and whether its worker is still alive.
 //!
-//! Several rebuilders may use one engine: of other users, in other containers, on other machines. A process number
-//! says nothing about them. So a container carries the name of the store that it belongs to, of the place where that
-//! store lies on the running kernel, and of a lock file in it, which its worker holds for as long as it lives. Only
-//! a rebuilder that uses the same store can tell that the lock is free; all others leave the container alone.
+//! Several rebuilders may use one engine: as other users, in other containers, on other machines. A process id means
+//! nothing across them. So a container's labels name its store, the place of that store on the running kernel, and a
+//! lock file in it, which the worker holds as long as it lives. Only a rebuilder with the same store can tell that the
+//! lock is free; all others leave the container alone.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,16 +16,16 @@ use nix::fcntl::{Flock, FlockArg};
 use crate::sandbox::SandboxError;
 use crate::store::{Store, write_atomically};
 
-/// Names the store that a container belongs to.
+/// The label that names the store of a container.
 pub(super) const STORE: &str = "rebuilder.store";
 const PLACE: &str = "rebuilder.place";
 const RUN: &str = "rebuilder.run";
 const SECONDS: &str = "rebuilder.seconds";
 
-/// How much longer than its time limit a container may be there before its owner must have ended it.
+/// How many seconds after its time limit a container's worker must have removed it.
 const GRACE: u64 = 900;
 
-/// One store, as the labels of containers name it.
+/// A store, as the labels of its containers name it.
 #[derive(Debug, Clone)]
 pub(super) struct Owner {
     store: String,
@@ -33,7 +33,7 @@ pub(super) struct Owner {
     at: Store,
 }
 
-/// One running job: its lock is held until this is dropped.
+/// A running job; its lock is held until this value is dropped.
 #[derive(Debug)]
 pub(super) struct RunClaim {
     name: String,
@@ -50,13 +50,13 @@ impl RunClaim {
 
 impl Drop for RunClaim {
     fn drop(&mut self) {
-        // A lock file that stays is free, and says the same.
+        // If the lock file stays, it is free, which says the same.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
 impl Owner {
-    /// The owner of this store; gives the store its name if it has none yet.
+    /// The owner for this store; names the store if it has no name yet.
     pub(super) fn of(store: &Store) -> Result<Self, SandboxError> {
         let file = store.engine_owner();
         let _lock = store.exclusive("engine-owner-lock")?;
@@ -83,7 +83,7 @@ impl Owner {
         &self.store
     }
 
-    /// A claim for one run.
+    /// Claims a name for one run.
     pub(super) fn claim(&self) -> Result<RunClaim, SandboxError> {
         let name = random()?;
         let path = self.lock_file(&name);
@@ -97,7 +97,7 @@ impl Owner {
         })
     }
 
-    /// The labels of a container of this claim, which may run for so many seconds.
+    /// The labels of a container of this claim, which may run for this number of seconds.
     pub(super) fn labels(&self, claim: &RunClaim, seconds: u64) -> HashMap<String, String> {
         HashMap::from([
             (STORE.to_owned(), self.store.clone()),
@@ -107,14 +107,15 @@ impl Owner {
         ])
     }
 
-    /// Whether a container with these labels, made so many seconds ago, is this store's and has lost its worker.
+    /// Whether a container with these labels, made this many seconds ago, belongs to this store and has lost its
+    /// worker.
     pub(super) fn has_left(&self, labels: &HashMap<String, String>, age: Option<u64>) -> bool {
         let label = |name| labels.get(name).map(String::as_str).unwrap_or_default();
         if label(STORE) != self.store || !is_name(label(RUN)) {
             return false;
         }
-        // On another machine, before a restart, or from a copy of this store, the lock cannot be asked; but nobody
-        // lets a container run on for long after its time limit.
+        // The lock cannot be checked on another machine, for a container from before a restart, or in a copy of this
+        // store. But every worker removes its container soon after its time limit.
         let expired = age
             .zip(label(SECONDS).parse().ok())
             .is_some_and(|(age, seconds): (u64, u64)| age > seconds.saturating_add(GRACE));
@@ -131,7 +132,7 @@ impl Owner {
                 }
                 Err(_) => false,
             },
-            // Removed by the worker itself, or by another one's sweep.
+            // The worker or another process's sweep removed it.
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
         }
     }
@@ -141,7 +142,7 @@ impl Owner {
     }
 }
 
-/// Labels come from the engine, which others use too: only a name like ours becomes a part of a path.
+/// Labels come from the engine, which others use too: only a name of our form may become part of a path.
 fn is_name(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
@@ -172,12 +173,12 @@ mod tests {
         };
         let gone = "0".repeat(32);
 
-        // One whose worker lives, seen by the same and by another process with this store.
+        // The worker is alive; seen by the same process and by another one with this store.
         assert!(!owner.has_left(&running, Some(10)));
         assert!(!Owner::of(&store).unwrap().has_left(&running, Some(10)));
-        // One whose worker is gone.
+        // The worker has ended.
         assert!(owner.has_left(&with(RUN, &gone), Some(10)));
-        // The same of another store, of another boot or machine, and of a copy of this store elsewhere.
+        // The same, but of another store, of another boot or machine, or of a copy of this store elsewhere.
         let mut of_another = with(RUN, &gone);
         of_another.insert(STORE.to_owned(), "f".repeat(32));
         assert!(!owner.has_left(&of_another, Some(1_000_000)));

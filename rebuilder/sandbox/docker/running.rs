@@ -1,4 +1,4 @@
-//! A container that must go when its run ends.
+//! A container that must be removed when its run ends.
 
 use bollard::Docker as Engine;
 use bollard::errors::Error as EngineError;
@@ -7,7 +7,8 @@ use bollard::query_parameters::RemoveContainerOptionsBuilder;
 use super::guard::ContainerGuard;
 use super::owner::RunClaim;
 
-/// Removes a container, running or not, and says whether it is gone; what cannot be removed now is the next sweep's.
+/// Removes a container, running or not, and returns whether it is gone; a container that stays is removed by the next
+/// sweep.
 pub(super) async fn remove(engine: &Engine, name: &str) -> bool {
     let options = RemoveContainerOptionsBuilder::default()
         .force(true)
@@ -20,7 +21,7 @@ pub(super) async fn remove(engine: &Engine, name: &str) -> bool {
     }
 }
 
-/// A container that must go when its run ends, however that ends.
+/// A container that must be removed when its run ends, however that ends.
 pub(super) struct RunningContainer {
     pub(super) engine: Engine,
     pub(super) name: Option<String>,
@@ -31,7 +32,7 @@ pub(super) struct RunningContainer {
 impl RunningContainer {
     pub(super) async fn end(mut self) {
         let Some(name) = self.name.take() else { return };
-        // A guard that is not dismissed goes on trying.
+        // A guard that is not dismissed keeps trying.
         if remove(&self.engine, &name).await
             && let Some(guard) = self.guard.take()
         {
@@ -44,7 +45,8 @@ impl Drop for RunningContainer {
     fn drop(&mut self) {
         let Some(name) = self.name.take() else { return };
         let engine = self.engine.clone();
-        // The runtime that drops us may be ending, so the removal gets a thread and a runtime of its own.
+        // The runtime that drops this value may be shutting down, so the removal has a thread and a runtime of its
+        // own.
         let removal = std::thread::spawn(move || {
             if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 runtime.block_on(remove(&engine, &name));

@@ -1,8 +1,9 @@
-//! System calls that a build may make in an engine's container: a list of what is allowed, in the form that engines take.
+//! The system calls that a build may make in an engine's container: a list of allowed calls, in the form that engines
+//! read.
 //!
-//! An engine's own filter depends on its age: older ones let a container reach the machine's hypervisor by a socket, or
-//! use `io_uring`. This one is the same on every engine. It allows what the embedded backend's filter allows, and
-//! refuses calls that are newer than it. Calls of other architectures end the process.
+//! An engine's own filter depends on its version: older ones let a container connect to the machine's hypervisor, or
+//! use `io_uring`. This filter is the same on every engine. It allows what the embedded backend's filter allows, and
+//! refuses calls that are newer than the list. Calls of other architectures end the process.
 
 use serde_json::{Value, json};
 
@@ -43,10 +44,10 @@ const ALLOWED: &str = "
     writev
 ";
 
-/// Socket families that a build may use inside its own, empty network: unix, internet, internet 6, netlink.
+/// Socket families that a build may use inside its own, empty network: unix, IPv4, IPv6, netlink.
 const FAMILIES: [u32; 4] = [1, 2, 10, 16];
 
-/// Flags of `clone` that make namespaces.
+/// Flags of `clone` that create namespaces.
 const NEW_NAMESPACES: u32 = 0x7E02_0000;
 
 const NO_SUCH_CALL: u32 = 38;
@@ -57,12 +58,13 @@ pub(super) fn profile() -> String {
         |names: Vec<&str>, args: Value| json!({"names": names, "action": "SCMP_ACT_ALLOW", "args": args});
     let mut calls = vec![
         allow(ALLOWED.split_whitespace().collect(), json!([])),
-        // `clone` may start processes, not namespaces.
+        // `clone` may start processes, but not create namespaces.
         allow(
             vec!["clone"],
             json!([{"index": 0, "value": NEW_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}]),
         ),
-        // The flags of `clone3` are in memory, where a filter cannot look; without it the C library uses `clone`.
+        // The flags of `clone3` are in memory, where a filter cannot look; if it does not exist, the C library uses
+        // `clone`.
         json!({"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": NO_SUCH_CALL, "args": []}),
     ];
     calls.extend(FAMILIES.map(|family| {

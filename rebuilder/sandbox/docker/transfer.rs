@@ -1,4 +1,4 @@
-//! What passes between a job and its container: inputs, outputs, and the log.
+//! Transfers between a job and its container: inputs, outputs, and the log.
 
 use std::path::Path;
 
@@ -67,11 +67,11 @@ impl Docker {
     }
 }
 
-/// Writes staged inputs as a tar file.
+/// Writes the staged inputs as a tar file.
 fn pack(staged: &Path, file: &Path) -> std::io::Result<()> {
     let mut tar = tar::Builder::new(std::io::BufWriter::new(std::fs::File::create(file)?));
     tar.mode(tar::HeaderMode::Deterministic);
-    // Engines do not read the sparse form that files with holes would get.
+    // Engines cannot read the sparse form that files with holes would get.
     tar.sparse(false);
     tar.append_dir_all(INPUTS.trim_start_matches('/'), staged)?;
     tar.into_inner()?
@@ -80,8 +80,8 @@ fn pack(staged: &Path, file: &Path) -> std::io::Result<()> {
         .map(drop)
 }
 
-/// Copies the log to its file and its newest line to the screen. What is beyond the limit is read and dropped, so
-/// that a build does not wait for it.
+/// Copies the log to its file, and its newest line to the screen. What exceeds the limit is read and dropped, so that
+/// the build does not block.
 pub(super) async fn copy_log(
     mut log: impl Stream<Item = Result<LogOutput, EngineError>> + Unpin,
     path: &Path,

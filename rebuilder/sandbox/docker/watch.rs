@@ -1,4 +1,4 @@
-//! Watching a container while it runs: its end, and how much it writes.
+//! Watches a running container: its end, and how much it writes.
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -12,30 +12,30 @@ use futures_util::future::{Either, select};
 use super::{Docker, blocking, engine_error};
 use crate::sandbox::{ExitReason, Job, SandboxError};
 
-/// How often a container is looked at while it runs.
+/// How often a running container is checked.
 const GLANCE: Duration = Duration::from_millis(250);
 
-/// How long an engine may be unable to say how much a container has written.
+/// How long an engine may fail to report how much a container has written.
 const BLIND: Duration = Duration::from_mins(1);
 
-/// How long an engine may need to describe a container that has ended.
+/// How long an engine may take to describe a container that has ended.
 const SETTLED: Duration = Duration::from_secs(20);
 
-/// For each so many bytes of its disk limit, a build may make one file.
+/// A build may make one file for each so many bytes of its disk limit.
 const BYTES_PER_FILE: u64 = 4096;
 
-/// As many files as a build may make under any disk limit.
+/// The number of files that a build may make under any disk limit.
 const FEWEST_FILES: u64 = 65_536;
 
 impl Docker {
-    /// Waits for the end of a container, and looks meanwhile how much it has written.
+    /// Waits for the end of a container, and checks meanwhile how much it has written.
     pub(super) async fn watch(&self, job: &Job<'_>, id: &str) -> Result<ExitReason, SandboxError> {
         let mut exit = pin!(self.exit(id));
         let mut pause = GLANCE;
         let mut seen = Instant::now();
         loop {
             if let Either::Left((ended, _)) = select(exit.as_mut(), pin!(tokio::time::sleep(pause))).await {
-                // A build that ends in time does not get past its limit either.
+                // A build that ends between two checks must not exceed its limit either.
                 return Ok(match self.disk_at_end(job, id).await {
                     Disk::Within => ended?,
                     Disk::Beyond | Disk::Unknown => ExitReason::DiskFull,
@@ -48,7 +48,7 @@ impl Docker {
                 Disk::Unknown if seen.elapsed() > BLIND => return Ok(ExitReason::DiskFull),
                 Disk::Unknown => {}
             }
-            // Measuring reads folders of any size: it must not take most of the time.
+            // Measuring reads folders of any size; it must not take most of the time.
             pause = GLANCE.max(begun.elapsed().saturating_mul(4));
         }
     }
@@ -62,7 +62,7 @@ impl Docker {
             let code = match answers.next().await {
                 Some(Ok(answer)) => answer.status_code,
                 Some(Err(EngineError::DockerContainerWaitError { code, .. })) => code,
-                // Nobody waits for an answer for as long as a build may take.
+                // The HTTP client's time limit is shorter than a build may take.
                 None | Some(Err(EngineError::RequestTimeoutError)) => {
                     tokio::time::sleep(GLANCE).await;
                     continue;
@@ -73,7 +73,7 @@ impl Docker {
         }
     }
 
-    /// Engines need a moment to put a container that has ended into order, and cannot describe it until then.
+    /// Waits until the engine can describe a container that has ended: engines need a moment to clean up before.
     async fn disk_at_end(&self, job: &Job<'_>, id: &str) -> Disk {
         let begun = Instant::now();
         loop {
@@ -86,7 +86,7 @@ impl Docker {
         }
     }
 
-    /// How much a container has written, as far as its engine says.
+    /// How much a container has written, according to its engine.
     async fn disk(&self, job: &Job<'_>, id: &str) -> Disk {
         let Ok(about) = self.inspect(id, true).await else {
             return Disk::Unknown;
@@ -97,7 +97,7 @@ impl Docker {
         if bytes > job.limits.disk {
             return Disk::Beyond;
         }
-        // Empty files and folders have no bytes; they can be counted where the engine's folders are readable here.
+        // Empty files and folders have no bytes; they can be counted only if the engine's folders are readable here.
         let upper = about
             .graph_driver
             .and_then(|mut driver| driver.data.remove("UpperDir"))
@@ -123,8 +123,8 @@ enum Disk {
     Unknown,
 }
 
-/// The entries below a folder, up to one more than `most`; nothing if some lie deeper than a path can say, for what is
-/// there the engine does not see either. What cannot be read counts as one: it may be gone by now.
+/// The number of entries below a folder, at most one more than `most`; `None` if some are at paths that are too long,
+/// which the engine does not see either. An unreadable entry counts as one: it may be gone by now.
 fn count(folder: &Path, most: u64) -> Option<u64> {
     let mut count = 0_u64;
     for entry in walkdir::WalkDir::new(folder) {

@@ -1,9 +1,9 @@
-//! Memory and process limits through control groups of either version, if the worker may make them.
+//! Limits on memory and processes through control groups of either version, if the worker may create them.
 //!
-//! The limits are set from outside before the job starts, on groups that the job cannot see. Root makes groups at
-//! the top; an ordinary user makes them where systemd or the administrator has delegated a subtree to it
-//! (`systemd-run --user --scope -p Delegate=yes`). Where neither is possible, the outcome says so instead of
-//! pretending. Groups are also the last way to a run's processes: whatever is left in one is killed with it.
+//! The limits are set from outside before the job starts, on groups that the job cannot see. Root creates groups at
+//! the top; an ordinary user creates them where systemd or the administrator has delegated a subtree (`systemd-run
+//! --user --scope -p Delegate=yes`). If neither is possible, the outcome reports it. Groups are also the last way to
+//! end a run's processes: everything that is left in one is killed with it.
 
 use std::fs;
 use std::io;
@@ -20,20 +20,20 @@ use crate::store::Store;
 
 const TOP: &str = "/sys/fs/cgroup";
 const PREFIX: &str = "rebuilder-";
-/// The group that a delegated worker moves into: a group with members cannot limit groups below it.
+/// The group that a delegated worker moves into: a group that has members cannot limit the groups below it.
 const WORKER: &str = "rebuilder-worker";
 
 /// The control groups of one run, removed with everything in them when this is dropped.
 #[derive(Debug)]
 pub(super) struct Cgroup {
     groups: Vec<PathBuf>,
-    /// Those of them that a process of one thread can enter by itself.
+    /// The groups that a process with a single thread can enter by itself.
     entered: Vec<PathBuf>,
     not_enforced: Vec<Bound>,
 }
 
 impl Cgroup {
-    /// Makes the groups and sets their limits, as far as this machine lets us.
+    /// Creates the groups and sets their limits, as far as this machine allows it.
     pub(super) fn make(store: &Store, id: &str, limits: &Limits) -> Self {
         let mut this = Self {
             groups: Vec::new(),
@@ -53,7 +53,7 @@ impl Cgroup {
         if let Some(parent) = unified_parent() {
             let group = parent.join(&name);
             if make(&group) {
-                // Memory that is swapped out would go beyond the limit; without swap there is no such file.
+                // Swapped-out memory would exceed the limit; without swap this file does not exist.
                 let _ = fs::write(group.join("memory.swap.max"), "0");
                 let all = missing.len();
                 missing.retain(|(_, settings, _)| !set(&group, settings));
@@ -85,12 +85,12 @@ impl Cgroup {
         &self.entered
     }
 
-    /// Limits that this machine does not enforce.
+    /// The limits that this machine does not enforce.
     pub(super) fn not_enforced(&self) -> &[Bound] {
         &self.not_enforced
     }
 
-    /// How a process gets into the groups that it does not enter by itself; its children follow by themselves.
+    /// Moves a process into the groups that it does not enter by itself; its children follow automatically.
     pub(super) fn admission(&self, pid: u32) -> Admission {
         let others = self.groups.iter().filter(|group| !self.entered.contains(group));
         Admission {
@@ -99,12 +99,12 @@ impl Cgroup {
         }
     }
 
-    /// Kills whatever is left in the groups.
+    /// Kills every process in the groups.
     pub(super) fn kill(&self) {
         self.groups.iter().for_each(|group| end(group));
     }
 
-    /// Removes the groups of a run whose worker is gone.
+    /// Removes the groups of a run whose worker has ended.
     pub(super) fn remove(store: &Store, id: &str) {
         let name = name(store, id);
         parents()
@@ -129,15 +129,15 @@ impl Cgroup {
     }
 }
 
-/// Moves this process, which has one thread, into groups of version 1. The kernel has everybody wait for the move of a whole
-/// process, or of another one, but not for that of the thread that asks: for milliseconds, if nobody moved before.
+/// Moves this process, which has a single thread, into groups of version 1. When a whole process or another process
+/// moves, the kernel makes the caller wait for milliseconds; it does not when a thread moves itself.
 pub(super) fn enter(groups: &[PathBuf]) -> io::Result<()> {
     groups
         .iter()
         .try_for_each(|group| fs::write(group.join("tasks"), "0"))
 }
 
-/// The move of one process into the groups of a run.
+/// A pending move of one process into the groups of a run.
 #[derive(Debug)]
 pub(super) struct Admission {
     groups: Vec<PathBuf>,
@@ -150,10 +150,10 @@ impl Admission {
         self.groups.is_empty()
     }
 
-    /// Blocks for as long as the kernel takes: milliseconds.
+    /// Moves the process. Blocks for as long as the kernel takes: milliseconds.
     pub(super) fn carry_out(self) {
         for group in &self.groups {
-            // A process that is gone already needs no limit.
+            // A process that has already ended needs no limit.
             let _ = fs::write(group.join("cgroup.procs"), self.pid.to_string());
         }
     }
@@ -165,12 +165,12 @@ impl Drop for Cgroup {
     }
 }
 
-/// Groups are named for their store too: those of another store are left alone.
+/// Names include the store: groups of other stores are left alone.
 fn name(store: &Store, id: &str) -> String {
     format!("{PREFIX}{}-{id}", store.id().short())
 }
 
-/// Makes a group that only this user may change, whatever its mask is.
+/// Creates a group that only this user may change, whatever the file mode mask is.
 fn make(group: &Path) -> bool {
     let closed = fs::Permissions::from_mode(0o755);
     fs::create_dir(group)
@@ -184,7 +184,7 @@ fn set(group: &Path, settings: &[(&str, &String)]) -> bool {
         .all(|(file, value)| fs::write(group.join(file), value.as_str()).is_ok())
 }
 
-/// Every folder that may hold groups of ours.
+/// Every folder that may contain our groups.
 fn parents() -> impl Iterator<Item = PathBuf> {
     let fixed = [
         TOP,
@@ -195,7 +195,7 @@ fn parents() -> impl Iterator<Item = PathBuf> {
     fixed.map(PathBuf::from).into_iter().chain(own_group())
 }
 
-/// The mount of version 2: alone, or beside version 1.
+/// The mount point of version 2: alone, or beside version 1.
 fn unified() -> Option<PathBuf> {
     [TOP, "/sys/fs/cgroup/unified"]
         .into_iter()
@@ -203,7 +203,7 @@ fn unified() -> Option<PathBuf> {
         .find(|top| top.join("cgroup.controllers").exists())
 }
 
-/// The group of version 2 that this process is in, or was in before it moved into [`WORKER`].
+/// The group of version 2 that this process is in, or that it was in before it moved into [`WORKER`].
 fn own_group() -> Option<PathBuf> {
     let text = fs::read_to_string("/proc/self/cgroup").ok()?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::/"))?;
@@ -215,7 +215,7 @@ fn own_group() -> Option<PathBuf> {
     })
 }
 
-/// The group of version 2 in which runs get theirs.
+/// The group of version 2 below which the groups of runs are created.
 fn unified_parent() -> Option<PathBuf> {
     let top = unified()?;
     if nix::unistd::Uid::effective().is_root() {
@@ -227,9 +227,9 @@ fn unified_parent() -> Option<PathBuf> {
     Some(group)
 }
 
-/// Makes a delegated group one that can limit groups below it: its only member, this process, moves down.
+/// Prepares a delegated group to limit groups below it: its only member, this process, moves into a group of its own.
 fn delegate(group: &Path) -> io::Result<()> {
-    // Writable only if it was delegated.
+    // The group is writable only if it was delegated.
     nix::unistd::access(
         &group.join("cgroup.subtree_control"),
         nix::unistd::AccessFlags::W_OK,
@@ -248,7 +248,7 @@ fn delegate(group: &Path) -> io::Result<()> {
 
 fn enable(group: &Path) {
     for controller in ["+memory", "+pids"] {
-        // A controller that is not there is reported when its limit cannot be set.
+        // A missing controller is reported when its limit cannot be set.
         let _ = fs::write(group.join("cgroup.subtree_control"), controller);
     }
 }
@@ -258,9 +258,9 @@ fn members(group: &Path) -> Vec<i32> {
     text.lines().filter_map(|line| line.trim().parse().ok()).collect()
 }
 
-/// Kills everything in a group and its groups.
+/// Kills everything in a group and in the groups below it.
 fn end(group: &Path) {
-    // Version 2, from Linux 5.14 on, does it at once.
+    // Version 2 does it at once, from Linux 5.14 on.
     if fs::write(group.join("cgroup.kill"), "1").is_ok() {
         return;
     }
@@ -276,14 +276,14 @@ fn end(group: &Path) {
     }
 }
 
-/// Removes a group and those below it. What cannot be removed now is the next start's.
+/// Removes a group and those below it. If that is not possible now, the next start does it.
 fn remove(group: &Path) {
     for _ in 0..40 {
         let below = fs::read_dir(group).into_iter().flatten().flatten();
         below
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .for_each(|entry| remove(&entry.path()));
-        // Busy until the kernel has reaped the last process.
+        // The group is busy until the kernel has reaped the last process.
         if !group.exists() || fs::remove_dir(group).is_ok() {
             return;
         }

@@ -1,6 +1,7 @@
-//! Open handles of the folders that a task works on, in the task's order, and the ids that they show.
+//! Open handles of the folders that a task works on, in the task's order, and the ids that the folders show.
 //!
-//! The helper opens them while it still has the worker's identity; later it reaches them only through these.
+//! The helper opens them while it still has the worker's identity; afterwards it reaches the folders only through
+//! them.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -28,10 +29,10 @@ const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
 const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
 
-/// The handles.
+/// The handles of a task's folders.
 pub(super) struct Folders {
     handles: Vec<OwnedFd>,
-    /// Whether they are mounts that wait for their place, rather than folders.
+    /// Whether the handles are detached mounts, rather than folders.
     detached: bool,
 }
 
@@ -73,25 +74,25 @@ impl Folders {
         self.handles.len()
     }
 
-    /// A path to the folder, good in this process only.
+    /// A path to the folder, valid in this process only.
     pub(super) fn path(&self, index: usize) -> Option<PathBuf> {
         let handle = self.handles.get(index)?;
         Some(PathBuf::from(format!("/proc/self/fd/{}", handle.as_raw_fd())))
     }
 
-    /// The only folder of tasks that have one.
+    /// The folder of a task that has only one.
     pub(super) fn first(&self) -> Option<PathBuf> {
         self.path(0)
     }
 
-    /// The file of tasks that have one.
+    /// The handle with this number as a file.
     pub(super) fn file(&self, index: usize) -> Option<io::Result<File>> {
         self.handles
             .get(index)
             .map(|handle| handle.try_clone().map(File::from))
     }
 
-    /// Puts a folder at `target`, in the mount namespace that this process is in.
+    /// Mounts a folder at `target`, in the mount namespace of this process.
     pub(super) fn attach(&self, index: usize, target: &Path) -> Result<(), String> {
         let failed = |error: &dyn std::fmt::Display| format!("cannot bind a folder: {error}");
         let handle = self.handles.get(index).ok_or("a folder is missing")?;
@@ -113,12 +114,12 @@ impl Folders {
             .map_err(|error| failed(&error))
     }
 
-    /// The same, where each folder shows the ids that only this run has, in place of those that own kept trees on disk:
-    /// what runs there then owns nothing that any other run can see. None if this machine cannot do that.
+    /// Opens the folders so that they show ids that only this run has, instead of those that own kept trees on disk:
+    /// then the run owns nothing that another run can see. `None` if this machine cannot do that.
     pub(super) fn with_own_ids(task: &Task, run: &RunTask) -> Option<Self> {
         let map = map_of(run.own_ids?).ok()?;
         let handles = Self::open(task).ok()?.handles;
-        // Kernels before 5.19, and some file systems, cannot.
+        // Kernels before 5.19 and some file systems cannot do this.
         let mapped: Result<_, _> = handles.iter().map(|handle| mapped(handle, &map)).collect();
         Some(Self {
             handles: mapped.ok()?,
@@ -151,7 +152,7 @@ fn mapped(handle: &OwnedFd, map: &File) -> Result<OwnedFd, String> {
     Ok(tree)
 }
 
-/// A user namespace that stands for "the ids of kept trees are those from `first` on".
+/// A user namespace that maps the ids of kept trees to those from `first` on.
 fn map_of(first: u32) -> io::Result<File> {
     let (ready, entered) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     let (wait, done) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
@@ -160,7 +161,7 @@ fn map_of(first: u32) -> io::Result<File> {
             drop((ready, done));
             let inside = nix::sched::unshare(CloneFlags::CLONE_NEWUSER).is_ok();
             if inside && File::from(entered).write_all(b"x").is_ok() {
-                // Until the other end is closed, which the end of that process does too.
+                // Waits until the other end is closed, which also happens if the other process ends.
                 let _ = File::from(wait).read(&mut [0]);
             }
             std::process::exit(0)

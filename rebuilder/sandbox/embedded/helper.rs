@@ -1,9 +1,10 @@
-//! The helper process: enters a user namespace, then does one task there.
+//! The helper process: enters a user namespace, then does one task in it.
 //!
-//! It is two processes of this program; for a run, of a sealed copy. The first enters the namespaces while it still is the worker's user,
-//! has the worker write its id maps, and forks. The second is process 1 of a process namespace of its own and does
-//! the task. The kernel kills the second with the first, the first with the worker, and everything that the task
-//! started with the second: no signal that a build could block or clear takes part in that.
+//! It consists of two processes of this program; for a run, of a sealed copy. The first process enters the namespaces
+//! while it is still the worker's user, has the worker write its id maps, and forks. The second one is process 1 of
+//! its own process namespace and does the task. The kernel kills the second process with the first, the first with the
+//! worker, and everything that the task started with the second. No signal that a build could block or clear is needed
+//! for that.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, Read as _, Write as _};
@@ -26,10 +27,10 @@ use crate::rootfs::removal;
 use crate::rootfs::{LayerPlan, UnpackPlan};
 use crate::sandbox::SandboxError;
 
-/// What a helper is started for; which task exactly, it hears later.
+/// What a helper is started for; the worker sends the exact task later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To start what a stranger wrote.
+    /// To run untrusted code.
     Run,
     /// To read and write files.
     Files,
@@ -44,7 +45,7 @@ impl Purpose {
     }
 }
 
-/// The command that starts a helper: this very program, nothing of our environment.
+/// The command that starts a helper: this program, with an empty environment.
 pub(super) fn command(purpose: Purpose) -> io::Result<Command> {
     use std::os::unix::process::CommandExt as _;
     let program = match purpose {
@@ -62,10 +63,10 @@ pub(super) fn command(purpose: Purpose) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Most bytes of one line that a helper says.
+/// Maximum number of bytes of one line that a helper sends.
 pub(super) const LINE_LIMIT: u64 = 1 << 20;
 
-/// Runs a small task to its end without an async runtime; used when cleaning up.
+/// Runs a small task to its end without an async runtime; used for cleaning up.
 pub(super) fn run_blocking(ids: &IdMap, task: &Task) -> Result<(), SandboxError> {
     let broken = |reason: String| SandboxError::Broken {
         during: "cleaning up",
@@ -118,7 +119,7 @@ pub fn serve() -> i32 {
     }
 }
 
-/// The first process: into the namespaces, then fork and wait.
+/// The first process: enters the namespaces, then forks and waits.
 fn enter() -> Result<i32, Failure> {
     let worker = nix::unistd::getppid();
     die_with(worker)?;
@@ -129,7 +130,7 @@ fn enter() -> Result<i32, Failure> {
     if let Task::Run(run) = &task {
         cgroup::enter(&run.groups).map_err(|error| format!("cannot enter the control groups: {error}"))?;
     }
-    // Mounts that show other ids can only be made out here; all others must be made of what is seen in there.
+    // Mounts that show other ids can only be made before entering; all others must be made of what is visible inside.
     let mapped = match &task {
         Task::Run(run) => Folders::with_own_ids(&task, run),
         _ => None,
@@ -142,7 +143,7 @@ fn enter() -> Result<i32, Failure> {
         format!("the kernel gives no user namespace: {error} (look at /proc/sys/user/max_user_namespaces)")
     })?;
     let shared_ids = mapped.is_none();
-    // Opened while we still are who owns the data folder, which others may not enter.
+    // Opened while this process still owns the data folder, which others may not enter.
     let folders = match mapped {
         Some(folders) => folders,
         None => Folders::open(&task).map_err(|error| format!("cannot open the folders: {error}"))?,
@@ -157,12 +158,12 @@ fn enter() -> Result<i32, Failure> {
     }
     drop(lines);
     become_root().map_err(|error| format!("cannot become the sandbox's root: {error}"))?;
-    // Becoming another user has cleared it.
+    // Changing the user has cleared this setting.
     die_with(worker)?;
-    // Nobody may look into this process, or into the ones that it becomes, before they are the build's own program.
+    // No other process may inspect this one, or its children, until the build's own program runs.
     prctl::set_dumpable(false).map_err(|error| error.to_string())?;
 
-    // The second process tells once its end is tied to ours, and begins only if we lived to hear that.
+    // The second process reports that its end is tied to this one, and continues only if this one answers.
     let (tied, untied) = (pipe()?, pipe()?);
     match fork::fork().map_err(|error| format!("cannot start a process: {error}"))? {
         fork::Fork::Child => {
@@ -187,7 +188,7 @@ fn enter() -> Result<i32, Failure> {
     }
 }
 
-/// Process 1 of the namespace that the task's processes live in.
+/// Process 1 of the process namespace of the task.
 fn first_of_namespace(
     task: &Task,
     folders: &Folders,
@@ -199,18 +200,18 @@ fn first_of_namespace(
     File::from(tied)
         .write_all(&byte)
         .map_err(|error| error.to_string())?;
-    // The end of the pipe, without the byte, means that the first process is gone.
+    // If the pipe ends without the byte, the first process has ended.
     File::from(go)
         .read_exact(&mut byte)
         .map_err(|_| "the worker is gone".to_owned())?;
     if !matches!(task, Task::Run(_)) {
-        // What a stranger's archive makes a reader hold must not be what the machine has.
+        // An untrusted archive must not make a decompressor use all of the machine's memory.
         setrlimit(Resource::RLIMIT_DATA, TASK_MEMORY, TASK_MEMORY).map_err(|error| error.to_string())?;
     }
     work(task, folders)
 }
 
-/// Most bytes of memory that a task other than a run may take: decompressors at their largest, several at a time.
+/// Maximum number of bytes of memory for a task other than a run: enough for several large decompressors.
 const TASK_MEMORY: u64 = 2 << 30;
 
 fn wait_for(child: Pid) -> i32 {
@@ -276,7 +277,7 @@ fn pipe() -> Result<(std::os::fd::OwnedFd, std::os::fd::OwnedFd), String> {
     nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(|error| error.to_string())
 }
 
-/// Has the kernel kill this process when its parent ends, who must be `worker` still.
+/// Has the kernel kill this process when its parent ends; the parent must still be `worker`.
 fn die_with(worker: Pid) -> Result<(), String> {
     prctl::set_pdeathsig(Signal::SIGKILL).map_err(|error| error.to_string())?;
     if nix::unistd::getppid() != worker {

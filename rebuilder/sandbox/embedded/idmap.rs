@@ -1,8 +1,8 @@
-//! Which ids of this machine the ids 0…65535 inside the sandbox are.
+//! The mapping of the ids 0…65535 inside the sandbox to ids of this machine.
 //!
-//! Root gives each run ids that nothing on disk and no other run has, so a process that escaped would own nothing:
-//! kept trees belong to ids of their own, which no process ever has where the kernel can show them to a run as its
-//! own (`folders`). An ordinary user is root inside, and the other ids come from `/etc/subuid` and `/etc/subgid`
+//! Root gives each run ids that nothing on disk and no other run has, so a process that escaped would own nothing.
+//! Kept trees belong to other ids, which no process has if the kernel can show the trees to a run with the run's own
+//! ids (`folders`). An ordinary user is root inside, and the other ids come from `/etc/subuid` and `/etc/subgid`
 //! through `newuidmap`.
 
 use std::fs::{self, File};
@@ -16,22 +16,22 @@ use nix::unistd::{Gid, Uid};
 
 use crate::sandbox::SandboxError;
 
-/// First of the ids that own what root keeps: roots, layers, and what running builds have written.
+/// First of the ids that own what root keeps: roots, layers, and the output of running builds.
 pub(super) const ROOT_BASE: u32 = 0x6000_0000;
-/// How many ids a sandbox has.
+/// Number of ids in a sandbox.
 pub(super) const COUNT: u32 = 65_536;
-/// First of the ids that root hands to single runs, and how many ranges of [`COUNT`] follow.
+/// First of the ids that root gives to single runs, and how many ranges of [`COUNT`] ids follow.
 const RUN_BASE: u32 = 0x6100_0000;
 const RUNS: u32 = 3840;
 /// Programs that write the id maps of an ordinary user's processes.
 const MAPPERS: [&str; 2] = ["newuidmap", "newgidmap"];
-/// Where these are looked for.
+/// Where these programs are looked for.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 const INSTALL: &str = "install newuidmap and newgidmap (Debian package uidmap), or run as root";
-/// Where ranges are marked as taken, for all stores of the machine.
+/// Folder of the locks that mark ranges as taken, for all stores of the machine.
 const TAKEN: &str = "/run/rebuilder/ids";
 
-/// A range of ids that one run has as long as this lives.
+/// A range of ids that belongs to one run while this value lives.
 #[derive(Debug)]
 pub(super) struct OwnIds {
     /// First of the host's ids.
@@ -40,7 +40,7 @@ pub(super) struct OwnIds {
 }
 
 impl OwnIds {
-    /// A free range.
+    /// Takes a free range.
     fn take() -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(TAKEN)?;
         for number in 0..RUNS {
@@ -74,7 +74,7 @@ pub enum IdMap {
 }
 
 impl IdMap {
-    /// Finds out what this user may map.
+    /// Finds out which ids this user may map.
     pub fn of_this_user() -> Result<Self, SandboxError> {
         check_kernel()?;
         if Uid::effective().is_root() {
@@ -110,7 +110,7 @@ impl IdMap {
             uids: range("/etc/subuid")?,
             gids: range("/etc/subgid")?,
         };
-        // Told here rather than when the first job starts, which is deep inside of planning.
+        // Reported here rather than when the first job starts, which is in the middle of planning.
         match MAPPERS.iter().find(|tool| !is_in_path(tool, PATH)) {
             Some(tool) => Err(SandboxError::Unusable {
                 backend: "embedded",
@@ -121,10 +121,10 @@ impl IdMap {
         }
     }
 
-    /// Ids for one run alone, if this user can hand out any.
+    /// Ids for one run alone, if this user can assign any.
     pub(super) fn own(&self) -> Option<OwnIds> {
         match self {
-            // Without them the run takes the ids of the kept trees, and the outcome says so.
+            // Without them the run uses the ids of the kept trees, and the outcome reports that.
             Self::Root => OwnIds::take().ok(),
             Self::User { .. } => None,
         }
@@ -158,7 +158,8 @@ impl IdMap {
     }
 }
 
-/// Kernel settings that forbid user namespaces, by the name under which an administrator can change them.
+/// Checks for kernel settings that forbid user namespaces; the error names the setting that an administrator can
+/// change.
 fn check_kernel() -> Result<(), SandboxError> {
     let root = Uid::effective().is_root();
     for (setting, forbidding, for_root) in [
@@ -230,13 +231,13 @@ fn map_with(tool: &str, pid: i32, own: u32, (first, count): (u32, u32)) -> Resul
     })
 }
 
-/// Whether one of the folders of `path`, as in the variable of that name, has this program.
+/// Whether one of the folders of `path`, which has the form of the variable `PATH`, has this program.
 fn is_in_path(program: &str, path: &str) -> bool {
     path.split(':')
         .any(|folder| Path::new(folder).join(program).exists())
 }
 
-/// Finds `name:first:count` in the form of subuid(5); at most as many ids as a sandbox needs.
+/// Finds `name:first:count` in the form of subuid(5); returns at most as many ids as a sandbox needs.
 fn find_range(text: &str, name: Option<&str>, uid: &str) -> Option<(u32, u32)> {
     text.lines().find_map(|line| {
         let mut fields = line.split(':');

@@ -1,9 +1,9 @@
-//! The sandbox without a daemon: Linux namespaces through an OCI runtime library.
+//! The sandbox without a daemon: Linux namespaces, through an OCI runtime library.
 //!
-//! Namespaces must be entered by a single-threaded process, so each task runs in a helper, a re-execution of
-//! a sealed copy of this binary. It talks over three pipes: one line of JSON on stdin says what to do, stderr
-//! carries events, stdout the log. The worker, outside, does what needs its identity: id maps and control groups.
-//! The helper dies with the worker, and everything inside dies with the helper.
+//! Namespaces must be entered by a single-threaded process, so each task runs in a helper process of this program. It
+//! talks over three pipes: one line of JSON on stdin names the task, stderr carries events, stdout the log. The
+//! worker, outside, does what needs its identity: id maps and control groups. The helper dies with the worker, and
+//! everything inside dies with the helper.
 
 mod cgroup;
 mod folders;
@@ -58,21 +58,21 @@ pub use tasks::Intact;
 /// First argument that makes this binary a sandbox helper.
 pub const HELPER_ARGUMENT: &str = "__sandbox";
 
-/// The backend; made once, used by many jobs.
+/// The backend; it is made once and used by many jobs.
 #[derive(Debug, Clone)]
 pub struct Embedded {
     store: Store,
     ids: IdMap,
-    /// Kept trees that this process has found to be as they were made.
+    /// Kept trees that this process has found unchanged.
     intact: Arc<Mutex<HashSet<PathBuf>>>,
     /// A helper that waits for the next run.
     spare: Arc<Mutex<Option<Child>>>,
-    /// Where what the processes of a run do to files is recorded, if it is.
+    /// The file that records what the processes of a run do to files, if they are traced.
     trace: Option<PathBuf>,
 }
 
 impl Embedded {
-    /// Checks that the identity part works here, and sweeps what killed runs left.
+    /// Checks that this user can map ids here, and sweeps what killed runs left.
     pub fn new(store: &Store) -> Result<Self, SandboxError> {
         let backend = Self {
             store: store.clone(),
@@ -86,8 +86,8 @@ impl Embedded {
         Ok(backend)
     }
 
-    /// The same backend, which records what the processes of a run do to files in `events`: one [`crate::trace::Event`]
-    /// as JSON on each line. For one run at a time.
+    /// The same backend, but it records what the processes of a run do to files in `events`: one
+    /// [`crate::trace::Event`] as JSON on each line. For one run at a time.
     #[must_use]
     pub fn traced(&self, events: &Path) -> Self {
         Self {
@@ -96,26 +96,27 @@ impl Embedded {
         }
     }
 
-    /// Starts the helper of the next run, if none waits: what comes before a run then takes its time beside that start.
+    /// Starts the helper of the next run, unless one is waiting, so that its start overlaps with the work before the
+    /// run.
     fn expect_run(&self) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         if spare.is_none() {
-            // If it fails, the run's own attempt says why.
+            // If this fails, the run's own attempt reports the reason.
             *spare = process::spawn(Purpose::Run).ok();
         }
     }
 
-    /// The helper that waits, or a new one.
+    /// The waiting helper, or a new one.
     fn take_helper(&self) -> Result<Child, SandboxError> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Somebody may have ended it meanwhile.
+        // The waiting helper may have ended meanwhile.
         match spare.map(|mut child| (child.try_wait(), child)) {
             Some((Ok(None), child)) => Ok(child),
             _ => process::spawn(Purpose::Run),
         }
     }
 
-    /// Starts a container on an almost empty root, with the full contract; says what is not enforced.
+    /// Starts a container on an almost empty root, with the full contract; describes what is not enforced.
     pub async fn probe(&self) -> Result<String, SandboxError> {
         let scratch = self.store.scratch()?;
         let root = scratch.path().join("root");
@@ -128,7 +129,7 @@ impl Embedded {
             .query(&layers, Vec::new(), "exit 0".into(), &ProgressBar::hidden())
             .await;
         self.remove_now(scratch.path())?;
-        // The root is empty, so its shell is what must be missing; everything before that worked.
+        // The root is empty, so only the missing shell may make the job fail; everything before that worked.
         let missing = reply.map_err(asked_by_doctor)?.not_enforced;
         let ids = match self.ids {
             IdMap::Root => "as root, ids of its own".to_owned(),
@@ -143,7 +144,7 @@ impl Embedded {
         Ok(format!("{ids}; {limits}"))
     }
 
-    /// Removes scratch folders and control groups of runs whose process is gone.
+    /// Removes scratch folders and control groups of runs whose process has ended.
     pub fn sweep(&self) -> Result<(), SandboxError> {
         for path in self.store.stale_temporaries() {
             // A leftover does no harm, so failing to remove it is not an error; the next start tries again.
@@ -159,7 +160,8 @@ impl Embedded {
 
     /// A folder that the sandbox's root user owns.
     pub fn make_folder(&self, path: &Path) -> Result<(), SandboxError> {
-        // Whatever the worker's own mask is: the mode of some of these is what a build sees of its root.
+        // The worker's own file mode mask must not matter: a build sees the mode of some of these folders as that of
+        // its root.
         fs::create_dir_all(path)
             .and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o755)))
             .map_err(StoreError::io("make the folder", path))?;
@@ -171,7 +173,7 @@ impl Embedded {
             )))
     }
 
-    /// Removes a tree whatever ids own it, and whatever its shape.
+    /// Removes a tree, whatever ids own it, and whatever its shape is.
     pub fn remove_now(&self, path: &Path) -> Result<(), SandboxError> {
         let error = |source| SandboxError::Io {
             what: format!("remove {}", path.display()),
@@ -204,7 +206,7 @@ impl Embedded {
         helper::run_blocking(&ids, &Task::Remove { path })
     }
 
-    /// Runs a job on a root that it may change for good; for making roots.
+    /// Runs a job on a root that it may change permanently; for building roots.
     pub async fn run_in_place(
         &self,
         job: &Job<'_>,
@@ -238,7 +240,7 @@ impl Embedded {
         Ok(outcome)
     }
 
-    /// Fills the scratch folder of a run, and says what its helper has to do.
+    /// Fills the scratch folder of a run, and returns the task for its helper.
     fn prepare(
         &self,
         job: &Job<'_>,
@@ -287,7 +289,8 @@ impl Embedded {
         cgroup: &Cgroup,
     ) -> Result<CommandResult, SandboxError> {
         let child = self.take_helper()?;
-        // The kernel makes whoever moves a process wait; meanwhile the helper starts, and the folders are made.
+        // The kernel makes the process that moves another one wait; meanwhile the helper starts, and the folders are
+        // made.
         let admission = child.id().map(|pid| cgroup.admission(pid));
         let admission = admission.filter(|admission| !admission.is_empty());
         let admitted = admission.map(|admission| tokio::task::spawn_blocking(move || admission.carry_out()));
@@ -315,7 +318,7 @@ impl Embedded {
         })
         .await;
         let shared_ids = helper.shared_ids && matches!(self.ids, IdMap::Root);
-        // What the job has written is read only once nothing of it runs any more.
+        // The output of the job is read only when none of its processes runs any more.
         helper.kill().await;
         cgroup.kill();
         let (ended, took) = match ended {
@@ -360,7 +363,7 @@ impl Embedded {
     }
 }
 
-/// What a run writes into, in its scratch folder.
+/// The folder that a run writes into, in its scratch folder.
 fn writable(scratch: &Scratch) -> PathBuf {
     scratch.path().join("writable")
 }

@@ -1,14 +1,14 @@
-//! On this processor architecture, builds see the machine as it is.
+//! On this processor architecture, builds see the real machine.
 
 use nix::unistd::Pid;
 use seccompiler::{BackendError, BpfProgram};
 
 use super::super::MachineView;
 
-/// Changes nothing.
+/// A veil that changes nothing.
 pub(super) struct Veil;
 
-/// No call is stopped.
+/// No system call is stopped.
 pub(super) fn filters(_: &MachineView) -> Result<Vec<BpfProgram>, BackendError> {
     Ok(Vec::new())
 }

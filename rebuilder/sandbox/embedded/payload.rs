@@ -1,10 +1,10 @@
-//! The moment before exec: from our own program, inside the container, to the build's first one.
+//! The moment before exec: from this program, inside the container, to the build's first program.
 //!
-//! The container's root is a stranger's. Until its program runs, this process is still ours: its handles are the
-//! host's, and its executable is reachable as `/proc/self/exe`. So every handle is closed before anything in the
-//! root is looked up, the program is looked up without leaving the root and without the links of `/proc`, and it is
-//! executed by the handle that was checked. Nothing that the C library would look up there, such as the home of a user, is
-//! asked for: the root's `nsswitch.conf` names libraries that it would load into this process.
+//! The container's root is untrusted. Until its program runs, this process is still ours: its handles are the host's,
+//! and its executable is reachable as `/proc/self/exe`. So all handles are closed before anything in the root is
+//! looked up; the program is looked up without leaving the root and without the links of `/proc`, and the handle that
+//! was checked is executed. Nothing is requested that the C library would look up in the root, such as a user's home:
+//! the root's `nsswitch.conf` names libraries that it would load into this process.
 
 use std::ffi::CString;
 use std::io::Write as _;
@@ -16,10 +16,10 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, SFlag, fstat};
 
-/// The status of a first program that cannot be started, as shells have it.
+/// The exit status if the first program cannot be started, as in shells.
 const NOT_STARTED: i32 = 127;
 
-/// What becomes of the container's first process once everything around it is set up.
+/// The container's first process, once everything around it is set up.
 #[derive(Clone)]
 pub(super) struct Payload {
     pub(super) seccomp: Vec<seccompiler::BpfProgram>,
@@ -29,11 +29,11 @@ pub(super) struct Payload {
 }
 
 impl Executor for Payload {
-    /// Called before the start signal; from here on the process ends with its helper.
+    /// Called before the start signal; from here on, the process ends with its helper.
     fn validate(&self, _: &oci_spec::runtime::Spec) -> Result<(), ExecutorValidationError> {
         let failed = |error: nix::Error| ExecutorValidationError::ArgValidationError(error.to_string());
         if self.traced {
-            // The helper may take hold of it from here on; nothing else runs in the container yet.
+            // The helper may attach to this process from here on; nothing else runs in the container yet.
             prctl::set_dumpable(true).map_err(failed)?;
         }
         prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed)
@@ -45,7 +45,7 @@ impl Executor for Payload {
         close_handles();
         let Err(reason) = self.become_program(&args);
         let program = args.first().map_or("", String::as_str);
-        // This is the build's own log from here on.
+        // From here on, stderr is the build's own log.
         let _ = writeln!(std::io::stderr(), "cannot start {program}: {reason}");
         std::process::exit(NOT_STARTED)
     }
@@ -67,15 +67,15 @@ impl Payload {
     }
 }
 
-/// Closes everything but standard input, output and error: the null device, and the log's pipe twice.
+/// Closes everything except standard input, output and error: the null device, and the log's pipe twice.
 fn close_handles() {
-    // Handles are numbered from below, and a helper has a few dozen.
+    // Handles are numbered from the lowest free number, and a helper has a few dozen.
     for handle in 3..4096_i32 {
         let _ = nix::unistd::close(handle);
     }
 }
 
-/// The regular file at `path`, found without leaving the root, whatever its links say.
+/// The regular file at `path`, found without leaving the root, whatever the links in it say.
 fn open_in_root(path: &str) -> Result<OwnedFd, String> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)

@@ -15,19 +15,19 @@ use super::protocol::{HelperEvent, Task};
 use crate::progress::ProgressBar;
 use crate::sandbox::{ExitReason, SandboxError};
 
-/// How much of a runaway log is kept.
+/// Maximum number of bytes of a log that are kept.
 pub(crate) const LOG_LIMIT: u64 = 256 << 20;
 
-/// A running helper process; killed when dropped.
+/// A running helper process; it is killed when this value is dropped.
 pub(super) struct Helper {
     pub(super) child: Child,
     events: BufReader<tokio::process::ChildStderr>,
-    /// Whether the run cannot have ids of its own.
+    /// Whether the run cannot have its own ids.
     pub(super) shared_ids: bool,
 }
 
-/// Starts a helper, which waits until it hears its task. It ends with the thread that starts it, so that must be one of the
-/// runtime's.
+/// Starts a helper, which waits for its task. The helper ends with the thread that starts it, so that must be a thread
+/// of the runtime.
 pub(super) fn spawn(purpose: Purpose) -> Result<Child, SandboxError> {
     let stdout = match purpose {
         Purpose::Run => Stdio::piped(),
@@ -47,7 +47,7 @@ pub(super) fn spawn(purpose: Purpose) -> Result<Child, SandboxError> {
 }
 
 impl Helper {
-    /// Has a process that was spawned for it do `task`.
+    /// Gives `task` to a process that was spawned for this purpose.
     pub(super) async fn start(
         mut child: Child,
         ids: &IdMap,
@@ -83,7 +83,7 @@ impl Helper {
             Some(HelperEvent::Failed(failure)) => return Err(unusable(failure.reason)),
             _ => return Err(unusable("the helper process ended before it began".into())),
         }
-        // What the helper starts from here on is born in its groups.
+        // Processes that the helper starts from here on are in its groups from their birth.
         if let Some(admitted) = admitted {
             admitted.await.map_err(|error| SandboxError::Broken {
                 during: "starting",
@@ -115,7 +115,7 @@ impl Helper {
             })
     }
 
-    /// Waits for the job to end; gives how, and how long it took from its first command on.
+    /// Waits for the job to end; returns how it ended, and how long it took from its first command on.
     pub(super) async fn until_end(&mut self) -> Result<(ExitReason, Duration), SandboxError> {
         let mut started = Instant::now();
         loop {
@@ -130,7 +130,7 @@ impl Helper {
     }
 
     pub(super) async fn kill(&mut self) {
-        // The helper may have just ended by itself.
+        // The helper may have just ended.
         let _ = self.child.kill().await;
     }
 }
@@ -146,7 +146,7 @@ fn unusable(reason: String) -> SandboxError {
     }
 }
 
-/// The doctor itself does not send people to the doctor.
+/// Removes the advice to run the doctor from an error that the doctor itself reports.
 pub(super) fn asked_by_doctor(mut error: SandboxError) -> SandboxError {
     if let SandboxError::Unusable { help, .. } = &mut error
         && help == ASK_DOCTOR
@@ -180,7 +180,7 @@ pub(super) async fn copy_log(
     }
 }
 
-/// The last whole line of some output, as it is.
+/// The last complete line of some output, unescaped.
 pub(crate) fn last_line(chunk: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(chunk);
     let line = text.lines().rev().find(|line| !line.trim().is_empty())?;

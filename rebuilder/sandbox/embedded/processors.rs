@@ -1,8 +1,8 @@
-//! `/proc/cpuinfo` of other processors than the machine's.
+//! A `/proc/cpuinfo` with other processors than the machine's.
 
 use super::super::Processors;
 
-/// The first processor as often as there are some; what it can do stays, as builds may ask for that.
+/// Repeats the first processor; its features stay, as builds may test for them and use them.
 pub(super) fn cpuinfo(own: &str, shown: &Processors) -> String {
     let first = own.split("\n\n").next().unwrap_or_default();
     let numbered = |index: usize| {
@@ -12,7 +12,7 @@ pub(super) fn cpuinfo(own: &str, shown: &Processors) -> String {
                 "processor" | "apicid" | "initial apicid" | "core id" => format!("{key}: {index}\n"),
                 "siblings" | "cpu cores" => format!("{key}: {}\n", shown.count),
                 "model name" => format!("{key}: {}\n", shown.model),
-                // It changes from one reading to the next.
+                // The frequency differs from one reading to the next.
                 "cpu MHz" => format!("{key}: 2000.000\n"),
                 _ => format!("{line}\n"),
             }

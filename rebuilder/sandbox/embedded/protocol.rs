@@ -1,4 +1,4 @@
-//! What the worker and its helper say to each other.
+//! The messages between the worker and its helper.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::error::with_causes;
 use crate::rootfs::{LayerPlan, RootfsError, Times, TreeContents, UnpackPlan};
 use crate::sandbox::ExitReason;
 
-/// What a helper is asked to do.
+/// A task for a helper.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Task {
     /// Run a script in a container.
@@ -20,40 +20,40 @@ pub(super) enum Task {
     Unpack { target: PathBuf, plan: UnpackPlan },
     /// Unpack image layers into a folder.
     UnpackLayers { target: PathBuf, plan: LayerPlan },
-    /// Normalise a root and give its digest.
+    /// Normalise a root, and return its digest.
     Normalise { root: PathBuf, times: Times },
-    /// Digest a kept tree as it is, and its seal.
+    /// Return the digest of a kept tree as it is.
     Digest { root: PathBuf },
-    /// Give the seal of a kept tree, which changes with any change of the tree.
+    /// Return the seal of a kept tree, which changes with any change of the tree.
     Seal { root: PathBuf },
     /// Write layers, lowest first, as a tar file.
     Export { layers: Vec<PathBuf>, file: PathBuf },
-    /// Remove what is in a folder.
+    /// Remove everything in a folder.
     Remove { path: PathBuf },
 }
 
-/// What a helper says, one JSON line each, on its stderr.
+/// Events of a helper, one line of JSON each, on its stderr.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(super) enum HelperEvent {
-    /// It is in its user namespace and waits for the id maps.
+    /// The helper is in its user namespace and waits for the id maps.
     WantsMap {
-        /// The helper, as the worker sees it.
+        /// The helper's process id, as the worker sees it.
         pid: i32,
-        /// Whether the run cannot have ids of its own, and takes those that all kept trees have.
+        /// Whether the run cannot have its own ids, and uses those of all kept trees.
         shared_ids: bool,
     },
     /// The job's first command begins.
     Started,
     /// The job is over.
     Ended { ended: ExitReason },
-    /// Another task is over.
+    /// A task other than a run is over.
     Done { answer: TaskAnswer },
-    /// It could not do what it was asked.
+    /// The helper could not do its task.
     Failed(Failure),
 }
 
-/// Why a helper could not do what it was asked.
+/// Why a helper could not do its task.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Failure {
     pub(super) reason: String,
@@ -86,13 +86,13 @@ impl From<RootfsError> for Failure {
     }
 }
 
-/// What comes of a task other than a run.
+/// The result of a task other than a run.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum TaskAnswer {
-    /// Nothing but that it is done.
+    /// The task is done, without a result.
     Done,
-    /// What a tree holds.
+    /// The contents of a tree.
     Tree(TreeContents),
     /// The seal of a tree.
     Seal(Sha256),
@@ -122,7 +122,7 @@ impl HelperEvent {
     pub(super) fn send(&self) {
         if let Ok(mut line) = serde_json::to_vec(self) {
             line.push(b'\n');
-            // A worker that is gone reads nothing; the kernel ends us anyway.
+            // If the worker has ended, nobody reads this; the kernel ends this process anyway.
             let _ = io::stderr().write_all(&line);
         }
     }

@@ -1,4 +1,5 @@
-//! Short jobs that answer a question, such as what a resolver would install: a few texts in `/out`, nothing kept.
+//! Short jobs that answer a question, such as what a resolver would install: a few small files in `/out`, and nothing
+//! is kept.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,11 +12,11 @@ use crate::progress::ProgressBar;
 use crate::sandbox::MachineView;
 use crate::sandbox::{Bound, ExitReason, Input, Job, KeepMode, RootLayers, Sandbox as _, SandboxError};
 
-/// What came of a question; its files are gone when this is dropped.
+/// The result of a question; its files are removed when this is dropped.
 pub struct QueryOutput {
     /// How the job ended.
     pub ended: ExitReason,
-    /// Limits of the contract that this machine cannot enforce.
+    /// The limits of the contract that this machine cannot enforce.
     pub not_enforced: Vec<Bound>,
     /// How long its commands ran.
     pub took: Duration,
@@ -27,24 +28,24 @@ impl QueryOutput {
         self.folder.path().join("out")
     }
 
-    /// A file that the job left in `/out`, unless it is too large for an answer.
+    /// A file that the job left in `/out`; `None` if it does not exist or is too large for an answer.
     pub fn file(&self, name: &str) -> Option<Vec<u8>> {
         bounded::read(&self.outputs().join(name), bounded::ANSWER).ok()
     }
 
-    /// The same as text; empty if there is none.
+    /// The same as text; empty if there is no such file.
     pub fn text(&self, name: &str) -> String {
         String::from_utf8_lossy(&self.file(name).unwrap_or_default()).into_owned()
     }
 
-    /// What the job printed last.
+    /// The end of the job's log.
     pub fn log(&self) -> String {
         bounded::tail(&self.folder.path().join("log"), bounded::SHORT).unwrap_or_default()
     }
 }
 
 impl Embedded {
-    /// Runs `script` on `root` and hands over what it left in `/out`.
+    /// Runs `script` on `root`, and returns what it left in `/out`.
     pub async fn query(
         &self,
         root: &RootLayers,

@@ -1,7 +1,7 @@
-//! One container: overlay of root and throw-away layer, OCI spec, start, wait.
+//! Runs one container: overlay of the root and a throw-away layer, OCI spec, start, wait.
 //!
-//! Runs inside the helper, which is root of its own user, mount, process and network namespaces. Every mount made
-//! here is private to them and vanishes with the last process.
+//! Runs inside the helper, which is root of its own user, mount, process and network namespaces. Every mount that is
+//! made here is private to them and disappears with the last process.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -33,20 +33,20 @@ use super::wait::{self, Change};
 use crate::error::with_causes;
 use crate::plan::{INPUTS, Limits, OUT};
 
-/// Everything the helper needs to know to run a job.
+/// Everything that the helper needs to know to run a job.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct RunTask {
     pub id: String,
     /// Read-only folders, topmost first, as overlayfs wants them.
     pub lowers: Vec<PathBuf>,
-    /// The folder that holds [`WRITABLE`].
+    /// The folder that contains the folders of [`WRITABLE`].
     pub writable: PathBuf,
-    /// A root that is changed for good, instead of a layer above `lowers`.
+    /// A root that is changed permanently, instead of a layer above `lowers`.
     pub in_place: Option<PathBuf>,
     pub inputs: PathBuf,
-    /// First of the host's ids that this run alone has; none if it takes those of the kept trees.
+    /// First of the host's ids that only this run has; `None` if it uses those of the kept trees.
     pub own_ids: Option<u32>,
-    /// Whether the number of processes must be limited by the kernel's count for each user.
+    /// Whether the kernel's count of processes per user must limit the number of processes.
     pub limit_by_user: bool,
     pub script: String,
     pub env: Vec<String>,
@@ -56,17 +56,18 @@ pub(super) struct RunTask {
     /// Control groups that the helper enters before it does anything else.
     pub groups: Vec<PathBuf>,
     pub view: MachineView,
-    /// Whether to record what its processes do to files.
+    /// Whether to record what the run's processes do to files.
     pub traced: bool,
 }
 
-/// What a run writes into: the layer above the root, what overlayfs keeps beside it, and the same for `/out`.
+/// The folders that a run writes into: the layer above the root, overlayfs's work folder for it, and the same two for
+/// `/out`.
 pub(super) const WRITABLE: [&str; 4] = ["upper", "work", "out", "out-work"];
 
-/// Private working place of the helper; nothing outside sees it.
+/// Private working folder of the helper, invisible from outside.
 const PLACE: &str = "/tmp";
 
-/// Capabilities that package builds need over their own files and processes; none reaches out of the namespace.
+/// Capabilities that package builds need over their own files and processes; none has effects outside the namespace.
 pub const CAPABILITIES: [&str; 9] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -143,7 +144,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
     };
     container.start().map_err(|error| with_causes(&error))?;
     HelperEvent::Started.send();
-    // Not what overlayfs keeps beside them: the build cannot reach it, and what is made there moves at once.
+    // Overlayfs's work folders are left out: the build cannot reach them, and what is made there moves at once.
     let watched: &[&str] = if task.in_place.is_some() {
         &["root", "writable/out"]
     } else {
@@ -158,7 +159,7 @@ pub(super) fn run(task: &RunTask, folders: &Folders) -> Result<ExitReason, Strin
     Ok(wait_for(init, watch, tracer))
 }
 
-/// Says what was being mounted.
+/// Adds what was being mounted to an error.
 fn what(doing: &str) -> impl FnOnce(nix::Error) -> String {
     move |error| format!("cannot {doing}: {error}")
 }
@@ -201,7 +202,7 @@ fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), String
         overlay(&lowers, Some((&writable, "upper", "work")), &root)
             .map_err(what("mount the overlay of root and writable layer"))?;
     }
-    // Overlays of one folder: the build sees no path of this machine in its list of mounts.
+    // Even single folders are mounted as overlays, so that the build's list of mounts shows no path of this machine.
     let empty = place.join("empty");
     overlay(&[inputs, empty.clone()], None, &made("in".into())?).map_err(what("mount the inputs"))?;
     overlay(
@@ -218,10 +219,10 @@ fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), String
         none,
     )
     .map_err(what("mount a view of the processes"))?;
-    // The runtime wants to see control groups. What it sees is a private view of our own group, and read-only: in a
-    // delegated group it would else enable controllers beside the processes there, which bars them from its own group.
+    // The runtime requires control groups. It sees a private, read-only view of our own group: in a delegated group it
+    // would otherwise enable controllers beside the processes there, which bars them from their own group.
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(what("enter a cgroup namespace"))?;
-    // The kernel refuses to mount a file system on top of itself, which is what is there if there are no older groups.
+    // The kernel refuses to mount a file system over itself, which this would be without groups of version 1.
     for (kind, flags, options) in [
         ("tmpfs", closed, Some("size=4k")),
         ("cgroup2", closed | MsFlags::MS_RDONLY, none),
@@ -232,7 +233,7 @@ fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), String
     Ok(())
 }
 
-/// Mounts folders one above the other, topmost first, below a writable layer if there is one.
+/// Mounts folders over one another, topmost first, below a writable layer if there is one.
 fn overlay(lowers: &[PathBuf], layer: Option<(&Path, &str, &str)>, target: &Path) -> nix::Result<()> {
     let lowers: Vec<_> = lowers.iter().map(|lower| lower.display().to_string()).collect();
     let mut options = format!("lowerdir={},userxattr", lowers.join(":"));
@@ -256,7 +257,7 @@ fn overlay(lowers: &[PathBuf], layer: Option<(&Path, &str, &str)>, target: &Path
     )
 }
 
-/// What a build may take of objects that the kernel counts for each user of the machine, not for each container.
+/// Maximum numbers of objects that the kernel counts for each user of the machine, not for each container.
 const KERNEL_OBJECTS: [(&str, u64); 4] = [
     ("max_inotify_instances", 32),
     ("max_inotify_watches", 65_536),
@@ -267,7 +268,7 @@ const KERNEL_OBJECTS: [(&str, u64); 4] = [
 fn bound_kernel_objects() -> Result<(), String> {
     for (name, most) in KERNEL_OBJECTS {
         let path = Path::new("/proc/sys/user").join(name);
-        // A kernel without the object has no limit for it either.
+        // A kernel without the object has no limit for it.
         if path.exists() {
             fs::write(&path, most.to_string())
                 .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -325,7 +326,7 @@ fn spec(task: &RunTask, place: &Path) -> serde_json::Value {
             "cwd": "/",
             "user": {"uid": 0, "gid": 0, "umask": task.umask},
             "args": ["/bin/sh", "-eu", "-c", task.script],
-            // For the runtime alone: without it, it looks for the home of its user in the container's root.
+            // Only for the runtime: otherwise it looks for its user's home in the container's root.
             "env": ["HOME=/"],
             "noNewPrivileges": true,
             "capabilities": {
@@ -369,12 +370,12 @@ fn object(value: serde_json::Value) -> serde_json::Map<String, serde_json::Value
     }
 }
 
-/// Waits for the container's first process, and ends it when it has written too much.
+/// Waits for the container's first process, and ends it if it has written too much.
 fn wait_for(init: Pid, watch: Watch, tracer: Option<Tracer>) -> ExitReason {
     let (watch, full) = (Arc::new(watch), Arc::new(AtomicBool::new(false)));
     let free = watch.free();
     let (watching, told) = (watch.clone(), full.clone());
-    // It ends with this process; it is not waited for.
+    // The thread ends with this process, so nothing waits for it.
     std::thread::spawn(move || {
         watching.until_full();
         told.store(true, Ordering::SeqCst);
@@ -401,7 +402,7 @@ fn until_end(init: Pid) -> ExitReason {
     }
 }
 
-/// Writes the layers, merged, as a tar stream to the file that was opened last.
+/// Writes the merged layers as a tar stream to the file that was opened last.
 pub(super) fn export(folders: &Folders) -> Result<(), String> {
     let none: Option<&str> = None;
     let count = folders.len().checked_sub(1).ok_or("no folder")?;
@@ -418,7 +419,7 @@ pub(super) fn export(folders: &Folders) -> Result<(), String> {
     let file = folders.file(count).ok_or("no file")?.map_err(write)?;
     let mut archive = tar::Builder::new(std::io::BufWriter::with_capacity(1 << 20, file));
     archive.follow_symlinks(false);
-    // Engines do not read the sparse form that files with holes would get.
+    // Engines cannot read the sparse form that files with holes would get.
     archive.sparse(false);
     archive.append_dir_all(".", &tree).map_err(write)?;
     archive

@@ -1,7 +1,7 @@
-//! This program where nothing can change it any more.
+//! This program, in a place where nothing can change it.
 //!
-//! What runs in a container may reach the program that started it (`/proc/self/exe` while the container's first program
-//! is being loaded). From the file on disk, that would lead to the user's own programs.
+//! Code in a container may reach the program that started it (through `/proc/self/exe`, while the container's first
+//! program is being loaded). If that were the file on disk, the code could change the user's own program.
 
 use std::fs::{self, File};
 use std::io::{self, Seek as _};
@@ -17,11 +17,11 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
 };
 
-/// The program, to be started by its handle.
+/// The sealed program, to be executed through its handle.
 pub(super) fn program() -> io::Result<&'static File> {
     static PROGRAM: OnceLock<Result<File, (io::ErrorKind, String)>> = OnceLock::new();
     let sealed = PROGRAM.get_or_init(|| {
-        // A view costs nothing, but takes rights that an ordinary user lacks.
+        // A view costs nothing, but needs rights that an ordinary user lacks.
         let program = view().or_else(|_| copy());
         program.map_err(|error| (error.kind(), error.to_string()))
     });
@@ -30,13 +30,13 @@ pub(super) fn program() -> io::Result<&'static File> {
         .map_err(|(kind, reason)| io::Error::new(*kind, reason.clone()))
 }
 
-/// Makes it while the worker still does other things: a copy takes as long as the start of a sandbox.
+/// Prepares the program while the worker does other things: a copy takes as long as the start of a sandbox.
 pub(super) fn prepare() {
-    // What needs the program waits for it, and gets the error if there is one.
+    // Callers that need the program wait for it, and get the error if there is one.
     std::thread::spawn(|| drop(program()));
 }
 
-/// The program through an overlay without an upper layer, which nobody can make writable.
+/// The program through an overlay without an upper layer, which nothing can make writable.
 fn view() -> io::Result<File> {
     let running = fs::metadata("/proc/self/exe")?;
     let path = fs::read_link("/proc/self/exe")?;
@@ -47,7 +47,7 @@ fn view() -> io::Result<File> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         File::options().read(true).custom_flags(flags.bits()).open(path)
     };
-    // An overlay without an upper layer needs two lower ones, neither of them within the other.
+    // An overlay without an upper layer needs two lower ones, neither of them inside the other.
     let apart = |place: &Path| place.is_dir() && !folder.starts_with(place);
     let places = [std::env::temp_dir(), "/run".into()];
     let place = places
@@ -58,7 +58,7 @@ fn view() -> io::Result<File> {
     let (folder, nothing) = (handle(folder)?, handle(empty.path())?);
     let below = |handle: &File| format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(handle));
     let overlay = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    // Handles instead of paths: a path may hold the separators of the option.
+    // Handles instead of paths: a path may contain the separators of the option.
     let layers = format!("{}:{}", below(&folder), below(&nothing));
     fsconfig_set_string(overlay.as_fd(), "lowerdir", layers.as_str())?;
     fsconfig_create(overlay.as_fd())?;
@@ -73,7 +73,7 @@ fn view() -> io::Result<File> {
         flags,
         nix::sys::stat::Mode::empty(),
     )?);
-    // An upgrade may have put another program there since this one was started.
+    // An upgrade may have replaced the file since this program was started.
     let found = program.metadata()?;
     let same = |of: fn(&fs::Metadata) -> i64| of(&found) == of(&running);
     let unchanged = found.ino() == running.ino()
@@ -86,7 +86,7 @@ fn view() -> io::Result<File> {
     Ok(program)
 }
 
-/// A sealed copy in memory.
+/// A copy in sealed memory.
 fn copy() -> io::Result<File> {
     let mut program = File::open("/proc/self/exe")?;
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;

@@ -1,9 +1,10 @@
-//! The system calls that a build may use; every other one does not exist for it.
+//! The system calls that a build may use; every other call behaves as if the kernel did not have it.
 //!
-//! The list is what builds need, with the default profile of container engines as the control: ordinary builds,
-//! tracing (`ptrace`) and debuggers included, work under it. The namespaces and dropped capabilities already forbid
-//! most of the rest; the filter takes the code behind it out of reach as well, and that of calls which the kernel
-//! will only get. Asynchronous I/O is not on it, as all of the machine shares one number of its contexts. Calls of other ABIs (i386, x32) end the process or do not exist.
+//! The list contains what builds need; it was checked against the default profile of container engines. Ordinary
+//! builds, tracing (`ptrace`) and debuggers work under it. Namespaces and dropped capabilities already forbid most
+//! other calls; the filter also keeps the kernel code behind them out of reach, and that of future calls. Asynchronous
+//! I/O is not on the list, as the whole machine shares one limit for its contexts. Calls of other ABIs (i386, x32) end
+//! the process or do not exist.
 
 use std::collections::BTreeMap;
 
@@ -26,17 +27,17 @@ const NEW_NAMESPACES: libc::c_int = libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS;
 
-/// Execution domains (personality(2)) that builds use: the usual one, 32 bits, an old version's name, no address
-/// randomisation, and the question which one it is.
+/// Execution domains (personality(2)) that builds use: the default, 32 bits, an old version's name, no address
+/// randomisation, and the query of the current one.
 const DOMAINS: [u32; 7] = [0, 0x8, 0x2_0000, 0x2_0008, 0x4_0000, 0x4_0008, u32::MAX];
 
-/// Requests to a terminal that put words into the mouth of who sits before it (ioctl_tty(2)).
+/// Requests to a terminal that insert input in the name of its user (ioctl_tty(2)).
 const TERMINAL: [u64; 2] = [libc::TIOCSTI, libc::TIOCLINUX];
 
 type SyscallRules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The filter as programs for the kernel, to be applied in this order: where two forbid a call, the later one's
-/// answer counts.
+/// The filter as programs for the kernel, to be installed in this order: if two forbid a call, the later one's answer
+/// counts.
 pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
     let mut allowed: SyscallRules = ALLOWED
         .iter()
@@ -54,7 +55,8 @@ pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
     }
 
     let mut forbidden: SyscallRules = FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
-    // `clone` may start processes, not namespaces. Each flag is a rule of its own: any one of them is enough.
+    // `clone` may start processes, but not create namespaces. Each flag has its own rule: any one of them is enough to
+    // refuse.
     let flags = (0..32)
         .map(|bit| 1_u64 << bit)
         .filter(|flag| flag & u64::from(NEW_NAMESPACES.cast_unsigned()) != 0);
@@ -77,8 +79,8 @@ pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
         .collect::<Result<Vec<_>, _>>()?;
     forbidden.insert(libc::SYS_ioctl, requests);
 
-    // `clone3` is not among the allowed: its flags are in memory, where a filter cannot look; without it the C library
-    // uses `clone`.
+    // `clone3` is not allowed: its flags are in memory, where a filter cannot look. If it does not exist, the C
+    // library uses `clone`.
     let (allow, refuse) = (SeccompAction::Allow, |errno: libc::c_int| {
         SeccompAction::Errno(errno.cast_unsigned())
     });
@@ -88,11 +90,11 @@ pub(super) fn programs() -> Result<Vec<BpfProgram>, BackendError> {
     ])
 }
 
-/// What a build may not do while a tracer watches it, so that it stays watched.
+/// What a traced build may not do, so that it stays traced.
 ///
-/// A process that `clone` starts with `CLONE_UNTRACED` has no tracer. A listener's answer to "continue" counts for more
-/// than a stop for the tracer (seccomp(2)); every other answer that does so keeps the call from being made. A tracer
-/// of the build's own could answer stops in the tracer's place.
+/// A process that `clone` starts with `CLONE_UNTRACED` has no tracer. A seccomp listener's answer "continue" takes
+/// precedence over a stop for the tracer (seccomp(2)); all other answers that take precedence prevent the call. A
+/// tracer of the build's own could answer stops in our tracer's place.
 pub(super) fn watched() -> Result<BpfProgram, BackendError> {
     let flag = |argument: u8, flag: u64| -> Result<Vec<SeccompRule>, BackendError> {
         let set = SeccompCondition::new(
@@ -119,7 +121,7 @@ pub(super) fn watched() -> Result<BpfProgram, BackendError> {
     )
 }
 
-/// The argument is none of these.
+/// A rule: the argument is none of these values.
 fn none_of(argument: u8, values: &[u64]) -> Result<SeccompRule, BackendError> {
     let conditions = values
         .iter()

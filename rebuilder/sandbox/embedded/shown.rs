@@ -1,6 +1,6 @@
-//! Files of `/proc` that a build is shown in the place of the machine's own, as a [`MachineView`] says.
+//! Files of `/proc` that a build sees instead of the machine's own, as a [`MachineView`] says.
 //!
-//! A build with any view sees all of them, so that what is not varied is the same on every machine.
+//! A build with any view sees all of them, so that whatever is not varied is the same on every machine.
 
 use std::fs;
 use std::io;
@@ -10,13 +10,14 @@ use super::super::{Clock, MachineView};
 use super::processors;
 use crate::plan::Limits;
 
-/// Seconds since the machine's start.
+/// Seconds since the machine's start that `uptime` shows.
 const UPTIME: i64 = 1000;
 
-/// What `boot_id` tells: every start of a machine has such a name, so a build that wants one finds it in its form.
+/// The content of `boot_id`: every boot of a machine has such an id, so a build that reads it gets one of the right
+/// form.
 const BOOT: &str = "00000000-0000-4000-8000-000000000000\n";
 
-/// Files that every view shows: their names here, and their places in `/proc`.
+/// Files that every view replaces: their names here, and their paths in `/proc`.
 const FILES: [(&str, &str); 4] = [
     ("stat", "stat"),
     ("uptime", "uptime"),
@@ -24,14 +25,14 @@ const FILES: [(&str, &str); 4] = [
     ("boot_id", "sys/kernel/random/boot_id"),
 ];
 
-/// The files that a build with this view is shown: their names here, and their places in `/proc`.
+/// The files that a build with this view sees: their names here, and their paths in `/proc`.
 pub(super) fn files(view: &MachineView) -> impl Iterator<Item = (&'static str, &'static str)> {
     let processors = view.processors.is_some().then_some(("cpuinfo", "cpuinfo"));
     let machine = if view.is_plain() { &[][..] } else { &FILES[..] };
     machine.iter().copied().chain(processors)
 }
 
-/// Writes them into a folder.
+/// Writes these files into a folder.
 pub(super) fn write(view: &MachineView, limits: &Limits, folder: &Path) -> io::Result<()> {
     let own = |name: &str| fs::read_to_string(Path::new("/proc").join(name));
     for (name, _) in files(view) {
@@ -50,7 +51,7 @@ pub(super) fn write(view: &MachineView, limits: &Limits, folder: &Path) -> io::R
     Ok(())
 }
 
-/// One line for each processor, and all counters without any work done.
+/// One line for each processor, with all counters at zero.
 fn stat(own: &str, view: &MachineView) -> String {
     let is_processor = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
     let count = match &view.processors {

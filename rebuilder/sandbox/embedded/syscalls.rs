@@ -1,8 +1,8 @@
-//! The lists of system calls: those that builds use, and those that they do not need but attackers might use.
+//! The lists of system calls: those that builds use, and those that only attackers would use.
 
 use nix::libc;
 
-/// Allowed, whatever the arguments.
+/// Allowed with any arguments.
 pub(super) const ALLOWED: &[libc::c_long] = &[
     libc::SYS_accept,
     libc::SYS_accept4,
@@ -248,7 +248,7 @@ pub(super) const ALLOWED: &[libc::c_long] = &[
     libc::SYS_writev,
 ];
 
-/// The same, where newer architectures never had them.
+/// Allowed too, on older architectures; newer ones never had these calls.
 #[cfg(target_arch = "x86_64")]
 pub(super) const ALLOWED_HERE: &[libc::c_long] = &[
     libc::SYS_access,
@@ -294,7 +294,7 @@ pub(super) const ALLOWED_HERE: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) const ALLOWED_HERE: &[libc::c_long] = &[];
 
-/// Answered with `EPERM`, which programs expect of calls that they know and may not use, rather than `ENOSYS`.
+/// Answered with `EPERM` rather than `ENOSYS`: programs expect that these calls exist, but may be forbidden.
 pub(super) const FORBIDDEN: &[libc::c_long] = &[
     libc::SYS_acct,
     libc::SYS_add_key,

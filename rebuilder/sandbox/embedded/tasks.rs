@@ -1,4 +1,4 @@
-//! What helpers do besides running jobs: unpacking, reading and packing trees.
+//! The work of helpers besides running jobs: unpacking, reading and packing trees.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use crate::error::with_causes;
 use crate::rootfs::{self, LayerPlan, Times, TreeContents, UnpackPlan};
 use crate::sandbox::SandboxError;
 
-/// What was found of a kept tree.
+/// Whether a kept tree is unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intact {
     /// It is as it was made.
     Yes,
-    /// The same, but its seal has changed to this one.
+    /// It is as it was made, but its seal has changed to this one.
     SealedAnew(Sha256),
     /// It was changed.
     No,
@@ -54,7 +54,7 @@ impl Embedded {
         .await
     }
 
-    /// Sets aside what differs from run to run in a made tree, and gives the digest of the rest.
+    /// Removes what differs from run to run from a tree, and returns the digest of the rest.
     pub async fn normalise(&self, root: &Path, times: Times) -> Result<TreeContents, SandboxError> {
         let root = root.to_owned();
         self.task(
@@ -72,11 +72,11 @@ impl Embedded {
             .await
     }
 
-    /// The seal of a kept tree: it differs after any change of the tree, and takes no reading of files.
+    /// The seal of a kept tree: it differs after any change of the tree, and needs no reading of files.
     pub async fn seal(&self, root: &Path) -> Result<Sha256, SandboxError> {
         let root = root.to_owned();
         match self.ids {
-            // Root may look at everything itself.
+            // Root can read all metadata itself, without a helper.
             IdMap::Root => {
                 let broken = |reason: String| SandboxError::Broken {
                     during: "looking at the root",
@@ -94,9 +94,10 @@ impl Embedded {
         }
     }
 
-    /// Whether a kept tree still is what was made; once found so, it is not looked at again by this process.
+    /// Whether a kept tree is unchanged; if it was once, this process does not check it again.
     ///
-    /// Where the seal differs (a restored backup, say), the whole tree is read again; gives the new seal.
+    /// If the seal differs (after restoring a backup, for example), the whole tree is read again, and the new seal is
+    /// returned.
     pub async fn intact(
         &self,
         root: &Path,
@@ -121,7 +122,7 @@ impl Embedded {
         Ok(answer)
     }
 
-    /// Writes the merged layers as one tar file, owners and modes as they are inside.
+    /// Writes the merged layers as one tar file, with the owners and modes that the sandbox sees.
     pub async fn export(&self, layers: &[PathBuf], file: &Path) -> Result<(), SandboxError> {
         let writable =
             fs::File::create(file).map_err(SandboxError::io(format!("write {}", file.display())))?;
@@ -137,7 +138,7 @@ impl Embedded {
         .await
     }
 
-    /// Does a task in a helper; `wanted` takes what this kind of task answers.
+    /// Does a task in a helper; `wanted` extracts the result of this kind of task.
     async fn task<T>(
         &self,
         task: Task,

@@ -1,9 +1,9 @@
-//! How much a running build has written, wherever it hides it.
+//! Measures how much a running build has written, wherever it hides it.
 //!
-//! Trees are walked by handles, so that no path is too long and no depth too great; every entry counts as at least
-//! one block, so that empty files and folders have a bound too; files that are open or mapped but have no name any
-//! more are found through their processes. A walk costs time, so it is made when the file system has lost so much
-//! free space that the limit may have been reached, and once in a while in any case.
+//! Trees are walked by handles, so no path is too long and no depth too great. Every entry counts as at least one
+//! block, so that empty files and folders are limited too. Files that are open or mapped but have no name any more are
+//! found through their processes. A walk costs time, so it is made when the file system has lost enough free space for
+//! the limit to be reached, and once in a while in any case.
 
 use std::collections::HashSet;
 use std::ffi::CString;
@@ -19,22 +19,22 @@ use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::sys::statvfs::statvfs;
 
-/// What an entry takes at least: a block.
+/// What each entry counts at least: a block.
 const BLOCK: u64 = 4096;
-/// How often the free space is looked at.
+/// How often the free space is checked.
 const PAUSE: Duration = Duration::from_millis(200);
-/// Walks beyond the needed ones take at most this part of the time.
+/// Walks that are not needed take at most one part in this many of the time.
 const SHARE: u32 = 20;
 
 /// A build's places, watched.
 pub(super) struct Watch {
-    /// The folders that everything it writes is in.
+    /// The folders that contain everything that the build writes.
     pub(super) trees: Vec<PathBuf>,
-    /// Where the build sees them.
+    /// The paths at which the build sees them.
     pub(super) mounts: Vec<PathBuf>,
-    /// `/proc` of the namespace that its processes are in.
+    /// `/proc` of the namespace of the build's processes.
     pub(super) processes: PathBuf,
-    /// Bytes.
+    /// Maximum number of bytes.
     pub(super) limit: u64,
 }
 
@@ -45,7 +45,7 @@ impl Watch {
         let mut free_then = self.free();
         let (mut walked, mut cost) = (Instant::now(), Duration::ZERO);
         loop {
-            // A long walk does not justify a long pause.
+            // A long walk must not cause an equally long pause.
             std::thread::sleep(cost.clamp(PAUSE, Duration::from_secs(1)));
             let lost = free_then.saturating_sub(self.free());
             let room = self.limit.saturating_sub(measured);
@@ -55,7 +55,8 @@ impl Watch {
             let begun = Instant::now();
             free_then = self.free();
             let (used, complete) = self.used();
-            // Where folders moved while they were counted, what the file system says must do until they rest.
+            // If folders moved while they were counted, the count is incomplete, and the file system's own numbers
+            // decide.
             if used > self.limit || !complete && lost > room && lost > self.limit {
                 return;
             }
@@ -64,12 +65,12 @@ impl Watch {
         }
     }
 
-    /// Whether more than the limit is there at the end, if the file system has lost as much since it had this free.
+    /// Whether more than the limit has been written at the end; `free_then` are the bytes that were free at the start.
     pub(super) fn is_full(&self, free_then: u64) -> bool {
         free_then.saturating_sub(self.free()) > self.limit && self.used().0 > self.limit
     }
 
-    /// Free bytes of the file system; a free inode counts as a block, so that running out of either shows.
+    /// Free bytes of the file system; a free inode counts as a block, so that either shortage shows.
     pub(super) fn free(&self) -> u64 {
         let Some(of) = self.trees.first().and_then(|tree| statvfs(tree).ok()) else {
             return 0;
@@ -79,7 +80,7 @@ impl Watch {
         bytes.saturating_add(inodes)
     }
 
-    /// The file systems that files of the build are on, as the build names them and as they are kept.
+    /// The file systems of the build's files, as the build sees them and as they are on disk.
     fn devices(&self) -> HashSet<u64> {
         let places = self.trees.iter().chain(&self.mounts);
         places
@@ -88,7 +89,7 @@ impl Watch {
             .collect()
     }
 
-    /// Bytes, and whether nothing moved while they were counted.
+    /// The bytes that are used, and whether nothing moved while they were counted.
     fn used(&self) -> (u64, bool) {
         let trees = self.trees.iter().map(|tree| count_tree(tree, self.limit));
         let (bytes, complete) = trees.fold((0_u64, true), |(bytes, complete), tree| {
@@ -108,22 +109,22 @@ fn takes(stat: &FileStat) -> u64 {
         .max(BLOCK)
 }
 
-/// A folder on the way down: how it was entered, who it is, and which of its folders are still to be counted.
+/// A folder on the way down: its name, its identity, and which of its folders are still to be counted.
 struct Level {
     name: CString,
     id: (u64, u64),
     folders: Vec<CString>,
 }
 
-/// No time of access is set: a build could read off it where the walk is, and move files to where it has been.
+/// Access times are not changed: a build could read from them where the walk is, and move files to where it has been.
 const FOLDER: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOATIME)
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
 
-/// Bytes that a tree takes on disk, as far as it matters whether they are more than `enough`, and whether nothing
-/// moved while they were counted.
+/// Bytes that a tree takes on disk (the count may stop when it is beyond `enough`), and whether nothing moved while
+/// they were counted.
 fn count_tree(top: &Path, enough: u64) -> (u64, bool) {
     let mut used = 0;
     let complete = walk(top, &mut used, enough).unwrap_or(false);
@@ -137,7 +138,7 @@ fn walk(top: &Path, used: &mut u64, enough: u64) -> Option<bool> {
     let mut complete = true;
     let mut levels = vec![count(CString::default(), &here, used, &mut several_names)?];
     while let Some(level) = levels.last_mut().filter(|_| *used <= enough) {
-        // In an unpredictable order, another one each time.
+        // In an unpredictable order, so that a build cannot move files out of the way.
         if !level.folders.is_empty() {
             let index = random_below(level.folders.len());
             let name = level.folders.swap_remove(index);
@@ -158,7 +159,7 @@ fn walk(top: &Path, used: &mut u64, enough: u64) -> Option<bool> {
         here = if let Some(up) = up {
             up
         } else {
-            // It was moved meanwhile: down again from the top, as far as the way is still the same.
+            // The folder was moved meanwhile: go down again from the top, as far as the path is still the same.
             complete = false;
             down_again(open_top()?, &mut levels)
         };
@@ -175,7 +176,7 @@ fn random_below(count: usize) -> usize {
         .unwrap_or(0)
 }
 
-/// The folder at the end of the way that `levels` tell; cuts off those that are no longer where they were.
+/// The folder at the end of the path in `levels`; cuts off those levels that are no longer where they were.
 fn down_again(top: OwnedFd, levels: &mut Vec<Level>) -> OwnedFd {
     let mut here = top;
     for index in 1..levels.len() {
@@ -194,7 +195,7 @@ fn identity(folder: &OwnedFd) -> Option<(u64, u64)> {
     Some((stat.st_dev, stat.st_ino))
 }
 
-/// Adds what is in one folder; gives the folders in it.
+/// Adds the entries of one folder; returns its subfolders.
 fn count(name: CString, folder: &OwnedFd, used: &mut u64, several_names: &mut HashSet<u64>) -> Option<Level> {
     let id = identity(folder)?;
     let mut level = Level {
@@ -229,10 +230,10 @@ fn count(name: CString, folder: &OwnedFd, used: &mut u64, several_names: &mut Ha
     Some(level)
 }
 
-/// Bytes in files of these file systems that processes hold although they have no name any more.
+/// Bytes of files on these file systems that have no name any more, but that processes still hold.
 ///
-/// Each thread is asked: it may have handles that its process has not. The names of files say nothing, as the build
-/// chooses them; what is in memory is on another device, and memory is the limit there.
+/// Each thread is checked: it may have handles that its process has not. The names of files are ignored, as the build
+/// chooses them. Files in memory are on another device, and the limit on memory covers them.
 fn nameless(processes: &Path, devices: &HashSet<u64>) -> u64 {
     let mut known = HashSet::new();
     let mut used = 0_u64;

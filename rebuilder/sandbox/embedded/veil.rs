@@ -1,13 +1,13 @@
-//! Answers some system calls of a build in the kernel's place, as a [`MachineView`] says.
+//! Answers some system calls of a build instead of the kernel, as a [`MachineView`] says.
 //!
-//! The build's first process has itself traced (ptrace(2)) before it becomes the build's program, and all that it
-//! starts is traced with it. A filter stops only the few calls that have other answers. Where the kernel leaves an
-//! answer in the memory of the process, it is changed on the way out; calls that ask for the wall clock are not made at
-//! all. The kernel's shared page, which tells the time without a call, is taken out of what each new program is told,
-//! so that static programs ask as well.
+//! The build's first process is traced (ptrace(2)) before it executes the build's program, and so is everything that
+//! it starts. A filter stops only the few calls whose answers differ. If the kernel leaves an answer in the memory of
+//! the process, it is changed at the exit of the call; calls that ask for the wall clock are not made at all. The
+//! kernel's shared page, which tells the time without a call, is hidden from each new program, so that static programs
+//! make calls as well.
 //!
-//! Times of files: what was written since the start of the build has the time of the view's clock. A time that a
-//! program sets itself is stored [`SHIFT`] seconds later, where no real file is, and shown as it was set.
+//! Times of files: files that were written since the start of the build show the time of the view's clock. A time that
+//! a program sets itself is stored [`SHIFT`] seconds later, where no real file is, and shown as it was set.
 
 mod listing;
 mod places;
@@ -51,11 +51,11 @@ const STOPPED: &[libc::c_long] = &[
     libc::SYS_uname,
 ];
 
-/// Seconds between a time that a program sets and what is stored: 136 years, which file systems of today can store.
+/// Seconds between a time that a program sets and the stored one: 136 years; current file systems can store that.
 const SHIFT: i64 = 1 << 32;
-/// The first time of those: some that programs set are before 1970.
+/// The earliest shifted time: programs also set times before 1970.
 const SHIFTED: i64 = SHIFT - SHIFT / 8;
-/// Most bytes of one listing that are put in order.
+/// Maximum number of bytes of a listing that are sorted.
 const LISTING: usize = 1 << 20;
 /// Bytes below the stack pointer that belong to a process (x86-64 ABI).
 const RED_ZONE: u64 = 128;
@@ -63,30 +63,30 @@ const RED_ZONE: u64 = 128;
 /// A register that holds an argument of a call.
 type Register = fn(&mut libc::user_regs_struct) -> &mut u64;
 
-/// What a stopped call waits for at its end.
+/// What must be done at the exit of a stopped call.
 enum Pending {
-    /// Where times of the answer are: the address of each second, which nanoseconds follow.
+    /// Change times in the answer: the addresses of the seconds, which nanoseconds follow.
     Times(Vec<u64>),
-    /// The same, without nanoseconds.
+    /// Change times without nanoseconds.
     Seconds(Vec<u64>),
-    /// Where it is, and where names are in its entries.
+    /// Sort a listing: its address, and the offset of the names in its entries.
     Listing(u64, usize),
     Name(u64),
-    /// An argument as it was.
+    /// Restore an argument.
     Restore(Register, u64),
 }
 
-/// The view, and the processes that have it.
+/// The view, and the state of the processes that see it.
 pub(super) struct Veil {
     view: MachineView,
-    /// Seconds: files with later times were written by the build.
+    /// Unix seconds; files with later times were written by the build.
     begun: i64,
-    /// Seconds from the real clock to a running one.
+    /// Seconds from the real clock to a running clock of the view.
     ahead: i64,
     pending: HashMap<Pid, Pending>,
 }
 
-/// The filters of a build with this view: one that stops processes at these calls, and one that refuses those whose
+/// The filters for a build with this view: one that stops processes at these calls, and one that refuses calls whose
 /// answers would tell the real time.
 pub(super) fn filters(view: &MachineView) -> Result<Vec<BpfProgram>, BackendError> {
     let mut rules: BTreeMap<_, _> = STOPPED.iter().map(|call| (*call, Vec::new())).collect();
@@ -108,7 +108,7 @@ fn seconds(time: Duration) -> i64 {
 }
 
 impl Veil {
-    /// From now on.
+    /// A view whose clock begins now.
     pub(super) fn new(view: &MachineView) -> Self {
         let begun = seconds(now());
         Self {
@@ -122,11 +122,12 @@ impl Veil {
         }
     }
 
-    /// At a call: whether its end has to be seen as well. What fails because a process was killed needs no answer.
+    /// At the entry of a call: returns whether its exit must be seen as well. A request that fails because the process
+    /// was killed needs no answer.
     pub(super) fn entered(&mut self, pid: Pid) -> bool {
         match self.enter(pid) {
             Ok(waits) => waits,
-            // The kernel is not asked about memory that cannot be read now: it might be readable by then.
+            // The kernel must not read memory that cannot be read now: it might be readable by then.
             Err(nix::Error::EFAULT) => {
                 or_end(pid, refuse(pid, libc::EFAULT));
                 false
@@ -138,14 +139,14 @@ impl Veil {
         }
     }
 
-    /// At the end of a call.
+    /// At the exit of a call.
     pub(super) fn left(&mut self, pid: Pid) {
         if let Some(pending) = self.pending.remove(&pid) {
             or_end(pid, self.leave(pid, &pending));
         }
     }
 
-    /// A process has become another program.
+    /// A process has executed another program.
     pub(super) fn executed(&mut self, pid: Pid) {
         self.pending.remove(&pid);
         if self.view.clock.is_some() {
@@ -158,7 +159,7 @@ impl Veil {
         self.pending.remove(&pid);
     }
 
-    /// Whether the end of the call has to be seen as well.
+    /// Returns whether the exit of the call must be seen as well.
     fn enter(&mut self, pid: Pid) -> nix::Result<bool> {
         let mut regs = ptrace::getregs(pid)?;
         let call = i64::try_from(regs.orig_rax).unwrap_or(-1);
@@ -198,8 +199,8 @@ impl Veil {
         Ok(true)
     }
 
-    /// Answers a question for the time without asking the kernel; `to` gives an address and in how many nanoseconds the
-    /// fraction is counted, 0 for a call that gives seconds alone.
+    /// Answers a request for the time without the kernel; `to` has an address, and the nanoseconds of a unit of the
+    /// fraction, or 0 for a call that returns only seconds.
     fn tell(
         &self,
         pid: Pid,
@@ -236,7 +237,7 @@ impl Veil {
         Ok(false)
     }
 
-    /// Stores times that a program sets apart from those that the kernel sets.
+    /// Stores times that a program sets in a range apart from those that the kernel sets.
     fn set_times(
         &mut self,
         pid: Pid,
@@ -248,7 +249,7 @@ impl Veil {
         if given == 0 {
             return Ok(false);
         }
-        // Two seconds alone, or each with a fraction behind it.
+        // Either two plain seconds, or each followed by a fraction.
         let (length, each) = if call == libc::SYS_utime {
             (16, 8)
         } else {
@@ -270,7 +271,7 @@ impl Veil {
         self.give(pid, regs, argument, &times)
     }
 
-    /// Waits for the same moment by the machine's clock.
+    /// Changes the moment that a call waits for to the same moment by the machine's clock.
     fn wait_until(
         &mut self,
         pid: Pid,
@@ -285,7 +286,7 @@ impl Veil {
             _ => self.ahead,
         };
         let moment = number(second);
-        // What was before the first moment of all times is over; what no clock has is for the kernel to refuse.
+        // A negative moment is over in any case; the kernel refuses moments that are out of range.
         let real = if moment < 0 {
             moment
         } else {
@@ -295,7 +296,7 @@ impl Veil {
         self.give(pid, regs, argument, &time)
     }
 
-    /// Has a call take these bytes for what an argument points to, until it ends.
+    /// Makes a call read these bytes for the argument, until it ends.
     fn give(
         &mut self,
         pid: Pid,
@@ -346,7 +347,7 @@ impl Veil {
         }
     }
 
-    /// Changes a time of an answer: seconds, and nanoseconds in the four bytes behind them.
+    /// Changes a time of an answer: seconds, followed by nanoseconds in four bytes.
     fn show_time(&self, pid: Pid, place: u64) -> nix::Result<()> {
         let mut bytes = [0; 12];
         read(pid, place, &mut bytes)?;
@@ -371,7 +372,7 @@ impl Veil {
         }
     }
 
-    /// What is shown for a time; nothing where that is the time itself.
+    /// The time to show for a stored one; `None` if that is the stored time.
     fn shown(&self, stored: i64) -> Option<i64> {
         if stored >= SHIFTED {
             return Some(stored.saturating_sub(SHIFT));
@@ -386,14 +387,14 @@ impl Veil {
     }
 }
 
-/// Ends a process that would else learn what it must not; one that is gone needs no end.
+/// Ends a process that would otherwise learn what it must not; one that has already ended is fine.
 fn or_end(pid: Pid, done: nix::Result<()>) {
     if done.is_err_and(|error| error != nix::Error::ESRCH) {
         let _ = kill(pid, Signal::SIGKILL);
     }
 }
 
-/// Has a call fail with this error without being made.
+/// Makes a call fail with this error, without being made.
 fn refuse(pid: Pid, error: libc::c_int) -> nix::Result<()> {
     let mut regs = ptrace::getregs(pid)?;
     regs.orig_rax = u64::MAX;

@@ -1,5 +1,5 @@
-//! What becomes of processes, in plain numbers: nix gives signals from 32 on no name, and fails where one comes.
-//! Ordinary programs use them, as C libraries cancel threads and change the ids of all threads by them.
+//! The state changes of processes, in plain numbers: nix has no names for signals from 32 on, and fails for them.
+//! Ordinary programs use these signals, as C libraries cancel threads and change the ids of all threads with them.
 
 use nix::libc;
 use nix::sys::ptrace;
@@ -9,21 +9,21 @@ use rustix::process::{WaitOptions, wait, waitpid};
 
 use super::super::ExitReason;
 
-/// What became of a child, or of a traced task.
+/// A state change of a child or of a traced task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// It is gone.
+    /// It has ended.
     Ended(ExitReason),
-    /// It stopped for its tracer: the event, and the signal with it.
+    /// It stopped for its tracer: the event, and its signal.
     Event(i32, i32),
-    /// It stopped at the end of a call.
+    /// It stopped at the exit of a call.
     Call,
-    /// It stopped for a signal that is about to reach it.
+    /// It stopped for a signal that is about to be delivered.
     Signal(i32),
 }
 
 impl Change {
-    /// From a status of wait(2); nothing for one that is of no interest.
+    /// Reads a status of wait(2); `None` for one that does not matter.
     fn from_status(status: i32) -> Option<Self> {
         let stop = libc::WSTOPSIG(status);
         let event = status >> 16;
@@ -43,7 +43,8 @@ impl Change {
     }
 }
 
-/// The next change of a child, a traced task or one of the given number; none if there is none yet and `at_once`.
+/// The next change of a child or a traced task, or of the one with the given id; `None` if `at_once` is set and there
+/// is none yet.
 pub(super) fn next(of: Option<Pid>, at_once: bool) -> nix::Result<Option<(Pid, Change)>> {
     let mut options = WaitOptions::from_bits_retain(libc::__WALL.cast_unsigned());
     if at_once {
@@ -51,7 +52,7 @@ pub(super) fn next(of: Option<Pid>, at_once: bool) -> nix::Result<Option<(Pid, C
     }
     let of = of.and_then(|pid| rustix::process::Pid::from_raw(pid.as_raw()));
     loop {
-        // Without a number, waitpid of this crate means the group of this process.
+        // Without an id, `waitpid` of this crate waits for the process group.
         let found = match of {
             Some(of) => waitpid(Some(of), options),
             None => wait(options),
@@ -69,13 +70,13 @@ pub(super) fn next(of: Option<Pid>, at_once: bool) -> nix::Result<Option<(Pid, C
     }
 }
 
-/// Lets a task go on from the stop for a signal, which reaches it then.
+/// Continues a task from the stop for a signal, which is then delivered.
 pub(super) fn pass_on(pid: Pid, signal: i32) -> nix::Result<()> {
     if let Ok(signal) = Signal::try_from(signal) {
         return ptrace::cont(pid, signal);
     }
-    // Of the crates that call ptrace(2), this one takes the signal as a number. Its name for the constructor warns of tasks
-    // that do not stand still; for those the kernel refuses the request, and nothing happens.
+    // Of the crates that call ptrace(2), this one accepts the signal as a number. The constructor's name warns of
+    // tasks that are not stopped; for those the kernel refuses the request, and nothing happens.
     let stopped = safeptrace::Stopped::new_unchecked(safeptrace::Pid::from_raw(pid.as_raw()));
     match stopped.resume_raw(signal) {
         Ok(_) => Ok(()),

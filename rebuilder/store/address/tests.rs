@@ -8,7 +8,7 @@ fn word(mirrors: &[&str], hosts: &[&str]) -> Word {
     }
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn follows_addresses_of_documents_to_public_https_hosts_only() {
     let word = word(
@@ -100,7 +100,7 @@ fn no_path_leads_out_of_a_mirror() {
     ] {
         assert_eq!(word.route(address).ok(), expected, "{address}");
     }
-    // Dots are resolved before a mirror is looked for, and a mirror stands for whole parts of a path.
+    // Dots are resolved before mirrors are looked up, and a mirror's prefix matches whole parts of a path.
     for address in [
         "https://a.example/pool/../../etc/passwd",
         "https://a.example/pool/%2e%2e/secret",

@@ -1,4 +1,4 @@
-//! The files of a commit as a tar archive, whose bytes depend on the commit alone, and on what it leaves out.
+//! The files of a commit as a tar archive whose bytes depend only on the commit and on the files that are left out.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -8,13 +8,13 @@ use super::GitError;
 use super::checkout::{BLOB, Checkout, LINK_MODE, SUBMODULE_MODE};
 use super::objects::{Objects, TreeEntry};
 
-/// Maximum number of bytes of all files of an archive; a few objects that name each other many times make any number of
-/// files.
+/// Maximum number of bytes of all files of an archive; a few objects that name each other many times can make any
+/// number of files.
 const ARCHIVE_LIMIT: u64 = 16 << 30;
-/// Longest target of a symbolic link (`PATH_MAX`).
+/// Maximum length of a symbolic link's target (`PATH_MAX`).
 const LINK_LIMIT: u64 = 4096;
 
-/// A commit whose files go below a prefix, but for those with these paths.
+/// A commit whose files go below a prefix, except those with the paths in `without`.
 pub(super) struct Part {
     pub prefix: Vec<u8>,
     pub checkout: Checkout,
@@ -23,7 +23,7 @@ pub(super) struct Part {
 
 /// Writes the files of several commits, each below its prefix, in git's order.
 ///
-/// It ends early, with an error, once `unwanted` is set.
+/// Ends early, with an error, once `unwanted` is set.
 pub(super) fn write_archive(
     parts: &[Part],
     out: impl io::Write,
@@ -46,7 +46,7 @@ pub(super) fn write_archive(
         .map_err(|error| first.content(&error))
 }
 
-/// Writes until it is no longer wanted.
+/// A writer that fails once the archive is not wanted any more.
 struct Until<'a, W> {
     out: W,
     unwanted: &'a AtomicBool,
@@ -66,7 +66,7 @@ impl<W: io::Write> io::Write for Until<'_, W> {
 }
 
 impl Part {
-    /// The files and links that go in.
+    /// The files and links that go into the archive.
     fn entries(&self) -> Result<Vec<TreeEntry>, GitError> {
         let mut entries = self.checkout.entries()?;
         entries.retain(|entry| {
@@ -94,7 +94,7 @@ impl Part {
             if head.kind != BLOB {
                 return Err(io::Error::other(format!("{} is not a file", entry.id)));
             }
-            // A header takes a block, whatever the size.
+            // A header takes a block, whatever the size of the file.
             *left = left
                 .checked_sub(head.size.saturating_add(512))
                 .ok_or_else(|| io::Error::other(format!("its files have more than {ARCHIVE_LIMIT} bytes")))?;

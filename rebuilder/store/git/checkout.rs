@@ -1,4 +1,4 @@
-//! Reading one commit: its objects, its files and its submodules.
+//! Reads one commit: its objects, its files and its submodules.
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::artifact::git_source::GitSource;
 
 /// Maximum number of bytes of a single file that is read into memory.
 pub(super) const FILE_LIMIT: u64 = 64 << 20;
-/// Maximum number of bytes that git may print about one commit: two million files, each with a long path.
+/// Maximum number of bytes that git may print about one commit: enough for two million files with long paths.
 const OUTPUT_LIMIT: u64 = 256 << 20;
 /// Kinds of objects.
 const COMMIT: &str = "commit";
@@ -26,13 +26,13 @@ pub(super) const SUBMODULE_MODE: &str = "160000";
 /// A commit in the store, checked.
 #[derive(Debug, Clone)]
 pub struct Checkout {
-    /// Where it is from; its commit is known.
+    /// The repository that it is from; the source's commit is set.
     pub source: GitSource,
     /// Name of the commit.
     pub commit: String,
     folder: PathBuf,
     config: PathBuf,
-    /// Folder with the objects of a mirror that cannot give the whole commit.
+    /// The folder of objects of a mirror that has only a part of the commit.
     pub(super) parts: Option<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ impl Checkout {
         }
     }
 
-    /// The same commit, with what a mirror's folder of objects has of it.
+    /// The same commit, together with the objects of a mirror's folder.
     pub(super) fn with_parts(self, objects: PathBuf) -> Self {
         Self {
             parts: Some(objects),
@@ -59,7 +59,7 @@ impl Checkout {
         &self.folder
     }
 
-    /// A git command on this repository, with an environment that holds nothing of the user's.
+    /// A git command on this repository; its environment has nothing of the user's.
     pub(super) fn git(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command.env_clear();
@@ -94,7 +94,7 @@ impl Checkout {
         command
     }
 
-    /// The same for a command that goes to another place: by the scheme of that place, and to its addresses only.
+    /// A git command that may connect to `place`: only by that place's scheme, and only to its addresses.
     pub(super) fn git_to(&self, place: &GitPlace, arguments: &[&str]) -> Command {
         let mut words = Vec::new();
         let pinned;
@@ -163,13 +163,13 @@ impl Checkout {
         }
     }
 
-    /// Whether the commit is here; an error if its name is not that of a commit.
+    /// Whether the commit is in the repository; an error if the name is that of another kind of object.
     pub(super) fn is_kept(&self) -> Result<bool, GitError> {
         let commit = self.objects()?.read(&self.commit, COMMIT, FILE_LIMIT);
         Ok(commit.map_err(|error| self.unread(&error))?.is_some())
     }
 
-    /// Why an object was not read.
+    /// The error for an object that could not be read.
     pub(super) fn unread(&self, error: &io::Error) -> GitError {
         match error.kind() {
             io::ErrorKind::InvalidData => self.damaged(&error.to_string()),
@@ -181,7 +181,7 @@ impl Checkout {
         Objects::open(self).map_err(GitError::Missing)
     }
 
-    /// An object that must be here.
+    /// Reads an object that must be in the repository.
     fn read(&self, objects: &mut Objects, name: &str, kind: &str, limit: u64) -> Result<Vec<u8>, GitError> {
         let found = objects
             .read(name, kind, limit)
@@ -201,7 +201,7 @@ impl Checkout {
         tree.ok_or_else(|| self.content(&"it names no tree"))
     }
 
-    /// The raw tag that the source names, where it is an annotated one; and whether it points to the commit.
+    /// The raw tag object, if the source names an annotated tag, and whether it points to the commit.
     pub fn tag_object(&self) -> Option<(Vec<u8>, bool)> {
         let reference = format!("refs/tags/{}", self.source.tag()?);
         let target = self
@@ -219,7 +219,7 @@ impl Checkout {
     /// When the commit was made, in Unix seconds.
     pub fn time(&self) -> Result<u64, GitError> {
         let commit = self.commit_object()?;
-        // The name and the address of the committer come first, and the zone last.
+        // The name and the address of the committer come first, then the time, then the zone.
         let time = field(&commit, "committer").and_then(|text| text.rsplit(' ').nth(1)?.parse().ok());
         time.ok_or_else(|| self.content(&"its time cannot be read"))
     }
@@ -251,7 +251,7 @@ impl Checkout {
         self.read(&mut objects, &id, BLOB, FILE_LIMIT).map(Some)
     }
 
-    /// The paths of all files of the commit; those that are not UTF-8 are left out.
+    /// The paths of all files of the commit; paths that are not UTF-8 are left out.
     pub fn paths(&self) -> Result<Vec<String>, GitError> {
         let entries = self.entries()?.into_iter();
         Ok(entries
@@ -268,7 +268,7 @@ impl Checkout {
             path: Vec::new(),
         };
         let (mut open, mut found) = (vec![top], Vec::new());
-        // A few trees that name each other many times make any number of files.
+        // A few trees that name each other many times can make any number of files.
         let mut left = OUTPUT_LIMIT;
         while let Some(entry) = open.pop() {
             if entry.mode != TREE_MODE {
@@ -296,7 +296,7 @@ impl Checkout {
         Ok(found)
     }
 
-    /// Path and source of each submodule, at the commit that the tree names.
+    /// The path and the source of each submodule, at the commit that the tree names.
     pub(super) fn submodules(&self) -> Result<Vec<(Vec<u8>, GitSource)>, GitError> {
         let links: Vec<_> = self
             .entries()?
@@ -306,7 +306,7 @@ impl Checkout {
         if links.is_empty() {
             return Ok(Vec::new());
         }
-        // Reading compares it with its name; git reads the same bytes after that.
+        // This compares the file with its object name; git reads the same bytes afterwards.
         self.file(".gitmodules")?;
         let blob = format!("{}:.gitmodules", self.commit);
         let list = self.output(&["config", "--blob", &blob, "--null", "--list"])?;
@@ -353,7 +353,7 @@ impl Checkout {
     }
 }
 
-/// The first line of a commit that gives this field.
+/// The value of the first line of a commit with this field.
 fn field<'a>(commit: &'a [u8], name: &str) -> Option<&'a str> {
     let head = commit
         .split(|byte| *byte == b'\n')
@@ -362,11 +362,11 @@ fn field<'a>(commit: &'a [u8], name: &str) -> Option<&'a str> {
     std::str::from_utf8(values.next()?).ok()
 }
 
-/// What git said last, as it is: a server may have put it there.
+/// The line in which git gives its reason, unescaped: a server may have written it.
 pub(super) fn last_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let filled = || text.lines().rev().filter(|line| !line.trim().is_empty());
-    // What follows the reason is advice.
+    // The lines after the reason are advice.
     let line = filled()
         .find(|line| line.starts_with("fatal:"))
         .or_else(|| filled().next());

@@ -1,4 +1,4 @@
-//! Running git: bounded in time, in what it prints and in what it writes, and with a configuration of our own.
+//! Runs git with a limited duration, limited output and limited disk space, and with a configuration of our own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,11 +12,11 @@ use super::GitError;
 use super::checkout::last_line;
 use crate::store::{Store, StoreError, write_atomically};
 
-/// How often the size of a growing repository is looked at.
+/// How often the size of a growing repository is checked.
 const LOOK: Duration = Duration::from_millis(200);
 /// Maximum number of bytes that git may print.
 const OUTPUT_LIMIT: u64 = 64 << 20;
-/// Git and the helpers that it started, ended together.
+/// Git and the helpers that it started, which are ended together.
 struct ProcessGroup(Option<Pid>);
 
 impl Drop for ProcessGroup {
@@ -27,8 +27,8 @@ impl Drop for ProcessGroup {
     }
 }
 
-/// Runs a git command, and returns what it printed or why it failed. It ends, with its helpers, when it takes longer
-/// than `limit`, prints too much, makes a folder grow beyond its bound, or is no longer waited for.
+/// Runs a git command, and returns what it printed, or why it failed. The command and its helpers are ended if it
+/// takes longer than `limit`, prints too much, makes a folder grow beyond its bound, or if the future is dropped.
 pub(super) async fn run(
     command: Command,
     limit: Duration,
@@ -75,7 +75,7 @@ pub(super) async fn run(
     })
 }
 
-/// All that a pipe gives; nothing where that is too much, and then the writer finds the pipe closed.
+/// Everything that a pipe gives; `None` if that is too much, and then the pipe is closed.
 async fn bounded(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {
@@ -85,7 +85,7 @@ async fn bounded(pipe: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Bytes of the files in a folder.
+/// Number of bytes of the files in a folder.
 fn size(folder: &Path) -> u64 {
     let files = walkdir::WalkDir::new(folder).into_iter().flatten();
     let files = files.filter(|entry| entry.file_type().is_file());
@@ -95,7 +95,7 @@ fn size(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Removes what a fetch left that was ended; the caller has the repository to itself.
+/// Removes the temporary files of a fetch that was ended; the caller has the repository to itself.
 pub(super) fn remove_parts(folder: &Path) {
     let files = walkdir::WalkDir::new(folder.join("objects"))
         .into_iter()
@@ -174,7 +174,7 @@ mod tests {
         };
         let growing = Some((folder.path(), 1 << 20));
         let long = Duration::from_mins(1);
-        // A helper of the command, not the command itself, writes.
+        // A helper of the command writes, not the command itself.
         let reason = run(
             sh("(head -c 1G /dev/zero > grows; sleep 61) & wait"),
             long,

@@ -1,4 +1,4 @@
-//! Why a source cannot be had from git.
+//! Errors of git sources.
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use crate::store::StoreError;
 use crate::store::address::Barred;
 use crate::store::download::RequestFailure;
 
-/// A source that cannot be had from git.
+/// A source that cannot be fetched from git, or cannot be read.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum GitError {
     #[error("cannot start git")]
@@ -75,7 +75,7 @@ pub enum GitError {
 }
 
 impl GitError {
-    /// Whether an address was not followed, rather than something being out of reach.
+    /// Whether an address was not followed, rather than something being unavailable.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Barred { .. })
     }

@@ -1,4 +1,4 @@
-//! Which commit of a repository's history set a version: for packages that name no commit and have no tag.
+//! Finds the commit of a repository's history that set a version, for packages that name no commit and have no tag.
 
 use super::checkout::Checkout;
 use super::command::{configuration, remove_parts, run};
@@ -8,10 +8,10 @@ use crate::artifact::git_source::GitSource;
 use crate::ledger::Work;
 use crate::store::Fetcher;
 
-/// Maximum number of commits that are looked into.
+/// Maximum number of commits that are examined.
 const MOST: usize = 200;
 
-/// A commit, and the file there that was looked for.
+/// A commit, and the file in it that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// Name of the commit.
@@ -21,8 +21,9 @@ pub struct Origin {
 }
 
 impl Fetcher {
-    /// The oldest commit of any branch that brought `text` into a file called `name`, if `fits` takes that file; never pinned,
-    /// so only to find a commit. The history is kept apart from commits that are built from.
+    /// The oldest commit of any branch that added `text` to a file called `name`, if `fits` accepts that file. The
+    /// answer is never pinned; it only helps to find a commit. The history is kept apart from the commits that are
+    /// built.
     pub async fn git_origin(
         &self,
         repository: &str,
@@ -69,7 +70,7 @@ impl Fetcher {
         let listing = run(log, CHECK_LIMIT, None).await?.map_err(failed)?;
         for (commit, path) in candidates(&String::from_utf8_lossy(&listing)) {
             let show = history.git(&["cat-file", "blob", &format!("{commit}:{path}")]);
-            // The commit that takes the text away again is in the list too.
+            // The commit that removes the text again is in the list too.
             if let Ok(file) = run(show, CHECK_LIMIT, None).await?
                 && fits(&file)
             {
@@ -79,7 +80,7 @@ impl Fetcher {
         Ok(None)
     }
 
-    /// Brings all branches of a repository up to date; what a fetch that failed has left is removed.
+    /// Fetches all branches of a repository; leftovers of a failed fetch are removed.
     async fn fetch_history(
         &self,
         history: &Checkout,

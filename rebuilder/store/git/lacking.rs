@@ -1,10 +1,10 @@
-//! Commits of which a mirror on this machine has only a part.
+//! Commits of which a mirror on this machine has only some files.
 
 use super::GitError;
 use super::checkout::{Checkout, SUBMODULE_MODE};
 use super::objects::Objects;
 
-/// A file that a mirror lacks; the tree names it all the same.
+/// A file that the commit's tree names, but the mirror does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lacking {
     /// Its path from the top.
@@ -16,7 +16,7 @@ pub struct Lacking {
 }
 
 impl Checkout {
-    /// The files of the commit that a mirror lacks; none of a commit that was fetched whole.
+    /// The files of the commit that the mirror does not have; none if the commit was fetched whole.
     pub fn lacking(&self) -> Result<Vec<Lacking>, GitError> {
         if self.parts.is_none() {
             return Ok(Vec::new());
@@ -32,7 +32,7 @@ impl Checkout {
         lacking
             .map(|(entry, _)| {
                 let path = String::from_utf8(entry.path.clone()).ok();
-                // The sandbox names them to git, a line each.
+                // The sandbox passes the paths to git, one a line.
                 let path = path.filter(|path| !path.starts_with('"') && !path.chars().any(char::is_control));
                 let path =
                     path.ok_or_else(|| self.content(&"it lacks a file whose path is not plain text"))?;

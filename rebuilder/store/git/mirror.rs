@@ -36,7 +36,7 @@ impl std::fmt::Display for GitMirror {
 }
 
 impl GitMirror {
-    /// Where a repository is, if this mirror has it.
+    /// The place of a repository, if this mirror has it.
     pub(super) fn place(&self, repository: &str) -> Option<Result<GitPlace, Barred>> {
         let rest = below(repository, &self.prefix)?;
         let folder = match Url::parse(&self.place) {
@@ -51,12 +51,12 @@ impl GitMirror {
     }
 }
 
-/// Where git is sent for a repository.
+/// The place that git fetches a repository from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum GitPlace {
     /// A folder of this machine, as a URL.
     Local(String),
-    /// A host; its name means these addresses only (`HOST:PORT:ADDRESS,…`), if there are any.
+    /// A host; its name resolves to these addresses only (`HOST:PORT:ADDRESS,…`), if any are given.
     Http { url: String, pinned: Option<String> },
 }
 
@@ -85,7 +85,7 @@ fn local(folder: &Path, rest: &str, repository: &str) -> Result<GitPlace, Barred
     if let (Ok(real), Ok(real_top)) = (found.canonicalize(), top.canonicalize())
         && found != top
         && !real.starts_with(&real_top)
-        // The folder itself may lack the ending that the repository has.
+        // The user may have named the repository's own folder without its ending `.git`.
         && real.as_os_str() != format!("{}.git", real_top.display()).as_str()
     {
         return Err(out());
@@ -94,8 +94,8 @@ fn local(folder: &Path, rest: &str, repository: &str) -> Result<GitPlace, Barred
     Ok(GitPlace::Local(url.into()))
 }
 
-/// A path below a folder. The hosts of public repositories take any spelling of upper and lower case; so does this, if the
-/// exact one is not there.
+/// A path below a folder. Public hosts ignore the case of a repository's name, so if the exact path does not exist,
+/// another spelling of it is used.
 fn spelt(top: &Path, rest: &str) -> PathBuf {
     let mut found = top.to_owned();
     for part in rest.split('/') {

@@ -1,7 +1,7 @@
 //! Sources from git: one commit at a time, by its name, as a tar archive whose bytes depend on the commit alone.
 //!
-//! The git command fetches and checks (it names every object by its hash when it takes it in); each object is compared
-//! with its name again as it is read. Nothing of the user's configuration, credentials or hooks is in git's reach.
+//! The git command fetches and checks every object when it takes it in; each object is compared with its name again
+//! when it is read. Git cannot reach the user's configuration, credentials or hooks.
 
 mod archive;
 mod checkout;
@@ -43,15 +43,15 @@ use mirror::GitPlace;
 const FETCH_LIMIT: Duration = Duration::from_mins(30);
 /// Maximum duration of listing tags.
 const LISTING_LIMIT: Duration = Duration::from_mins(1);
-/// Maximum duration of reading a commit's objects again.
+/// Maximum duration of a git command that works on a kept repository alone.
 const CHECK_LIMIT: Duration = Duration::from_mins(15);
 /// Maximum number of bytes that one fetch may add to a kept repository.
 const GROWTH_LIMIT: u64 = 4 << 30;
-/// Submodules within submodules, and all of them together.
+/// Maximum depth of nested submodules, and maximum number of submodules in all.
 const DEPTH: usize = 4;
 const MOST_SUBMODULES: usize = 256;
 
-/// Digests of archives, by repository, commit, and whether submodules are in them.
+/// Digests of archives, by repository, commit, and whether submodules are included.
 pub(super) type GitArchives = HashMap<(String, String, bool), Sha256>;
 
 /// A tag of a repository.
@@ -59,7 +59,7 @@ pub(super) type GitArchives = HashMap<(String, String, bool), Sha256>;
 pub struct Tag {
     /// Its name, without `refs/tags/`.
     pub name: String,
-    /// The commit that it leads to, through a tag object if there is one.
+    /// The commit that the tag leads to, through a tag object if there is one.
     pub commit: String,
 }
 
@@ -80,13 +80,13 @@ fn tags(listing: &str) -> Vec<Tag> {
     found.into_iter().map(tag).collect()
 }
 
-/// Reads the bytes of a tree object.
+/// For fuzzing: reads the bytes of a tree object.
 pub(super) fn read_tree(bytes: &[u8]) {
     drop(objects::tree(bytes, &"0".repeat(40)));
 }
 
 impl Fetcher {
-    /// Brings the commit that `source` names into the store, or finds it there; and the tag, if it names one.
+    /// Returns the commit that `source` names, from the store or fetched; and the tag, if `source` names one.
     pub async fn git(&self, source: &GitSource) -> Result<Checkout, GitError> {
         let commit = source.commit.clone().ok_or_else(|| GitError::NoCommit {
             repository: source.repository.clone(),
@@ -105,7 +105,7 @@ impl Fetcher {
         }
         if !checkout.is_kept()? {
             self.git_fetch(&checkout).await?;
-            // The name may be a tag's.
+            // The name may be that of a tag object.
             if !checkout.is_kept()? {
                 return Err(checkout.content(&"the name is not that of a commit"));
             }
@@ -113,8 +113,8 @@ impl Fetcher {
         Ok(checkout)
     }
 
-    /// The same; but from a mirror on this machine that cannot give the whole commit, what it has of it.
-    /// [`Checkout::lacking`] says what is not there.
+    /// Does the same, but falls back to the part of the commit that a mirror on this machine has.
+    /// [`Checkout::lacking`] lists the missing files.
     pub async fn git_or_parts(&self, source: &GitSource) -> Result<Checkout, GitError> {
         let failed = match self.git(source).await {
             Err(error @ GitError::Fetch { .. }) => error,
@@ -129,7 +129,7 @@ impl Fetcher {
         let objects = folder
             .into_iter()
             .flat_map(|folder| [folder.join("objects"), folder.join(".git/objects")]);
-        // Git splits the variable that names the folder at colons, and takes quotes off.
+        // Git splits the variable that names the folder at colons, and removes quotes.
         let plain = |path: &PathBuf| path.is_dir() && !path.to_string_lossy().contains([':', '"']);
         let Some(objects) = { objects }.find(plain) else {
             return Err(failed);
@@ -144,7 +144,7 @@ impl Fetcher {
         }
     }
 
-    /// The tags that a repository has now, each with the commit that it leads to; never pinned, so only to find a commit.
+    /// The tags that a repository has now. The answer is never pinned; it only helps to find a commit.
     pub async fn git_tags(&self, repository: &str) -> Result<Vec<Tag>, GitError> {
         let failed = |reason: String| GitError::Tags {
             repository: repository.to_owned(),
@@ -161,7 +161,7 @@ impl Fetcher {
         };
         let asking = Checkout::new(&source, "", folder, configuration(self.store())?);
         let mut command = asking.git_to(&place, &["ls-remote", "--quiet", "--tags", "--", place.url()]);
-        // There may be no kept copy yet.
+        // There may be no kept repository yet.
         command.env_remove("GIT_DIR");
         let bar = self.progress().stage(format!("asking {repository} for its tags"));
         let entry = self.ledger().begin(Work::Download);
@@ -172,9 +172,10 @@ impl Fetcher {
         Ok(tags(&String::from_utf8_lossy(&listing)))
     }
 
-    /// Where a repository is to be had: its own address, or the mirror that has it; none where the run is offline.
+    /// The place to fetch a repository from: its own address, or the mirror that has it; `None` if that needs the
+    /// network and the run is offline.
     async fn git_place(&self, repository: &str) -> Result<Option<GitPlace>, RequestFailure> {
-        // A saved plan may spell it in any way; mirrors are looked for by the one spelling.
+        // A saved plan may spell the address in any way; mirrors are matched with the canonical spelling.
         let usual = git_source::address(repository);
         let usual =
             usual.map_err(|error| RequestFailure::Barred(Barred::new(repository, error.to_string())))?;
@@ -192,8 +193,8 @@ impl Fetcher {
         }
     }
 
-    /// The address of a repository that is on no mirror. Git itself checks no host and would follow a redirect anywhere,
-    /// so redirects are followed and names are resolved here, and git is told where to go.
+    /// The address of a repository that no mirror has. Git itself does not check hosts and would follow any redirect,
+    /// so redirects and names are resolved here, and git is told the result.
     async fn git_host(&self, repository: &str) -> Result<GitPlace, RequestFailure> {
         let url = Url::parse(repository);
         let url = url.map_err(|_| RequestFailure::Barred(Barred::new(repository, "it is not an address")))?;
@@ -204,7 +205,7 @@ impl Fetcher {
             asked.map_err(|_| RequestFailure::Barred(Barred::new(repository, "it is not an address")))?;
         let answer = self.request(&asked, trust, Ask::default()).await?;
         let found = answer.url().as_str().strip_suffix(question);
-        // What answers elsewhere is not a repository; git says so itself.
+        // If the target is not a repository, git reports that itself.
         let url = found.and_then(|text| Url::parse(text).ok()).unwrap_or(url);
         let trust = self
             .word()
@@ -223,7 +224,7 @@ impl Fetcher {
                             not_public.to_string(),
                         )));
                     }
-                    // A proxy may know names that this machine does not.
+                    // A proxy may resolve names that this machine cannot.
                     if public::proxies().is_empty() {
                         return Err(RequestFailure::Trouble(error.to_string()));
                     }
@@ -259,7 +260,7 @@ impl Fetcher {
             .map(|tag| format!("+refs/tags/{tag}:refs/tags/{tag}"));
         let keep = format!("+{commit}:refs/kept/{commit}");
         let mut result = Err(String::new());
-        // The tag is worth having for its signature; a mirror without it still has the commit.
+        // The tag is fetched for its signature; a mirror without it may still have the commit.
         for tag in [tag.as_deref(), None] {
             let mut arguments = vec![
                 "fetch",
@@ -287,9 +288,9 @@ impl Fetcher {
         result.map_err(failed)
     }
 
-    /// The commit's files as a tar archive in the store, and those of its submodules where they are wanted.
+    /// The commit's files as a tar archive in the store, with those of its submodules if they are wanted.
     ///
-    /// Every plan of one process asks for it again, so it is made once.
+    /// Every plan of a process asks for the archive again, so it is made only once.
     pub async fn git_archive(&self, checkout: &Checkout, submodules: bool) -> Result<Blob, GitError> {
         let name = (
             checkout.source.repository.clone(),
@@ -343,7 +344,7 @@ impl Fetcher {
         self.archive_of(parts, checkout).await
     }
 
-    /// The commit's files but for those with these paths, as a tar archive in the store.
+    /// The commit's files, except those with these paths, as a tar archive in the store.
     pub async fn git_archive_without(
         &self,
         checkout: &Checkout,
@@ -379,7 +380,7 @@ impl Fetcher {
     }
 }
 
-/// Whether an archive is still wanted; when its future is dropped, the thread that writes it must end.
+/// Whether an archive is still wanted: if its future is dropped, the thread that writes it must end.
 #[derive(Default)]
 struct StopOnDrop(Arc<AtomicBool>);
 
@@ -389,7 +390,7 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// What a name means for git, in curl's form.
+/// The addresses of a host, as git's `http.curloptResolve` wants them.
 fn pin(host: &str, port: u16, addresses: &[SocketAddr]) -> String {
     let addresses: Vec<_> = addresses
         .iter()

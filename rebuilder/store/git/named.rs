@@ -1,17 +1,17 @@
-//! Files of one name, wherever they are in a commit.
+//! Finds files by name, wherever they are in a commit.
 
 use super::GitError;
 use super::checkout::{BLOB, Checkout, FILE_LIMIT, LINK_MODE, SUBMODULE_MODE};
 use super::objects::Objects;
 
-/// Maximum number of bytes that are read of all of them.
+/// Maximum number of bytes of all files that are read.
 const TOTAL_LIMIT: u64 = 256 << 20;
 
 impl Checkout {
-    /// Gives `take` the files with this name, those nearest to the top first, until it gives a value; at most `most` of
-    /// them. Paths that are not UTF-8 are left out.
+    /// Passes the files with this name to `take`, those nearest to the top first, until it returns a value; at most
+    /// `most` files. Paths that are not UTF-8 are left out.
     ///
-    /// One git process answers for all of them.
+    /// One git process reads all of them.
     pub fn each_named<T>(
         &self,
         name: &str,

@@ -1,7 +1,7 @@
 //! Objects of a kept repository, each compared with its name as it is read.
 //!
-//! An object's name is the digest of its kind, its length and its bytes. So whatever is used of a commit is proven to
-//! be the commit's own, and what is not used costs nothing. One git process answers for all of them.
+//! An object's name is the digest of its kind, its length and its bytes. So everything that is used of a commit is
+//! proven to be part of it, and objects that are not used cost nothing. One git process reads all of them.
 
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -11,9 +11,9 @@ use sha2::Sha256;
 
 use super::checkout::Checkout;
 
-/// What git says of an object that it does not have.
+/// The end of git's answer for an object that it does not have.
 const MISSING: &str = " missing";
-/// Maximum length of a line that git gives before an object.
+/// Maximum length of the line before an object.
 const LINE_LIMIT: u64 = 4096;
 
 /// A conversation with `git cat-file --batch`.
@@ -23,13 +23,13 @@ pub(super) struct Objects {
     answer: BufReader<ChildStdout>,
 }
 
-/// What git says of an object before its bytes.
+/// The line before an object's bytes.
 pub(super) struct Head {
     pub kind: String,
     pub size: u64,
 }
 
-/// The digest of an object, by the length of its name.
+/// The running digest of an object; the length of its name tells the algorithm.
 enum Naming {
     Sha1(Sha1),
     Sha256(Sha256),
@@ -80,9 +80,9 @@ impl Objects {
         })
     }
 
-    /// Takes these objects one after another, all of which must be there.
+    /// Passes these objects to `take`, one after another; all of them must exist.
     ///
-    /// The questions are asked ahead: waiting for each answer costs more than the answers.
+    /// All questions are sent ahead: waiting for each answer would cost more than the answers.
     pub fn each(
         checkout: &Checkout,
         wanted: &[TreeEntry],
@@ -95,7 +95,7 @@ impl Objects {
         }
         let ask = objects.ask.take();
         std::thread::scope(|scope| {
-            // If git ends early, the answers say so.
+            // If git ends early, reading the answers reports that.
             scope.spawn(move || ask.map(|mut ask| ask.write_all(names.as_bytes())));
             let taken = wanted.iter().try_for_each(|one| {
                 let name = one.id.as_str();
@@ -107,13 +107,13 @@ impl Objects {
                     )
                 })
             });
-            // Or the questions would wait for answers that nobody takes.
+            // Otherwise writing the questions would block on answers that nobody reads.
             objects.end();
             taken
         })
     }
 
-    /// Whether each of these objects is in the repository.
+    /// For each of these objects, whether it is in the repository.
     pub fn there<'a>(checkout: &Checkout, names: impl Iterator<Item = &'a str>) -> io::Result<Vec<bool>> {
         let names: Vec<_> = names.collect();
         let mut objects = Self::start(checkout, &["cat-file", "--batch-check", "--buffer"])?;
@@ -131,7 +131,7 @@ impl Objects {
         })
     }
 
-    /// What git says first of an object.
+    /// Reads the line before an object.
     fn line(&mut self, name: &str) -> io::Result<String> {
         let mut line = String::new();
         self.answer.by_ref().take(LINE_LIMIT).read_line(&mut line)?;
@@ -142,7 +142,7 @@ impl Objects {
         Ok(line)
     }
 
-    /// Asks for the object with this whole name; none if the repository does not have it.
+    /// Asks for the object with this full name; `None` if the repository does not have it.
     fn copy<T>(
         &mut self,
         name: &str,
@@ -156,9 +156,9 @@ impl Objects {
         self.answer(name, take)
     }
 
-    /// Passes the bytes of the object on that git was asked for.
+    /// Passes on the bytes of the object that git was asked for.
     ///
-    /// What was passed on counts only if this returns: the bytes are compared with the name at their end.
+    /// The bytes may be used only if this returns successfully: they are compared with the name at their end.
     fn answer<T>(
         &mut self,
         name: &str,
@@ -189,12 +189,12 @@ impl Objects {
             let reason = format!("the bytes of the object {name} give the name {named}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         }
-        // Each content ends with a line feed of its own.
+        // A line feed follows each object.
         self.answer.read_exact(&mut [0])?;
         Ok(Some(taken))
     }
 
-    /// The bytes of an object of this kind, up to `limit`; none if there is none.
+    /// Reads an object of this kind, of at most `limit` bytes; `None` if it does not exist.
     pub fn read(&mut self, name: &str, kind: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
         self.copy(name, |head, content| {
             if head.kind != kind {
@@ -225,7 +225,7 @@ impl Drop for Objects {
     }
 }
 
-/// Reads, and keeps count of the name.
+/// A reader that computes the object's name as it reads.
 struct Named<R> {
     inner: R,
     naming: Naming,
@@ -241,14 +241,14 @@ impl<R: Read> Read for Named<R> {
 
 /// One entry of a tree.
 pub(super) struct TreeEntry {
-    /// As in the tree: `40000`, `100644`, `100755`, `120000`, `160000`.
+    /// As in the tree: `40000`, `100644`, `100755`, `120000` or `160000`.
     pub mode: String,
     pub id: String,
-    /// Its name, or its path from the top.
+    /// The name of the entry, or its path from the top.
     pub path: Vec<u8>,
 }
 
-/// The entries of a tree object, in its order; `name` is the tree's own, whose length is that of every name in it.
+/// The entries of a tree object, in its order; `name` is the tree's own name, which is as long as all names in it.
 pub(super) fn tree(bytes: &[u8], name: &str) -> io::Result<Vec<TreeEntry>> {
     let bad = || io::Error::other(format!("the tree {name} cannot be read"));
     let length = name.len() / 2;
@@ -264,7 +264,7 @@ pub(super) fn tree(bytes: &[u8], name: &str) -> io::Result<Vec<TreeEntry>> {
             .and_then(|after| after.split_at_checked(length))
             .ok_or_else(bad)?;
         let path = path.get(1..).unwrap_or_default();
-        // Fetching refuses such names; what is read where it lies is refused here.
+        // Fetching refuses such names; objects that are read from a mirror's folder are checked only here.
         let is_special = [&b""[..], b".", b".."].contains(&path) || path.eq_ignore_ascii_case(b".git");
         if is_special || path.contains(&b'/') {
             let shown = String::from_utf8_lossy(path);

@@ -1,8 +1,7 @@
-//! What a registry keeps beside an image: signatures and attestations, asked for in every way that is in use.
+//! Fetches what a registry keeps beside an image: signatures and attestations, in every way that is in use.
 //!
-//! These are the referrers API (OCI distribution spec 1.1), the tag that takes its place where a registry does not have
-//! it, cosign's tags, and the attestations in the image's own index. A registry may leave anything out, so that nothing is
-//! attached proves nothing.
+//! These are the referrers API (OCI distribution spec 1.1), its fallback tag, cosign's tags, and the attestations in
+//! the image's own index. A registry may leave anything out, so an empty answer proves nothing.
 
 use std::collections::HashMap;
 
@@ -16,16 +15,17 @@ use crate::progress::ProgressBar;
 use crate::store::download::RequestFailure;
 use crate::store::{FetchError, Fetcher, StoreError};
 
-/// Maximum number of manifests that are fetched for one image, and bytes of all files together.
+/// Maximum number of manifests that are fetched for one image, and of bytes of all files together.
 const MOST_ATTACHED: usize = 100;
 const TOTAL_LIMIT: u64 = 128 << 20;
 /// Maximum number of pages of an answer of the referrers API.
 const MOST_PAGES: usize = 20;
-/// An annotation of a layout, under which a tag's name is told.
+/// The annotation of an image layout that holds a tag's name.
 const TAG: &str = "org.opencontainers.image.ref.name";
 
 impl Fetcher {
-    /// Brings an image's manifest, and all documents that its registry keeps beside it; nothing of the image itself.
+    /// Fetches an image's manifest, and all documents that its registry keeps beside the image, but not the image
+    /// itself.
     pub async fn attached(&self, image: &PinnedImage) -> Result<Images, FetchError> {
         let registry = Registry::new(self, image)?;
         if self.is_offline() {
@@ -99,7 +99,7 @@ impl Gathered<'_> {
         self.roots.push(Descriptor::of(digest, size, [(TAG, tag)]));
     }
 
-    /// An attached manifest, and those of its layers that are documents.
+    /// Fetches an attached manifest, and those of its layers that are documents.
     async fn attachment(&mut self, entry: &Descriptor) -> Result<(), FetchError> {
         let digest = self.digest(entry)?;
         let bytes = self.pinned("manifests", digest, MANIFEST_LIMIT).await?;
@@ -107,7 +107,7 @@ impl Gathered<'_> {
     }
 
     async fn layers(&mut self, manifest: &[u8]) -> Result<(), FetchError> {
-        // What cannot be read is told where it is judged.
+        // An unreadable manifest is reported where it is judged.
         let Ok(manifest) = Manifest::parse(manifest) else {
             return Ok(());
         };
@@ -119,7 +119,7 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    /// A file of the registry that has this digest.
+    /// Fetches a file with this digest from the registry.
     async fn pinned(&mut self, kind: &str, digest: Sha256, limit: u64) -> Result<Vec<u8>, FetchError> {
         if let Some(bytes) = self.held.get(&digest) {
             return Ok(bytes.clone());
@@ -151,7 +151,7 @@ impl Gathered<'_> {
         Ok(found.map(|(bytes, _)| bytes))
     }
 
-    /// All pages of the referrers API; none if the registry does not have it.
+    /// All pages of the referrers API; `None` if the registry does not have it.
     async fn referrers(&self, image: Sha256) -> Result<Option<Vec<Descriptor>>, FetchError> {
         let first = format!("referrers/sha256:{image}");
         let (mut path, mut all) = (first, Vec::new());
@@ -176,7 +176,7 @@ impl Gathered<'_> {
         Err(self.registry.broken("its list of referrers has no end"))
     }
 
-    /// The next page, which must be of the same list (RFC 8288).
+    /// The next page, which must belong to the same list (RFC 8288).
     fn next(&self, path: &str, headers: &HeaderMap) -> Option<String> {
         let link = headers.get(LINK)?.to_str().ok()?;
         let (target, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
@@ -190,7 +190,7 @@ impl Gathered<'_> {
         (is_next && same).then(|| format!("{list}?{}", url.query().unwrap_or_default()))
     }
 
-    /// A file with its headers; none if the registry does not have it.
+    /// A file with its headers; `None` if the registry does not have it.
     async fn ask(&self, path: &str, limit: u64) -> Result<Option<(Vec<u8>, HeaderMap)>, FetchError> {
         let bar = ProgressBar::hidden();
         match self.registry.get_with_headers(path, limit, &bar).await {
@@ -199,7 +199,7 @@ impl Gathered<'_> {
                 let bytes = std::fs::read(&path).map_err(StoreError::io("read", &path))?;
                 Ok(Some((bytes, headers)))
             }
-            // Registries answer with either for a tag or an interface that they do not have.
+            // Registries answer with either status for a tag or an endpoint that they do not have.
             Err(RequestFailure::Status(404 | 405)) => Ok(None),
             Err(failure) => Err(self.registry.failed(failure)),
         }

@@ -1,4 +1,4 @@
-//! Pairs of compressed files, made byte by byte, and what a comparison must say of each.
+//! Pairs of compressed files, made byte by byte, and the expected results of comparing them.
 
 mod writers;
 
@@ -41,7 +41,7 @@ fn check(name: &str, released: &[u8], rebuilt: &[u8], wanted: &Wanted) {
     }
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn every_byte_of_a_gzip_file_is_accounted_for() {
     let (plain, other) = (gzip(6, TEXT), [gzip(6, &TEXT[..9]), gzip(1, &TEXT[9..])].concat());
@@ -107,7 +107,7 @@ fn every_byte_of_a_gzip_file_is_accounted_for() {
     );
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn streams_of_other_codecs_are_set_aside_and_what_is_beside_them_is_not() {
     use liblzma::stream::Check;

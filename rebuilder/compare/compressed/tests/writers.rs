@@ -1,4 +1,4 @@
-//! Files of each codec.
+//! Writers of small files for each codec.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ pub(super) fn gzip(level: u32, bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A gzip header with these flags, what they announce, and the rest of an ordinary file.
+/// A gzip header with these flags and the fields that they announce, followed by the rest of an ordinary file.
 pub(super) fn header(flags: u8, more: &[u8]) -> Vec<u8> {
     let plain = gzip(6, TEXT);
     let mut head = plain[..10].to_vec();
@@ -56,7 +56,7 @@ pub(super) fn skippable(number: u8, content: &[u8]) -> Vec<u8> {
     [&[0x50 | number, 0x2a, 0x4d, 0x18], &length[..], content].concat()
 }
 
-/// Frames as pzstd writes them: each behind its length.
+/// Frames as pzstd writes them: each after its length.
 pub(super) fn pieces(parts: &[&[u8]]) -> Vec<u8> {
     let frames = parts.iter().map(|part| zstd(part, true));
     frames
@@ -73,7 +73,7 @@ pub(super) fn bzip2(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A frame of blocks that refer to the blocks before if the flags say so.
+/// A frame of blocks, which refer to earlier blocks if the flags say so.
 pub(super) fn lz4(flags: u8, blocks: &[&[u8]]) -> Vec<u8> {
     let descriptor = [flags, 0x40];
     let [_, sum, ..] = twox_hash::XxHash32::oneshot(0, &descriptor).to_le_bytes();
@@ -90,12 +90,12 @@ pub(super) fn lz4(flags: u8, blocks: &[&[u8]]) -> Vec<u8> {
     frame
 }
 
-/// `echo hello` by lzip, with a dictionary of the given size.
+/// The output of `echo hello | lzip`, with a dictionary of the given size.
 pub(super) fn lzip(dictionary: u8) -> Vec<u8> {
     let raw = LZIP_HELLO.replacen("DD", &format!("{dictionary:02x}"), 1);
     hex::decode(raw).unwrap()
 }
 
-/// Made with `printf 'hello\n' | lzip`, but for the size of the dictionary.
+/// Made with `printf 'hello\n' | lzip`, except for the size of the dictionary.
 const LZIP_HELLO: &str =
     "4c5a495001DD00341949ee8ddd3d3adfffffdd12000020303a3606000000000000002a00000000000000";

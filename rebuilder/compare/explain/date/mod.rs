@@ -1,7 +1,7 @@
 //! Dates and times in text.
 //!
-//! Two dates stand for each other if both are written in one form and both may be times of a build. One moment in two
-//! forms is the work of a locale or a time zone.
+//! Two dates correspond if both have the same form and both may be times of a build. One moment in two forms is the
+//! effect of a locale or a time zone.
 
 mod read;
 mod unix;
@@ -16,12 +16,12 @@ pub(super) use unix::unix;
 pub(super) use words::{month_pattern, names_a_month, weekday_pattern};
 
 const DAY: i64 = 86_400;
-/// Some years before the oldest build tools that are in use.
+/// Some years before the oldest build tools that are still in use.
 const FIRST_YEAR: i16 = 1990;
-/// How far ahead people set the clock of a rebuild, to see what expires or changes: more than a year.
+/// How far ahead rebuilders set the clock, to find what expires or changes: more than a year.
 const AHEAD: i64 = 400 * DAY;
 
-/// Words beside a date that something else ends or begins at, and not the time of a build.
+/// Words beside a date that mark the beginning or end of something else, rather than the time of a build.
 const OTHER_DATES: [&str; 19] = [
     "expire",
     "expires",
@@ -44,7 +44,7 @@ const OTHER_DATES: [&str; 19] = [
     "embargo",
 ];
 
-/// Whether two dates are two times, or one time in two zones or languages; none if they are something else.
+/// Whether two dates are two times, or one time in two zones or languages; `None` if they may be something else.
 pub(super) fn date(old: &Spot, new: &Spot) -> Option<Reason> {
     let reason = |cause, key: &str, confidence| Some(Reason::new(cause, key, confidence));
     if old.is_in_url() || new.is_in_url() || names_another_date(old) {
@@ -72,7 +72,7 @@ pub(super) fn date(old: &Spot, new: &Spot) -> Option<Reason> {
     None
 }
 
-/// How sure two moments, or one moment in two zones, are told apart by their zones.
+/// The confidence that two moments, or one moment in two zones, differ by their zones.
 fn zones(released: &Written, rebuilt: &Written) -> Option<Confidence> {
     if released.zone? == rebuilt.zone? {
         return None;
@@ -86,13 +86,13 @@ fn zones(released: &Written, rebuilt: &Written) -> Option<Confidence> {
     }
 }
 
-/// A time without a day, and a number that only might be a date, need to be named as one.
+/// A time without a day, or a number that only may be a date, needs a name that says that it is one.
 fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
     let is_number = old.value().bytes().all(|byte| byte.is_ascii_digit());
     let weak =
         released.date.is_none() && !released.form.contains('M') || is_number && released.time.is_none();
     let named = old.is_alone() && new.is_alone() || names_a_time(old);
-    // A configuration may name the day of what it takes.
+    // A configuration may name the date of something that it uses.
     if old.context.pins && !names_a_time(old) && !old.is_in_comment() {
         return Confidence::Possible;
     }
@@ -112,7 +112,7 @@ fn plausible(written: &Written) -> bool {
     date.year() >= FIRST_YEAR && latest.is_ok_and(|latest| date <= latest)
 }
 
-/// Whether the name or the words before a value say that it is a time of the making of something.
+/// Whether the name or the words before a value say that it is the time when something was made.
 fn names_a_time(spot: &Spot) -> bool {
     const TIMES: [&str; 27] = [
         "time",
@@ -160,7 +160,7 @@ fn names_another_date(spot: &Spot) -> bool {
         .any(|word| OTHER_DATES.contains(&word.as_str()))
 }
 
-/// The years of a notice of copyright: the last of them is the year of the build.
+/// The years in a copyright notice, the last of which is the year of the build.
 pub(super) fn years(old: &Spot, new: &Spot) -> Option<Reason> {
     let years = |spot: &Spot| -> Vec<i16> {
         spot.value()
@@ -182,7 +182,7 @@ pub(super) fn years(old: &Spot, new: &Spot) -> Option<Reason> {
         .to_datetime(jiff::Timestamp::from_second(latest).ok()?)
         .year();
     let is_year = |year: &i16| (FIRST_YEAR..=latest).contains(year);
-    // A range begins where it began; a single year moves as a whole.
+    // A range keeps its first year; a single year moves as a whole.
     let same_start = released.len() == 1 && rebuilt.len() == 1 || released.first() == rebuilt.first();
     (same_start && last_old != last_new && is_year(last_old) && is_year(last_new))
         .then(|| Reason::new(Cause::Timestamp, "year of the copyright", Confidence::Likely))

@@ -1,4 +1,4 @@
-//! Dates as they are written.
+//! Reads dates in text.
 
 use super::words::{self, Known};
 use jiff::civil::{Date, DateTime, Time};
@@ -8,23 +8,23 @@ use jiff::civil::{Date, DateTime, Time};
 pub(super) struct Written {
     pub date: Option<Date>,
     pub time: Option<Time>,
-    /// Seconds that the zone is ahead of UTC, if the text names one.
+    /// Seconds by which the zone is ahead of UTC, if the text names a zone.
     pub zone: Option<i64>,
-    /// How it is written: everything but the numbers and names themselves.
+    /// The form: everything except the numbers and names themselves.
     pub form: String,
-    /// The languages of its words, one bit each; all if it has none.
+    /// The languages of its words, one bit each; all bits if it has no words.
     pub languages: u16,
 }
 
 impl Written {
-    /// Seconds since 1970 of what the text shows, as if it were UTC.
+    /// The date and time in the text as seconds since 1970, read as if they were UTC.
     pub fn seconds(&self) -> Option<i64> {
         let shown = DateTime::from_parts(self.date?, self.time?);
         let zoned = jiff::tz::TimeZone::UTC.to_timestamp(shown).ok()?;
         Some(zoned.as_second())
     }
 
-    /// Seconds since 1970 of what the text means.
+    /// The moment that the text means, in seconds since 1970.
     pub fn instant(&self) -> Option<i64> {
         self.seconds()?.checked_sub(self.zone?)
     }
@@ -38,7 +38,7 @@ enum Piece<'a> {
     Mark(char),
 }
 
-/// Reads a whole text as one date; none if it has anything more, or is not a possible date.
+/// Reads a whole text as one date; `None` if there is anything else in it, or the date is impossible.
 pub(super) fn read(text: &str) -> Option<Written> {
     if text.contains('年') {
         let plain = text
@@ -50,7 +50,7 @@ pub(super) fn read(text: &str) -> Option<Written> {
             ..written
         });
     }
-    // `mar` is a month in some languages, and a weekday in others.
+    // `mar` is a month in some languages and a weekday in others.
     compact(text)
         .or_else(|| spelled(text, false))
         .or_else(|| spelled(text, true))
@@ -79,7 +79,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         match kind {
             1 => pieces.push(Piece::Digits(piece)),
             2 => pieces.push(Piece::Word(piece)),
-            // A day of one digit may be padded.
+            // A one-digit day may be padded.
             _ if first == ' ' && pieces.last() == Some(&Piece::Mark(' ')) => {}
             _ => pieces.push(Piece::Mark(first)),
         }
@@ -118,7 +118,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// Reads the next pieces, and gives their number.
+    /// Reads the next pieces, and returns their number.
     fn take(&mut self, rest: &[Piece]) -> Option<usize> {
         match rest {
             [
@@ -248,7 +248,7 @@ impl Reading {
         })
     }
 
-    /// The date that the numbers and the month say.
+    /// The date that the numbers and the month give.
     fn date(&self) -> Day {
         let date = |year: i64, month: i64, day: i64| {
             let parts = (year.try_into(), month.try_into(), day.try_into());
@@ -261,7 +261,7 @@ impl Reading {
         match (self.numbers.as_slice(), self.month) {
             ([], None) => Day::Missing,
             ([(year, length)], Some(month)) if is_year(*length) => date(*year, month.into(), 1),
-            // A day without a year: the time beside it is all that is compared.
+            // A day without a year: only the time beside it is compared.
             ([(day, _)], Some(_)) if (1..=31).contains(day) && self.time.is_some() => Day::Missing,
             ([(day, _), (year, length)] | [(year, length), (day, _)], Some(month)) if is_year(*length) => {
                 date(*year, month.into(), *day)
@@ -273,7 +273,7 @@ impl Reading {
                     _ => date(*year, *second, *first),
                 }
             }
-            // Two digits of the year, as `%D` and `%x` give them.
+            // A two-digit year, as `%D` and `%x` write it.
             ([(month, _), (day, _), (year, 2)], None) if self.stroke == Some('/') && self.time.is_some() => {
                 date(year.saturating_add(2000), *month, *day)
             }
@@ -282,7 +282,7 @@ impl Reading {
     }
 }
 
-/// What the numbers of a text say of a day.
+/// What the numbers of a text tell about the day.
 enum Day {
     Known(Date),
     Missing,
@@ -295,7 +295,7 @@ fn number(digits: &str) -> Option<i64> {
 
 fn time(hour: i64, minute: i64, second: i64, fraction: Option<&str>) -> Option<Time> {
     let nanoseconds = fraction.map_or(Some(0), |digits| format!("{digits:0<9}").get(..9)?.parse().ok())?;
-    // A leap second is the last one that clocks show.
+    // A leap second is treated as the second before it.
     let second = if second == 60 { 59 } else { second };
     Time::new(
         hour.try_into().ok()?,
@@ -311,7 +311,7 @@ fn part(text: &str, at: usize, length: usize) -> Option<i64> {
     number(text.get(at..at.checked_add(length)?)?)
 }
 
-/// Digits without marks between, as `%Y%m%d%H%M%S` gives them, with parts of a second or a zone behind.
+/// Digits without separators, as `%Y%m%d%H%M%S` writes them, optionally followed by fractions of a second or a zone.
 fn compact(text: &str) -> Option<Written> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (day, mut rest) = text.split_at_checked(8).filter(|_| digits >= 8)?;
@@ -349,7 +349,7 @@ fn compact(text: &str) -> Option<Written> {
     (written.zone.is_none() || written.time.is_some()).then_some(written)
 }
 
-/// `%H%M`, or `%H%M%S` with up to three digits of a second's parts.
+/// `%H%M`, or `%H%M%S` with up to three digits of a fraction.
 fn compact_time(clock: &str) -> Option<Time> {
     let (hour, minute) = (part(clock, 0, 2)?, part(clock, 2, 2)?);
     match clock.len() {

@@ -4,10 +4,10 @@ use super::{DAY, names_a_time, names_another_date};
 use crate::compare::cause::{Cause, Confidence, Reason};
 use crate::compare::explain::spot::Spot;
 
-/// First plausible time: 9 September 2001, the first of ten digits.
+/// First plausible time: 9 September 2001, the first with ten digits.
 const FROM: i64 = 1_000_000_000;
 
-/// Two numbers that are times: seconds since 1970, or thousandths, millionths or billionths of one.
+/// Two numbers that are times: seconds since 1970, or milliseconds, microseconds or nanoseconds.
 pub(in crate::compare::explain) fn unix(old: &Spot, new: &Spot) -> Option<Reason> {
     if old.is_in_url() || new.is_in_url() || names_another_date(old) {
         return None;

@@ -1,16 +1,16 @@
-//! Names of months and weekdays in the languages that machines are commonly set to.
+//! Names of months and weekdays in the most common languages of machines.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-/// Names and short forms of the twelve months, from January; forms of one month are apart by `|`.
+/// Names and abbreviations of the twelve months, from January; `|` separates the forms of one month.
 pub(super) struct Language {
     months: [&'static str; 12],
-    /// From Monday.
+    /// The weekdays, from Monday.
     weekdays: [&'static str; 7],
 }
 
-/// English comes first: the others need a year beside them.
+/// English is first: dates in other languages need a year.
 pub(super) const LANGUAGES: &[Language] = &[
     Language {
         months: [
@@ -273,19 +273,19 @@ pub(super) const LANGUAGES: &[Language] = &[
     },
 ];
 
-/// What a word may be: a number from one, and the languages, one bit each, in which it is that.
+/// The meaning of a word: a number counted from 1, and the languages in which it has that meaning, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Known {
     pub number: i8,
     pub languages: u16,
 }
 
-/// The months that a word may name.
+/// The months that a word may mean.
 pub(super) fn months(word: &str) -> Vec<Known> {
     known(word, |language| &language.months)
 }
 
-/// The weekdays that a word may name, from Monday.
+/// The weekdays that a word may mean, counted from Monday.
 pub(super) fn weekdays(word: &str) -> Vec<Known> {
     known(word, |language| &language.weekdays)
 }
@@ -309,7 +309,7 @@ fn known(word: &str, names: impl Fn(&'static Language) -> &'static [&'static str
     found
 }
 
-/// All forms of all names as alternatives of a pattern, the longest first; each as it is written and with a capital.
+/// All forms of all names as alternatives of a pattern, the longest first; each as listed and with a capital letter.
 fn alternatives(
     of: impl Fn(&'static Language) -> &'static [&'static str],
     languages: &'static [Language],
@@ -329,7 +329,7 @@ fn alternatives(
     format!("(?:{})", cased.collect::<Vec<_>>().join("|"))
 }
 
-/// A pattern of months: in English with a capital, and in all languages.
+/// A pattern for months: in English with a capital letter, and in all languages.
 pub(in crate::compare::explain) fn month_pattern() -> String {
     alternatives(|language| &language.months, LANGUAGES)
 }
@@ -339,7 +339,7 @@ pub(in crate::compare::explain) fn weekday_pattern() -> String {
     alternatives(|language| &language.weekdays, LANGUAGES)
 }
 
-/// Whether a text may have the name of a month.
+/// Whether a text may contain the name of a month.
 pub(in crate::compare::explain) fn names_a_month(text: &str) -> bool {
     static FORMS: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
         let forms = LANGUAGES.iter().flat_map(|language| language.months);

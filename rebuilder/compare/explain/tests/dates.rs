@@ -3,7 +3,7 @@
 use super::{causes, check};
 use crate::compare::cause::Cause;
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn dates_of_all_forms_are_times() {
     use Cause::{Locale, Timestamp, Timezone};

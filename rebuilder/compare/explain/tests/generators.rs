@@ -1,4 +1,4 @@
-//! Lines of generators: another version is that of the tool, and anything else is a change of content.
+//! Lines of generators: a different version is that of the tool, and anything else is a change of content.
 
 use super::super::*;
 use crate::compare::cause::Cause;

@@ -1,4 +1,4 @@
-//! Pairs of lines with their reasons, and beside each the nearest line that is a change of content.
+//! Pairs of lines with their causes, each beside a similar line that is a change of content.
 
 mod dates;
 mod generators;
@@ -20,7 +20,7 @@ fn causes(released: &str, rebuilt: &str, field: &str) -> Vec<(Cause, String)> {
         .collect()
 }
 
-/// A line on both sides that has a cause, and a rebuilt line that is a change of content.
+/// A line on both sides with its cause, and a rebuilt line that is a change of content.
 type Row = (&'static str, &'static str, Cause, &'static str);
 
 fn check(rows: &[Row]) {

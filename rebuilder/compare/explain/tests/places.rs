@@ -4,7 +4,7 @@ use super::super::*;
 use super::{causes, check};
 use crate::compare::cause::Cause;
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn what_a_build_records_is_named_where_it_is_recorded() {
     use Cause::{BuildHost, BuildPath, HostSystem, Locale, Parallelism, Permissions, Randomness, Timezone};

@@ -1,15 +1,15 @@
-//! Code of methods (JVMS 4.7.3, 6.5) with constants resolved and addresses as numbers of instructions.
+//! Code of methods (JVMS 4.7.3, 6.5), with resolved constants, and addresses as numbers of instructions.
 
 use super::pool::{Pool, Reader};
 
-/// Instructions with what they refer to, and where each begins.
+/// Instructions with what they refer to, and the offset of each.
 pub(super) struct Code {
     pub instructions: Vec<String>,
-    /// Number of the instruction at each offset; one more for the end.
+    /// Number of the instruction at each offset, and one more for the end.
     numbers: Vec<Option<usize>>,
 }
 
-/// An operand that is an address, until all instructions are numbered.
+/// An operand that is an address, before all instructions are numbered.
 struct Decoded {
     offset: usize,
     text: String,
@@ -120,7 +120,7 @@ fn word(opcode: u8) -> &'static str {
 }
 
 fn switch(reader: &mut Reader, opcode: u8, offset: usize, targets: &mut Vec<i64>) -> Option<String> {
-    // Aligned to four bytes from the beginning of the code; what fills is zero.
+    // Aligned to four bytes from the beginning of the code; the padding is zero.
     let filling = 3_usize.checked_sub(offset & 3)?;
     reader
         .take(filling)?
@@ -144,7 +144,7 @@ fn switch(reader: &mut Reader, opcode: u8, offset: usize, targets: &mut Vec<i64>
     Some(text)
 }
 
-/// The attribute `StackMapTable` (JVMS 4.7.4), with numbers of instructions for offsets.
+/// The attribute `StackMapTable` (JVMS 4.7.4), with numbers of instructions instead of offsets.
 pub(super) fn frames(mut reader: Reader, code: &Code, pool: &Pool) -> Option<Vec<String>> {
     let mut frames = Vec::new();
     let mut before: Option<usize> = None;

@@ -1,4 +1,4 @@
-//! What a class says for debuggers and stack traces: lines of the source, and names of local variables (JVMS 4.7.12 to
+//! Attributes of a class for debuggers and stack traces: line numbers and names of local variables (JVMS 4.7.12 to
 //! 4.7.14).
 
 use super::code::Code;
@@ -14,7 +14,7 @@ pub(super) fn lines(mut reader: Reader, code: &Code) -> Option<String> {
     reader.is_empty().then(|| lines.join(", "))
 }
 
-/// Names of files and variables are for debuggers if they can be names.
+/// Names of files and variables count as debug information only if they can be names.
 pub(super) fn about_name(name: &str) -> About {
     const LONGEST: usize = 200;
     let is_name = |c: char| {

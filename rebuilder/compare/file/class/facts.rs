@@ -1,11 +1,11 @@
-//! A class as a list of facts (JVMS 4): each has a place that names the class, method or field, and a value in which
-//! every reference is resolved.
+//! A class as a list of facts (JVMS 4). Each has a place, which names the class, method or field, and a value with all
+//! references resolved.
 
 use super::code::{self, Code};
 use super::debug;
 use super::pool::{Pool, Reader};
 
-/// One thing that a class says.
+/// One fact about a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fact {
     pub place: String,
@@ -15,19 +15,19 @@ pub(super) struct Fact {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
-    /// What the JVM runs, links or reflects.
+    /// Something that the JVM runs, links or reflects.
     Meaning,
-    /// Lines, names of local variables and of the source: for debuggers and stack traces.
+    /// Line numbers, and names of local variables and of the source file.
     Debug,
-    /// An attribute whose references are not resolved: the same only among constants in the same order.
+    /// An attribute whose references cannot be resolved: it is the same only if the constants have the same order.
     Raw,
 }
 
-/// A class with everything resolved.
+/// A class with all references resolved.
 pub(super) struct Class<'a> {
     pub version: (u16, u16),
     pub name: String,
-    /// Of the class itself.
+    /// Facts about the class itself.
     pub facts: Vec<Fact>,
     /// Fields and methods in stored order, each with its name and type.
     pub members: Vec<Member>,
@@ -40,14 +40,14 @@ pub(super) struct Member {
     pub name: String,
     pub is_synthetic: bool,
     pub facts: Vec<Fact>,
-    /// Instructions, if it has code.
+    /// Its instructions, if it has code.
     pub instructions: Vec<String>,
 }
 
 const SYNTHETIC: u16 = 0x1000;
 
 impl<'a> Class<'a> {
-    /// Reads all bytes of a class file; none if any of them has no meaning that is known.
+    /// Reads all bytes of a class file; `None` if the meaning of any of them is not known.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut reader = Reader(bytes.strip_prefix(b"\xca\xfe\xba\xbe")?);
         let (minor, major) = (reader.u2()?, reader.u2()?);
@@ -98,7 +98,7 @@ impl Facts {
     }
 }
 
-/// Bootstrap methods are read first, as constants refer to them.
+/// Reads the bootstrap methods first, as constants refer to them.
 fn bootstraps<'a>(mut reader: Reader<'a>, pool: &mut Pool<'a>) -> Option<()> {
     reader.take(6)?;
     let interfaces = usize::from(reader.u2()?);
@@ -142,7 +142,7 @@ fn member(kind: &str, body: &mut Reader, pool: &Pool) -> Option<Member> {
     })
 }
 
-/// Attributes of a class, a field or a method; `instructions` are for those of the last.
+/// Reads the attributes of a class, a field or a method; `instructions` are those of the method.
 fn attributes(
     body: &mut Reader,
     pool: &Pool,
@@ -173,7 +173,7 @@ fn attributes(
     Some(())
 }
 
-/// An attribute with its references resolved; none if it is of another kind or form.
+/// An attribute with its references resolved; `None` if it is of another kind or form.
 fn known(name: &str, mut reader: Reader, pool: &Pool) -> Option<(String, About)> {
     let mut about = About::Meaning;
     let value = match name {
@@ -183,7 +183,7 @@ fn known(name: &str, mut reader: Reader, pool: &Pool) -> Option<(String, About)>
             file
         }
         "SourceDebugExtension" => {
-            // A source map (JSR 45); anything else is for nobody that is known.
+            // A source map (JSR 45); the readers of anything else are not known.
             let map = reader.take(reader.0.len())?;
             if map.starts_with(b"SMAP\n") {
                 about = About::Debug;
@@ -201,7 +201,7 @@ fn known(name: &str, mut reader: Reader, pool: &Pool) -> Option<(String, About)>
                 let names: Option<Vec<_>> = names.iter().map(|index| pool.meaning(*index)).collect();
                 classes.push(format!("{} {:#06x}", names?.join(" "), reader.u2()?));
             }
-            // Compilers write them in the order of their constants; the JVM looks them up by name.
+            // Compilers write them in the order of their constants, but the JVM looks them up by name.
             classes.sort();
             classes.join("; ")
         }
@@ -233,7 +233,7 @@ fn known(name: &str, mut reader: Reader, pool: &Pool) -> Option<(String, About)>
     reader.is_empty().then_some((value, about))
 }
 
-/// Components, each with its attributes.
+/// The components of a record, each with its attributes.
 fn record(reader: &mut Reader, pool: &Pool) -> Option<String> {
     let mut components = Vec::new();
     for _ in 0..reader.u2()? {
@@ -242,7 +242,7 @@ fn record(reader: &mut Reader, pool: &Pool) -> Option<String> {
             let name = pool.utf8(reader.u2()?)?;
             let length = reader.u4()?;
             let content = Reader(reader.take(usize::try_from(length).ok()?)?);
-            // Components have no components.
+            // A component has no components itself.
             let is_known = matches!(
                 name.as_str(),
                 "Signature" | "RuntimeVisibleAnnotations" | "RuntimeInvisibleAnnotations"
@@ -255,7 +255,7 @@ fn record(reader: &mut Reader, pool: &Pool) -> Option<String> {
     Some(components.join(", "))
 }
 
-/// What a module requires, exports, opens, uses and provides (JVMS 4.7.25); each is looked up by name.
+/// The parts of a module (JVMS 4.7.25), each of which is looked up by name.
 fn module(reader: &mut Reader, pool: &Pool) -> Option<String> {
     let mut all = vec![format!(
         "{} {:#06x} version {}",
@@ -303,7 +303,7 @@ fn annotations(reader: &mut Reader, pool: &Pool) -> Option<String> {
     Some(all.join(", "))
 }
 
-/// How far annotations go into each other.
+/// Maximum depth of nested annotations.
 const DEEPEST: u32 = 16;
 
 fn annotation(reader: &mut Reader, pool: &Pool, depth: u32) -> Option<String> {

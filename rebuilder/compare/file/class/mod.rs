@@ -1,5 +1,5 @@
-//! Java classes (JVMS 4), compared by what they mean: every reference into the constants is resolved, so that another
-//! order of constants is none, and one changed reference is.
+//! Java classes (JVMS 4), compared by meaning: every reference to a constant is resolved, so another order of the
+//! constants is not a difference, but a changed reference is.
 
 mod code;
 mod debug;
@@ -29,7 +29,7 @@ impl FileComparator for Class {
     }
 
     fn recognises(&self, pair: &Pair) -> bool {
-        // Universal binaries of macOS begin alike, with the number of their architectures.
+        // macOS universal binaries begin with the same bytes, followed by their number of architectures.
         const FIRST_VERSION: u16 = 45;
         let is_class = |bytes: &[u8]| {
             let version = bytes.get(6..).and_then(<[u8]>::first_chunk);
@@ -91,7 +91,7 @@ fn compare(pair: &Pair) -> Option<Leaf> {
     Some(leaf)
 }
 
-/// A class that cannot be read means nothing that is known, so no byte in it is explained.
+/// Nothing is known about the meaning of an unreadable class, so no byte in it is explained.
 fn unread(pair: &Pair) -> Leaf {
     let mut leaf = bytes::compare(pair.released, pair.rebuilt);
     let first = pair
@@ -185,7 +185,7 @@ fn members(leaf: &mut Leaf, old: &Parsed, new: &Parsed) {
     }
 }
 
-/// Facts of one place in which two classes differ.
+/// Compares the facts of one place in two classes.
 fn facts(
     leaf: &mut Leaf,
     old: &Parsed,
@@ -238,7 +238,7 @@ fn facts(
     }
 }
 
-/// Whether annotations differ in nothing but the version that Kotlin's compiler gives its metadata.
+/// Whether annotations differ only in the version that Kotlin's compiler gives its metadata.
 fn is_kotlin_version(one: &str, other: &str) -> bool {
     let without = |text: &str| -> Option<String> {
         let metadata = text.find("@Lkotlin/Metadata;(")?;
@@ -254,10 +254,10 @@ fn is_kotlin_version(one: &str, other: &str) -> bool {
     without(one).is_some_and(|one| Some(one) == without(other))
 }
 
-/// Maximum length of an instruction that is shown whole, in bytes.
+/// Maximum length in bytes of an instruction that is shown whole.
 const LONGEST_SHOWN: usize = 160;
 
-/// Shortens two texts to where they differ, and a little before.
+/// Shortens two texts to where they differ, with a little text before it.
 fn from_difference(one: &mut String, other: &mut String) {
     const BEFORE: usize = 40;
     let same = one
@@ -273,7 +273,8 @@ fn from_difference(one: &mut String, other: &mut String) {
     }
 }
 
-/// The first instruction in which two methods differ, and how many are left between what is the same.
+/// The first instruction in which two methods differ, and how many instructions differ without the common beginning
+/// and end.
 fn instructions(leaf: &mut Leaf, place: &str, old: &Member, new: &Member) {
     let (old, new) = (&old.instructions, &new.instructions);
     if old == new {

@@ -1,8 +1,8 @@
-//! The constant pool of a class (JVMS 4.4), and what its constants mean whatever their places are.
+//! The constant pool of a class (JVMS 4.4), and the meaning of its constants, wherever they are stored.
 
 use std::cell::{Cell, RefCell};
 
-/// Reads big-endian numbers off the front.
+/// Reads big-endian numbers from the front.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'a>(pub &'a [u8]);
 
@@ -46,7 +46,7 @@ enum Constant<'a> {
     One(u8, u16),
     /// A field, method, name and type: two references.
     Two(u8, u16, u16),
-    /// A handle of a method: its kind.
+    /// A method handle: its kind and one reference.
     Handle(u8, u16),
     /// A computed constant or call: its bootstrap method, and its name and type.
     Dynamic(u8, u16, u16),
@@ -57,20 +57,20 @@ enum Constant<'a> {
 pub(super) struct Pool<'a> {
     constants: Vec<Option<Constant<'a>>>,
     bootstraps: Vec<(u16, Vec<u16>)>,
-    /// How many bytes all constants were resolved to.
+    /// Number of bytes that all constants were resolved to.
     resolved: Cell<usize>,
-    /// Which constants were resolved by now.
+    /// The constants that were resolved so far.
     used: RefCell<Vec<bool>>,
 }
 
-/// Maximum length of a text that one constant is resolved to, in bytes.
+/// Maximum length in bytes of the text that one constant is resolved to.
 const LONGEST: usize = 1 << 18;
 /// Maximum number of bytes that all uses of constants are resolved to.
 const MOST_RESOLVED: usize = 64 << 20;
-/// How far references go: a computed constant may be an argument of another.
+/// Maximum depth of references: a computed constant may be an argument of another.
 const DEEPEST: u32 = 12;
 
-/// What comes before the name of a method that is referred to.
+/// A mark before the name of a referenced method.
 pub(super) const METHOD: &str = "\u{1}";
 
 impl<'a> Pool<'a> {
@@ -94,7 +94,7 @@ impl<'a> Pool<'a> {
             };
             constants.push(Some(constant));
             if matches!(tag, 5 | 6) {
-                // Eight bytes take two places.
+                // An eight-byte constant takes two indices.
                 constants.push(None);
             }
         }
@@ -122,7 +122,7 @@ impl<'a> Pool<'a> {
         self.constants.get(usize::from(index)).copied().flatten()
     }
 
-    /// The text at an index, if there is one.
+    /// The text at an index.
     pub fn utf8(&self, index: u16) -> Option<String> {
         match self.get(index)? {
             Constant::Utf8(bytes) => {
@@ -139,7 +139,7 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// What a constant means; 0 means nothing, where that is allowed.
+    /// The meaning of a constant; index 0 means nothing, where that is allowed.
     pub fn meaning(&self, index: u16) -> Option<String> {
         if index == 0 {
             return Some("nothing".into());
@@ -169,7 +169,7 @@ impl<'a> Pool<'a> {
                     _ => ("class ", ""),
                 };
                 to.push_str(before);
-                // What one reference leads to is text.
+                // A single reference leads to a text.
                 to.push_str(&self.utf8(one)?);
                 to.push_str(after);
             }
@@ -181,7 +181,7 @@ impl<'a> Pool<'a> {
                     _ => "",
                 });
                 self.resolve(one, below, to)?;
-                // The name of a method is told from all text, which has no control characters here.
+                // The name of a method must be distinguishable from all texts, which have no control characters here.
                 to.push_str(match tag {
                     12 => ":",
                     9 => ".",
@@ -210,7 +210,7 @@ impl<'a> Pool<'a> {
         Some(())
     }
 
-    /// The meanings of constants that nothing was resolved to, sorted.
+    /// The meanings, sorted, of the constants that nothing refers to.
     pub fn unused(&self) -> Option<Vec<String>> {
         let used = self.used.borrow().clone();
         let mut unused = Vec::new();
@@ -234,7 +234,7 @@ impl Constant<'_> {
     }
 }
 
-/// Modified UTF-8 with other bytes escaped, so that different texts stay different.
+/// Decodes modified UTF-8 and escapes other bytes, so that different texts stay different.
 fn text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -1,4 +1,4 @@
-//! Synthetic methods whose compiler numbered them in another order: `lambda$main$0`, `access$100`.
+//! Synthetic methods that compilers number in another order: `lambda$main$0`, `access$100`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
@@ -8,12 +8,12 @@ use regex::Regex;
 use super::facts::{About, Class, Member};
 use super::pool::METHOD;
 
-/// A name that a compiler numbers.
+/// A name with a number from the compiler.
 static NUMBERED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^(lambda\$(?:[A-Za-z0-9_]+\$)*|access\$)\d+$").ok());
 
-/// Gives the released class the names of the rebuilt one where that is one renaming of synthetic methods, each of
-/// which has the same code; tells the first pair of names, and how many there are.
+/// Renames synthetic methods in the released class like those in the rebuilt one, if a single renaming maps each to
+/// one with the same code; returns the first pair of names, and the number of pairs.
 pub(super) fn rename(old: &mut Class, new: &Class) -> Option<(String, String, u64)> {
     let pattern = NUMBERED.as_ref()?;
     let own = |class: &Class| -> HashSet<String> {
@@ -57,7 +57,7 @@ pub(super) fn rename(old: &mut Class, new: &Class) -> Option<(String, String, u6
     Some((first.0, first.1, count))
 }
 
-/// The text with other names for methods of this class that it refers to.
+/// The text, with references to methods of this class renamed.
 fn references(text: &str, class: &str, rename: impl Fn(&str) -> Option<String>) -> String {
     let mut parts = text.split(METHOD);
     let mut renamed = parts.next().unwrap_or_default().to_owned();
@@ -88,7 +88,7 @@ fn name(member: &Member) -> &str {
     name.split(':').next().unwrap_or_default()
 }
 
-/// What a method does, without the numbers of these names.
+/// The code of a method, without the numbers of these names.
 fn body(member: &Member, class: &str, names: &HashSet<String>) -> Vec<String> {
     let stem = |name: &str| {
         names

@@ -2,11 +2,11 @@
 
 use crate::compare::{Cause, Comparison, Options, compare_bytes};
 
-/// A class with one method of this code, and debug information.
+/// A class with one method, and debug information.
 #[derive(Clone)]
 struct Sample {
     major: u16,
-    /// Places of the constants, the first of which has number 1.
+    /// The order of the constants, the first of which has the index 1.
     order: Vec<usize>,
     text: &'static str,
     code: fn(&dyn Fn(usize) -> u16) -> Vec<u8>,
@@ -15,7 +15,7 @@ struct Sample {
     flags: u16,
 }
 
-/// Numbers of constants in [`Sample::constants`].
+/// Positions of constants in [`Sample::constants`].
 const THIS: usize = 1;
 const SUPER: usize = 3;
 const NAME: usize = 4;
@@ -216,7 +216,7 @@ fn a_damaged_class_is_bytes() {
     }
 }
 
-/// A class whose static methods call methods of their own class in this order, or load a number; with their flags.
+/// A class whose static methods call methods of the class in this order, or load a number; with their flags.
 fn calls(methods: &[(&str, u16, &[Do])]) -> Vec<u8> {
     let mut pool: Vec<Vec<u8>> = Vec::new();
     let mut intern = |constant: Vec<u8>| -> [u8; 2] {
@@ -304,10 +304,11 @@ fn synthetic_methods_may_have_other_numbers_but_no_other_code() {
     ] {
         let found = compare(&plain, &other);
         let swapped = found.causes[0].cause == Cause::Content;
-        // Two methods whose code is swapped with their numbers are the same program only if their callers follow.
+        // If the code of two methods is swapped along with their numbers, the program is the same only if their
+        // callers follow.
         assert!(swapped, "{found:?}");
     }
-    // A text that has such a name is not renamed with it.
+    // A text that equals such a name is not renamed.
     let text = |text: &'static str| {
         calls(&[
             ("main", 9, &[Call("lambda$0"), Load(text)]),

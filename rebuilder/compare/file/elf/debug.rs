@@ -1,4 +1,4 @@
-//! Sections that only debuggers and linkers read, and the names by which debuggers find them.
+//! Sections that only debuggers and linkers read, and those that name the file with debug information.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::compare::file::strings;
 use crate::compare::finding::{Excerpt, Finding};
 use crate::compare::normalise::Normalisation;
 
-/// The common case: debug information was stripped away, and only the names of its file stayed different.
+/// The common case: debug information was stripped, and only the names of its file differ.
 pub(super) fn only_names(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], differing: &[Pair]) -> bool {
     let whole = differing
         .iter()
@@ -22,7 +22,7 @@ pub(super) fn only_names(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], diffe
     }
     let is_inside = |at: usize| differing.iter().any(|(section, _)| section.has(at));
     let all = ranges(released, rebuilt);
-    // Each byte by itself, as ranges are joined over short gaps.
+    // Check each byte, as ranges are joined over short gaps.
     if !differing_bytes(released, rebuilt, &all).all(is_inside) {
         return false;
     }
@@ -37,7 +37,7 @@ pub(super) fn only_names(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], diffe
     true
 }
 
-/// The bytes in ranges that differ themselves.
+/// The bytes in ranges that actually differ.
 pub(super) fn differing_bytes(
     released: &[u8],
     rebuilt: &[u8],
@@ -66,7 +66,7 @@ fn name_finding(old: &Section, new: &Section) -> Finding {
     })
 }
 
-/// What these two sections say, without their padding.
+/// The name in one of these two sections, without padding.
 fn name_in(section: &Section) -> String {
     const NOTE_HEADER: usize = 16;
     if section.name == BUILD_ID {
@@ -77,14 +77,14 @@ fn name_in(section: &Section) -> String {
     format!("{} crc {}", String::from_utf8_lossy(name), hex::encode(crc))
 }
 
-/// Whether debug information is in a section of that name.
+/// Whether a section with this name contains debug information.
 fn is_debug(name: &str) -> bool {
     [".debug_", ".zdebug_", ".stab", ".gnu_debugdata"]
         .iter()
         .any(|start| name.starts_with(start))
 }
 
-/// Whether only debuggers read a section: nothing that runs, and nothing that a linker makes a program of.
+/// Whether only debuggers read a section: it does not run, and a linker does not make a program from it.
 pub(super) fn is_for_debuggers(section: &Section, image: &Image) -> bool {
     const NAMES: [&str; 4] = [".gdb_index", ".gnu.build.attributes", COMMENT, super::DEBUG_LINK];
     let name = section.name.as_str();
@@ -96,13 +96,14 @@ pub(super) fn is_for_debuggers(section: &Section, image: &Image) -> bool {
     !section.loaded && (is_debug(of) || NAMES.contains(&name) || is_symbols)
 }
 
-/// Whether a section holds texts that can be read without the rest.
+/// Whether a section consists of texts that can be read on their own.
 fn holds_texts(name: &str) -> bool {
     let names = name == ".debug_str" || name == ".debug_line_str" || name.ends_with("strtab");
     names || !is_debug(name) && !name.starts_with(".rel") && name != ".symtab"
 }
 
-/// `explained` says whether other differences in the file have a reason that these follow from.
+/// Compares these sections. `explained` says whether other differences in the file have a reason that these follow
+/// from.
 pub(super) fn compare(
     leaf: &mut Leaf,
     (old, new): (&Image, &Image),
@@ -155,12 +156,12 @@ pub(super) fn compare(
         .because(Cause::DebugInformation, Confidence::Likely)
         .keyed("debug information and symbol tables")
         .times(others.len() as u64);
-    // Whatever is loaded was compared by itself; here only the explanation could be missing.
+    // Loaded sections are compared separately; here only the explanation may be missing.
     finding.follows = explained || leaf.findings.len() > before;
     leaf.add(finding);
 }
 
-/// Explains the texts of a section; answers whether they are all that differs.
+/// Explains the texts of a section; returns whether nothing else differs.
 fn texts(leaf: &mut Leaf, (old, new): &Pair) -> bool {
     if !holds_texts(&old.name) {
         return false;
@@ -172,7 +173,7 @@ fn texts(leaf: &mut Leaf, (old, new): &Pair) -> bool {
     let Some(texts) = strings::compare(&old.data, &new.data, context) else {
         return false;
     };
-    // This section holds nothing but the folders and files that were compiled.
+    // This section contains only the folders and files that were compiled.
     let only_paths = old.name == ".debug_line_str";
     add_strings(leaf, old, &texts, |reason| match reason.cause {
         Cause::BuildPath if only_paths => Reason {

@@ -1,4 +1,4 @@
-//! What the headers of two files mean if their sections lie in different places: everything but the places.
+//! The meaning of two files' headers if their sections are in different places: everything except the places.
 
 use object::{Object as _, ObjectSegment as _};
 
@@ -8,7 +8,7 @@ use crate::compare::file::comparator::Leaf;
 use crate::compare::file::regions::Numbers;
 use crate::compare::finding::Finding;
 
-/// Adds what differs in the headers beyond offsets and addresses of sections that moved.
+/// Adds the differences in the headers, except offsets and addresses of sections that moved.
 pub(super) fn compare(
     leaf: &mut Leaf,
     (released, rebuilt): (&[u8], &[u8]),
@@ -64,7 +64,7 @@ fn numbers<'a>(image: &Image, bytes: &'a [u8]) -> Numbers<'a> {
     }
 }
 
-/// All fields but the entry point, the offsets of the two tables, and how many sections there are.
+/// All fields of the header except the entry point, the offsets of the two tables, and the number of sections.
 fn header(image: &Image, bytes: &[u8]) -> Option<Vec<String>> {
     let (first, last) = if image.is_64() { (24, 48..60) } else { (24, 36..48) };
     Some(vec![
@@ -129,8 +129,8 @@ fn segments(image: &Image, bytes: &[u8]) -> Option<Vec<String>> {
     Some(lines)
 }
 
-/// Kinds, flags, alignments and the like of sections that are on both sides. The numbers of other sections are only the
-/// same if there are the same sections.
+/// Compares kinds, flags, alignments and the like of sections that both sides have. The numbers of other sections are
+/// compared only if both sides have the same sections.
 fn sections(
     leaf: &mut Leaf,
     (released, rebuilt): (&[u8], &[u8]),
@@ -160,7 +160,7 @@ fn sections(
     }
 }
 
-/// A header without the name's place, the address, the offset and the size.
+/// A section's header without the offset of its name, its address, its offset and its size.
 fn section(image: &Image, bytes: &[u8], index: usize, with_numbers: bool) -> Option<String> {
     let numbers = numbers(image, bytes);
     let (table, size) = if image.is_64() {
@@ -188,8 +188,8 @@ fn section(image: &Image, bytes: &[u8], index: usize, with_numbers: bool) -> Opt
     Some(hex::encode(parts.concat()))
 }
 
-/// Whether the alignment of a linked section, which compilers raise for longer texts, is only that of the place where it is:
-/// no loader reads it.
+/// Whether a linked section's alignment, which compilers raise for longer texts, only describes its place: no loader
+/// reads it.
 fn is_kept(image: &Image, index: usize, numbers: Numbers, at: usize) -> bool {
     let align = if image.is_64() {
         numbers.u64(at)
@@ -205,7 +205,7 @@ fn is_kept(image: &Image, index: usize, numbers: Numbers, at: usize) -> bool {
     linked && align.is_some_and(fits)
 }
 
-/// Bytes that neither a section nor a table of headers has, without zeros.
+/// Bytes in no section and no table of headers, without zeros.
 fn between(image: &Image, bytes: &[u8]) -> Option<Vec<String>> {
     let numbers = numbers(image, bytes);
     let table = |at: u64, size: usize, count: usize| -> Option<(u64, u64)> {
@@ -243,7 +243,7 @@ fn between(image: &Image, bytes: &[u8]) -> Option<Vec<String>> {
     Some(gaps)
 }
 
-/// Where the file holds what is loaded when the program runs.
+/// The parts of the file that are loaded when the program runs.
 pub(super) fn loaded(file: &object::File) -> Vec<(u64, u64)> {
     file.segments().map(|segment| segment.file_range()).collect()
 }

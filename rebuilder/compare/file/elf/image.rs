@@ -1,4 +1,4 @@
-//! One side of a pair: its sections, with what they hold.
+//! One side of a pair: its sections and their content.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,27 +9,27 @@ use object::{Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, e
 #[derive(Debug)]
 pub(in super::super) struct Section<'a> {
     pub name: String,
-    /// Which header in the table is its own.
+    /// Index of its header in the table.
     pub index: usize,
-    /// Which of the sections with that name.
+    /// Its position among the sections with the same name.
     pub nth: usize,
     pub address: u64,
     pub size: u64,
     /// Offset and length in the file.
     pub file: (u64, u64),
     pub data: Cow<'a, [u8]>,
-    /// Whether it is in memory when the program runs.
+    /// Whether it is loaded when the program runs.
     pub loaded: bool,
     pub executable: bool,
 }
 
 impl Section<'_> {
-    /// Its name, and which of those with that name it is.
+    /// Its name, and its position among the sections with the same name.
     pub fn numbered(&self) -> (&str, usize) {
         (&self.name, self.nth)
     }
 
-    /// Whether it is a note with a build-id, and nothing else.
+    /// Whether it contains a build-id note and nothing else.
     pub fn is_build_id(&self) -> bool {
         const LONGEST: u32 = 64;
         let words = |read: fn([u8; 4]) -> u32| {
@@ -46,7 +46,7 @@ impl Section<'_> {
         self.name == super::BUILD_ID && !self.executable && is_note && vendor
     }
 
-    /// Whether it names a file with debug information, and has nothing else.
+    /// Whether it contains the name of a file with debug information and nothing else.
     pub fn is_debug_link(&self) -> bool {
         const CRC: usize = 4;
         let end = self.data.iter().position(|byte| *byte == 0);
@@ -56,7 +56,7 @@ impl Section<'_> {
             && padding.is_some_and(|zeros| zeros.len() <= CRC && zeros.iter().all(|byte| *byte == 0))
     }
 
-    /// Whether the byte at an offset of the file is in it.
+    /// Whether the byte at a file offset belongs to it.
     pub fn has(&self, at: usize) -> bool {
         let (start, length) = self.file;
         (at as u64)
@@ -68,13 +68,13 @@ impl Section<'_> {
 /// An ELF file.
 pub(in super::super) struct Image<'a> {
     pub sections: Vec<Section<'a>>,
-    /// What must be the same for two files to be comparable at all.
+    /// The properties that must be equal for two files to be compared at all.
     pub identity: String,
     pub little_endian: bool,
     pub(super) file: object::File<'a>,
 }
 
-/// A compressed section may claim any size; more is not unpacked.
+/// A compressed section may claim any size; larger ones are not decompressed.
 const LARGEST_SECTION: u64 = 512 << 20;
 
 impl<'a> Image<'a> {
@@ -107,7 +107,7 @@ impl<'a> Image<'a> {
                 size: section.size(),
                 file: range,
                 data,
-                // Whatever the flags of a section say, a segment is what is loaded.
+                // Whatever a section's flags say, the segments are loaded.
                 loaded: sh_flags.contains(elf::SHF_ALLOC) || overlaps(&segments, range),
                 executable: sh_flags.contains(elf::SHF_EXECINSTR),
             });
@@ -125,12 +125,12 @@ impl<'a> Image<'a> {
         self.file.is_64()
     }
 
-    /// Whether a linker still has to read it.
+    /// Whether a linker still has to process it.
     pub fn is_relocatable(&self) -> bool {
         self.file.kind() == object::ObjectKind::Relocatable
     }
 
-    /// The function that an address is in.
+    /// The function at an address.
     pub fn symbol_at(&self, address: u64) -> Option<String> {
         let mut symbols = self.file.symbols().chain(self.file.dynamic_symbols());
         let symbol = symbols.find(|symbol| {
@@ -141,7 +141,7 @@ impl<'a> Image<'a> {
         symbol.name().ok().map(str::to_owned)
     }
 
-    /// Where the sections are in the file.
+    /// The offsets and lengths of the sections in the file.
     pub fn layout(&self) -> Vec<(u64, u64)> {
         self.sections.iter().map(|section| section.file).collect()
     }

@@ -12,7 +12,7 @@ use crate::compare::file::comparator::Leaf;
 use crate::compare::file::strings;
 use crate::compare::finding::Finding;
 
-/// Answers whether any of them differs.
+/// Compares these sections; returns whether any of them differs.
 pub(super) fn compare(
     leaf: &mut Leaf,
     (old, new): (&Image, &Image),
@@ -59,7 +59,7 @@ pub(super) fn compare(
     any
 }
 
-/// One loaded section with bytes that are not explained as strings.
+/// A loaded section with differing bytes that are not explained as strings.
 struct Difference<'a> {
     sides: (&'a Image<'a>, &'a Image<'a>),
     pair: Pair<'a>,

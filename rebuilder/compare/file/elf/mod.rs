@@ -1,4 +1,5 @@
-//! ELF: sections by name, what the compiler left in them, and whether what is loaded and run is the same.
+//! ELF: compares sections by name, finds traces of the compiler, and decides whether what is loaded and run is the
+//! same.
 
 mod debug;
 mod headers;
@@ -49,7 +50,7 @@ impl FileComparator for Elf {
 fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     let (old, new) = (Image::read(released)?, Image::read(rebuilt)?);
     if old.sections.is_empty() && new.sections.is_empty() {
-        // The headers of sections are stripped away.
+        // The headers of the sections were stripped.
         return None;
     }
     let mut leaf = Leaf::of("ELF");
@@ -82,12 +83,12 @@ fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     Some(leaf)
 }
 
-/// Whether a section is a name by which debuggers find the file with debug information.
+/// Whether a section names the file with debug information.
 fn is_name_of_debug_file(section: &Section) -> bool {
     section.is_build_id() || section.is_debug_link()
 }
 
-/// Adds the explained strings of a section, with reasons that `sure` may know better.
+/// Adds the explained strings of a section; `sure` may refine their reasons.
 fn add_strings(leaf: &mut Leaf, section: &Section, found: &Strings, sure: impl Fn(Reason) -> Reason) {
     for told in &found.explained {
         let place = format!("{} +{:#x}", section.name, told.offset);
@@ -97,7 +98,7 @@ fn add_strings(leaf: &mut Leaf, section: &Section, found: &Strings, sure: impl F
 
 type Pair<'a> = (&'a Section<'a>, &'a Section<'a>);
 
-/// Sections of one name, and those of one side only.
+/// Pairs the sections by name, and adds those that only one side has.
 fn pair<'a>(leaf: &mut Leaf, old: &'a Image<'a>, new: &'a Image<'a>) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     let by_name = |image: &'a Image<'a>| -> HashMap<_, _> {
@@ -141,8 +142,8 @@ fn pair<'a>(leaf: &mut Leaf, old: &'a Image<'a>, new: &'a Image<'a>) -> Vec<Pair
     pairs
 }
 
-/// Compiler versions; whether they differ. Another compiler makes other code, but so does another source: the code that
-/// differs stays content.
+/// Compares compiler versions; returns whether they differ. Another compiler generates other code, but so does another
+/// source: differing code stays content.
 fn comment(leaf: &mut Leaf, differing: &[Pair]) -> bool {
     let Some((old, new)) = differing
         .iter()
@@ -186,7 +187,7 @@ fn comment(leaf: &mut Leaf, differing: &[Pair]) -> bool {
     true
 }
 
-/// Sections lie in other places; if none has another size, nothing moved them.
+/// The finding for sections in other places; if none has another size, nothing explains the moves.
 fn layout(leaf: &mut Leaf, resized: bool) {
     let moved = Finding::new("where the sections lie", "", "");
     leaf.add(if resized {
@@ -199,7 +200,7 @@ fn layout(leaf: &mut Leaf, resized: bool) {
     });
 }
 
-/// Whether a text is what a compiler, an assembler or a linker calls itself.
+/// Whether a text is the name of a compiler, an assembler or a linker.
 fn names_a_tool(text: &str) -> bool {
     const TOOLS: [&str; 12] = [
         "GCC: ",
@@ -218,8 +219,8 @@ fn names_a_tool(text: &str) -> bool {
     TOOLS.iter().any(|tool| text.contains(tool))
 }
 
-/// Bytes that belong to no section: headers, and gaps that could hide something. If the sections are where they were,
-/// nothing in the headers has a reason to differ.
+/// Bytes in no section: headers, and gaps that could hide something. If the sections are in the same places, the
+/// headers have no reason to differ.
 fn outside(leaf: &mut Leaf, (released, rebuilt): (&[u8], &[u8]), old: &Image) {
     let is_inside = |at: usize| old.sections.iter().any(|section| section.has(at));
     let all = ranges(released, rebuilt);

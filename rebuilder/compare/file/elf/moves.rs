@@ -1,15 +1,14 @@
-//! Whether bytes that differ in code and tables are only addresses of things that moved.
+//! Whether differing bytes in code and tables are only addresses of things that moved.
 //!
-//! When a string gets longer, everything behind it moves, and so does every operand that points there. Each
-//! differing field is read as an address on both sides; it is explained only if what it points at in one file is
-//! the very thing that it points at in the other.
+//! If a string gets longer, everything after it moves, and so do all operands that point there. Each differing field
+//! is read as an address on both sides; it is explained only if both addresses point to the same thing.
 
 use std::ops::Range;
 
 use crate::compare::file::elf::image::Section;
 use crate::compare::file::strings::Strings;
 
-/// How addresses of one file map to those of the other.
+/// Maps addresses of one file to those of the other.
 pub(super) struct Moves {
     sections: Vec<Moved>,
     little_endian: bool,
@@ -23,7 +22,7 @@ struct Moved {
     strings: Option<Strings>,
 }
 
-/// Where a section is in memory.
+/// The place of a section in memory.
 #[derive(Clone, Copy)]
 struct Memory {
     address: u64,
@@ -38,7 +37,7 @@ impl Memory {
         }
     }
 
-    /// How far into the section an address is; its end is an address too.
+    /// The offset of an address in the section; its end is an address too.
     fn offset(self, address: u64) -> Option<u64> {
         let offset = address.checked_sub(self.address)?;
         (offset <= self.size).then_some(offset)
@@ -65,7 +64,7 @@ impl Moves {
         }
     }
 
-    /// How pieces of a section moved within it.
+    /// Sets how the pieces of a section moved within it.
     pub fn set_strings(&mut self, name: &str, nth: usize, strings: Strings) {
         let mut sections = self.sections.iter_mut();
         if let Some(section) = sections.find(|section| section.name == name && section.nth == nth) {
@@ -73,7 +72,7 @@ impl Moves {
         }
     }
 
-    /// Where the string at an offset of a section is now.
+    /// The new offset of the string at an offset of a section.
     pub fn within(&self, (name, nth): (&str, usize), offset: u64) -> Option<u64> {
         let mut sections = self.sections.iter();
         let section = sections.find(|section| section.name == name && section.nth == nth)?;
@@ -83,14 +82,14 @@ impl Moves {
 
     fn map(&self, address: u64) -> Option<u64> {
         let within = |is: fn(u64, u64) -> bool| {
-            // In object files, sections have no address yet.
+            // In object files, sections do not have addresses yet.
             let mut sections = self.sections.iter().filter(|section| section.old.address != 0);
             sections.find_map(|section| {
                 let offset = section.old.offset(address)?;
                 is(offset, section.old.size).then_some((section, offset))
             })
         };
-        // One past the end is an address too, if no other section begins there.
+        // The address after the end is an address of the section too, if no other section begins there.
         let (section, offset) =
             within(|offset, size| offset < size).or_else(|| within(|offset, size| offset == size))?;
         match &section.strings {
@@ -104,7 +103,7 @@ impl Moves {
         }
     }
 
-    /// Whether every differing byte of two equally long sections is part of an address that moved.
+    /// Whether every differing byte of two sections of equal length is part of an address that moved.
     pub fn explain(&self, old: &Section, new: &Section, differing: &[Range<usize>]) -> bool {
         let mut done = 0;
         for at in differing.iter().cloned().flatten() {
@@ -119,7 +118,7 @@ impl Moves {
         true
     }
 
-    /// The end of an explained field that covers the byte, and begins at or after `from`.
+    /// The end of an explained field that covers the byte and begins at or after `from`.
     fn field_at(&self, old: &Section, new: &Section, at: usize, from: usize) -> Option<usize> {
         let starts = |width: usize| (at.saturating_sub(width).saturating_add(1)).max(from)..=at;
         let four = starts(4).find(|start| self.is_word(old, new, *start));
@@ -132,7 +131,7 @@ impl Moves {
         start.checked_add(8)
     }
 
-    /// Whether the four bytes at `start` are an address on both sides, of the same thing.
+    /// Whether the four bytes at `start` are the address of the same thing on both sides.
     fn is_word(&self, old: &Section, new: &Section, start: usize) -> bool {
         let (Some(released), Some(rebuilt)) = (self.word(&old.data, start), self.word(&new.data, start))
         else {
@@ -142,8 +141,8 @@ impl Moves {
             let relative = |value: i32, base: Option<u64>| base?.checked_add_signed(i64::from(value));
             self.same(relative(released, old_base), relative(rebuilt, new_base))
         };
-        // Relative to the next instruction, which may begin after an immediate of up to four bytes; to the field itself
-        // (.eh_frame); or to the section (.eh_frame_hdr).
+        // Relative to the next instruction, which may begin after an immediate of up to four bytes; to the field
+        // itself (.eh_frame); or to the section (.eh_frame_hdr).
         let next = [4_u64, 5, 6, 8, 0].iter().any(|more| {
             let here = |section: &Section| {
                 let start = section.address.checked_add(start as u64)?;

@@ -1,4 +1,4 @@
-//! Relocations of object files whose strings moved: each must still mean the same thing.
+//! Relocations of object files whose strings moved: each must still have the same meaning.
 
 use object::{
     Object as _, ObjectSection as _, ObjectSymbol as _, Relocation, RelocationTarget, SectionIndex, Symbol,
@@ -8,7 +8,7 @@ use object::{
 use super::image::{Image, Section};
 use super::moves::Moves;
 
-/// Whether all relocations or symbols of a section are the same, at offsets that moved with the strings there.
+/// Whether all relocations or symbols of a section are the same, at offsets that moved with the strings.
 pub(super) fn explained(
     (old, new): (&Image, &Image),
     (own, other): (&Section, &Section),
@@ -67,7 +67,7 @@ fn is_same(
     let Some((name, nth)) = within.filter(|_| symbol.kind() == SymbolKind::Section) else {
         return Some(false);
     };
-    // An operand is relative to the next instruction, which begins behind an immediate.
+    // An operand is relative to the next instruction, which begins after an immediate.
     Some([0, 4, 5, 6, 8].into_iter().any(|more| {
         let place = |addend: i64| u64::try_from(addend.saturating_add(more)).ok();
         let moved = place(own.addend()).and_then(|offset| moves.within((name, nth), offset));
@@ -83,7 +83,7 @@ fn section_of<'i>(image: &'i Image, symbol: &Symbol) -> Option<(&'i str, usize)>
         .map(Section::numbered)
 }
 
-/// Whether two symbols name the same thing, which may have moved with the strings around it.
+/// Whether two symbols are the same thing, which may have moved with the strings around it.
 fn is_same_symbol((old, new): (&Image, &Image), (own, other): (&Symbol, &Symbol), moves: &Moves) -> bool {
     let (within, other_within) = (section_of(old, own), section_of(new, other));
     let moved = || within.and_then(|place| moves.within(place, own.address())) == Some(other.address());
@@ -94,7 +94,7 @@ fn is_same_symbol((old, new): (&Image, &Image), (own, other): (&Symbol, &Symbol)
         && (own.address() == other.address() || moved())
 }
 
-/// Whether a symbol table has the same symbols, at places that moved with the strings there.
+/// Whether a symbol table has the same symbols, at places that moved with the strings.
 fn symbols((old, new): (&Image, &Image), moves: &Moves) -> bool {
     let (mut these, mut those) = (old.file.symbols(), new.file.symbols());
     loop {

@@ -35,7 +35,7 @@ fn a_date_and_a_folder_explain_whole_strings_only() {
 #[test]
 fn headers_that_moved_still_say_the_same() {
     let (released, rebuilt) = (elf(b"a\0/build/a/x.c\0"), elf(b"a\0/build/bbb/x.c\0"));
-    // The segment's flags, and the first byte behind everything.
+    // The segment's flags, and the first byte after everything.
     let mut writable = rebuilt.clone();
     writable[0x44] |= 2;
     assert_eq!(

@@ -1,4 +1,4 @@
-//! DWARF: which folder each unit was compiled in, and by what.
+//! DWARF: the folder and the compiler of each unit.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ struct Unit {
 /// Maximum number of units that are read.
 const MOST_UNITS: usize = 50_000;
 
-/// A section with what a linker would do to it: in an object file, each place that names a string is zero until then.
+/// A section as a linker would complete it: in an object file, each reference to a string is zero before.
 #[derive(Debug)]
 struct Linked<'i> {
     data: &'i [u8],

@@ -1,5 +1,5 @@
-//! Fonts: TrueType and OpenType (`sfnt`, ISO/IEC 14496-22) and WOFF 1.0, by table. The times of the head table, the
-//! checksums that follow, and the names are told from outlines and programs.
+//! Fonts: TrueType and OpenType (`sfnt`, ISO/IEC 14496-22) and WOFF 1.0, by table. The times in the head table, the
+//! checksums and the names are distinguished from outlines and programs.
 
 mod names;
 
@@ -53,20 +53,20 @@ impl FileComparator for Font {
     }
 }
 
-/// A font's tables, in order of name.
+/// The tables of a font, in order of name.
 struct Sfnt<'a> {
-    /// The flavour, and fields whose values do not follow from the tables.
+    /// The flavour, and the fields that do not follow from the tables.
     header: Vec<u8>,
-    /// Names in the order of the file.
+    /// Names of the tables in the order of the file.
     order: Vec<String>,
     tables: Regions<'a>,
-    /// As a whole file, for the checksum over it; none for WOFF.
+    /// The whole file, for the checksum over it; `None` for WOFF.
     file: Option<&'a [u8]>,
-    /// The stored form of the tables, if it is another one.
+    /// The stored form of the tables, if they are compressed.
     compressed: Vec<&'a [u8]>,
 }
 
-/// Where a table is, by its directory.
+/// An entry of the directory: where a table is.
 struct Entry {
     tag: String,
     checksum: u32,
@@ -75,7 +75,7 @@ struct Entry {
     length: usize,
 }
 
-/// Maximum number of bytes of all tables together; more are not unpacked.
+/// Maximum number of bytes of all tables; larger fonts are not unpacked.
 const LARGEST: usize = 64 << 20;
 const HEADER: usize = 12;
 const ENTRY: usize = 16;
@@ -105,7 +105,7 @@ impl Entry {
 }
 
 impl<'a> Sfnt<'a> {
-    /// None unless every byte of the file is known and every checksum is right.
+    /// `None` unless the purpose of every byte is known and every checksum is correct.
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let numbers = Numbers {
             bytes,
@@ -123,7 +123,7 @@ impl<'a> Sfnt<'a> {
             .step_by(width)
             .map(|at| Entry::read(&numbers, at, is_woff))
             .collect::<Option<Vec<_>>>()?;
-        // Readers find tables by bisection.
+        // Readers find tables by binary search.
         entries
             .is_sorted_by(|one, next| one.tag < next.tag)
             .then_some(())?;
@@ -153,7 +153,7 @@ impl<'a> Sfnt<'a> {
         } else {
             (0..HEADER, 0..0)
         };
-        // Metadata and private data are not read here.
+        // Metadata and private data are not supported.
         let whole = !is_woff || numbers.size(8)? == bytes.len() && bytes.get(24..WOFF_HEADER)? == [0; 20];
         whole.then_some(())?;
         Some(Self {
@@ -171,7 +171,7 @@ impl<'a> Sfnt<'a> {
     }
 }
 
-/// The names of the parts of a file in their order; none if there is more between them than padding.
+/// The names of the parts of a file in their order; `None` if there is more than padding between them.
 fn order_of(file: &Regions) -> Option<Vec<String>> {
     let is_gap = |part: &&Region| part.name.starts_with("after ");
     let zero = |part: &Region| part.data.len() < 4 && part.data.iter().all(|byte| *byte == 0);
@@ -180,7 +180,7 @@ fn order_of(file: &Regions) -> Option<Vec<String>> {
     Some(order.map(|part| part.name.clone()).collect())
 }
 
-/// A table of a WOFF font is compressed by zlib if that makes it smaller.
+/// A table of a WOFF font is compressed with zlib if that makes it smaller.
 fn unpacked(stored: &[u8], length: usize) -> Option<Cow<'_, [u8]>> {
     if stored.len() == length {
         return Some(Cow::Borrowed(stored));
@@ -196,7 +196,7 @@ fn unpacked(stored: &[u8], length: usize) -> Option<Cow<'_, [u8]>> {
     (data.len() == length && stream.total_in() == stored.len() as u64).then_some(Cow::Owned(data))
 }
 
-/// The sum of all words of a table. That of the head table leaves out the adjustment.
+/// The sum of all words of a table. For the head table, the adjustment is left out.
 fn checksum(table: &[u8], is_head: bool) -> Option<u32> {
     let words = table.chunks(4).map(|chunk| {
         let mut word = [0; 4];
@@ -218,19 +218,19 @@ fn word(table: &[u8], at: usize) -> Option<u32> {
     .u32(at)
 }
 
-/// Within the head table.
+/// Offsets in the head table.
 const ADJUSTMENT: usize = 8;
 const CREATED: usize = 20;
 const MODIFIED: usize = 28;
 
-/// The checksum over the whole font, if it is right on both sides; it is blanked then.
+/// The checksum over the whole font, if it is correct on both sides; it is then blanked.
 fn adjustment<'a>(old: &mut Sfnt<'a>, new: &mut Sfnt<'a>) -> Option<Finding> {
     const WHOLE: u32 = 0xb1b0_afba;
     let own = |tables: &mut Sfnt| -> Option<u32> {
         let stored = word(&tables.head()?.data, ADJUSTMENT)?;
         let right = match tables.file {
             Some(file) => stored == WHOLE.wrapping_sub(checksum(file, false)?.wrapping_sub(stored)),
-            // It is that of the font before it was packed, whose layout is not known.
+            // It is the checksum of the font before compression, whose layout is not known.
             None => false,
         };
         right.then_some(stored)
@@ -256,7 +256,7 @@ fn adjustment<'a>(old: &mut Sfnt<'a>, new: &mut Sfnt<'a>) -> Option<Finding> {
     })
 }
 
-/// When the font was made and changed: seconds since 1904.
+/// The times when the font was created and modified, in seconds since 1904.
 fn head<'a>(leaf: &mut Leaf, old: &mut Sfnt<'a>, new: &mut Sfnt<'a>) {
     for (name, at) in [("created", CREATED), ("modified", MODIFIED)] {
         let own = |tables: &mut Sfnt| {
@@ -298,7 +298,7 @@ fn since_1904(seconds: u64) -> String {
     )
 }
 
-/// Sfnt that lie in another order; each is found by its name.
+/// Tables in another order; readers find each by its name.
 fn order(leaf: &mut Leaf, old: &Sfnt, new: &Sfnt) {
     let sorted = |tables: &Sfnt| {
         let mut names = tables.order.clone();
@@ -314,7 +314,7 @@ fn order(leaf: &mut Leaf, old: &Sfnt, new: &Sfnt) {
     }
 }
 
-/// Sfnt whose fields are known; false if they are to be compared as bytes.
+/// Compares a table whose fields are known; returns false if it must be compared as bytes.
 fn table(leaf: &mut Leaf, change: &Change) -> bool {
     match change.released.name.as_str() {
         "FFTM table" => fontforge(leaf, change).is_some(),
@@ -323,7 +323,7 @@ fn table(leaf: &mut Leaf, change: &Change) -> bool {
     }
 }
 
-/// FontForge's times: of itself, and of the font.
+/// FontForge's times: of the program, and of the font.
 fn fontforge(leaf: &mut Leaf, change: &Change) -> Option<()> {
     const TABLE: usize = 28;
     let (released, rebuilt) = (&change.released.data, &change.rebuilt.data);

@@ -1,4 +1,4 @@
-//! The name table: records with texts, in encodings of their platforms.
+//! The name table: records of texts, in platform-specific encodings.
 
 use super::super::comparator::Leaf;
 use super::super::embedded::Embedded;
@@ -6,7 +6,7 @@ use super::super::regions::{Change, Numbers, span};
 use crate::compare::explain::Context;
 use crate::compare::finding::Finding;
 
-/// A record: its platform, encoding, language and name, and the text.
+/// A record: its platform, encoding, language and name id, and the text.
 type Name = ([u16; 4], String);
 
 pub(super) fn compare(leaf: &mut Leaf, change: &Change) -> Option<()> {
@@ -16,7 +16,7 @@ pub(super) fn compare(leaf: &mut Leaf, change: &Change) -> Option<()> {
     let (released, rebuilt) = (joined(&old), joined(&new));
     let data = Embedded::new(released.as_bytes(), rebuilt.as_bytes());
     for ((key, released), (_, rebuilt)) in old.iter().zip(&new).filter(|(old, new)| old != new) {
-        // The unique identifier and the version say by which tool the font was made, and when.
+        // The unique identifier and the version may name the tool, and the time when the font was made.
         let tool = matches!(key, [_, _, _, 3 | 5]);
         let context = Context {
             tool,
@@ -42,7 +42,7 @@ fn joined(names: &[Name]) -> String {
         .join("\n")
 }
 
-/// None unless the records and their strings are all that is in the table.
+/// `None` unless the table contains only the records and their strings.
 fn records(table: &[u8]) -> Option<Vec<Name>> {
     const HEADER: usize = 6;
     const RECORD: usize = 12;
@@ -66,7 +66,7 @@ fn records(table: &[u8]) -> Option<Vec<Name>> {
     used.iter().all(|used| *used).then_some(names)
 }
 
-/// UTF-16 for Unicode and Windows; the Macintosh's own encodings begin like ASCII.
+/// UTF-16 for Unicode and Windows; the Macintosh's own encodings extend ASCII.
 fn text(platform: u16, bytes: &[u8]) -> String {
     const MACINTOSH: u16 = 1;
     if platform == MACINTOSH {

@@ -1,8 +1,8 @@
-//! Go programs: what the linker records about the build (`debug/buildinfo`), whatever the format of the executable.
+//! Go programs: the linker's record of the build (`debug/buildinfo`), in any format of executable.
 //!
-//! Where both records have the same length, that of the rebuild takes the place of the released one, and so does the
-//! build ID; the rest of the files is then compared as if there were no record. So what is left over stays a change
-//! of content. Records of other lengths move everything behind them: they are named beside that change.
+//! If both records have the same length, the rebuilt one and the build ID replace the released ones; the rest of the
+//! files is then compared as if there were no record. Whatever still differs is a change of content. Records of
+//! different lengths move everything after them: they are named beside that change.
 
 mod modules;
 mod record;
@@ -70,8 +70,8 @@ impl FileComparator for Go {
     }
 }
 
-/// Puts the record of the rebuild into the place of the released one, wherever that is; only where the lengths are
-/// the same, so that nothing moves.
+/// Replaces the released record with the rebuilt one, everywhere it occurs; only if the lengths are equal, so that
+/// nothing moves.
 fn substitute(released: &mut Cow<[u8]>, old: &Record, new: &Record) -> bool {
     if old == new || old.modules.len() != new.modules.len() || old.version != new.version {
         return false;
@@ -85,7 +85,7 @@ fn substitute(released: &mut Cow<[u8]>, old: &Record, new: &Record) -> bool {
     true
 }
 
-/// The build ID is made of digests of the inputs and of the result, so it follows from any other difference.
+/// The build ID is derived from digests of the inputs and of the result, so it follows from any other difference.
 fn build_id(released: &mut Cow<[u8]>, pair: &Pair) -> Option<Finding> {
     let (old, new) = (BuildId::read(pair.released)?, BuildId::read(pair.rebuilt)?);
     if old == new || old.at != new.at || old.text.len() != new.text.len() {

@@ -1,4 +1,4 @@
-//! The lines of Go's build information (`runtime/debug.BuildInfo`): which of them differ, and what each means.
+//! The lines of Go's build information (`runtime/debug.BuildInfo`): which of them differ, and the meaning of each.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::finding::Finding;
 
-/// What a line is about: `path`, `mod PATH`, `dep PATH`, `build KEY`; and what it says, with what replaces it.
+/// Maps what a line is about (`path`, `mod PATH`, `dep PATH`, `build KEY`) to its value, including a replacement.
 type Lines = BTreeMap<String, String>;
 
-/// How a line that a side does not have is told.
+/// Shown for a line that one side does not have.
 const NONE: &str = "none";
 
 /// Adds a finding for each line that differs.
@@ -71,7 +71,7 @@ fn line(name: &str, old: &str, new: &str, confidence: Confidence) -> Finding {
         ("build", "vcs.modified") => finding
             .because(Cause::SourceRevision, confidence)
             .keyed("built from a source with changes that are not committed"),
-        // The same version with another sum is another module.
+        // The same version with another sum is a different module.
         ("dep", _) if version(old) == version(new) => finding.keyed("sum of a Go module"),
         ("dep", _) => finding
             .because(Cause::DependencyVersion, confidence)
@@ -80,7 +80,7 @@ fn line(name: &str, old: &str, new: &str, confidence: Confidence) -> Finding {
     }
 }
 
-/// None for lines that Go does not write, and for names that are repeated.
+/// `None` for lines that Go does not write, and for repeated names.
 fn lines(modules: &[u8]) -> Option<Lines> {
     let text = std::str::from_utf8(modules).ok()?;
     let mut lines = Lines::new();

@@ -1,4 +1,4 @@
-//! Where Go's build information is, as `debug/buildinfo` and `cmd/internal/buildid` find it.
+//! Finds Go's build information, as `debug/buildinfo` and `cmd/internal/buildid` do.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use object::{Object as _, ObjectSegment as _};
 use regex::bytes::Regex;
 
-/// What the linker records.
+/// The linker's record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record {
     /// Version of Go.
@@ -21,11 +21,11 @@ const ALIGNMENT: usize = 16;
 const INLINE: u8 = 2;
 const BIG_ENDIAN: u8 = 1;
 const HEADER: usize = 32;
-/// What the lines are between (`cmd/go/internal/modload`).
+/// Marks around the lines (`cmd/go/internal/modload`).
 const START: &[u8] = b"\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\xd6\x18\xe6";
 const END: &[u8] = b"\xf9\x32\x43\x31\x86\x18\x20\x72\x00\x82\x42\x10\x41\x16\xd8\xf2";
 
-/// ELF, PE, and Mach-O of either width and order.
+/// Whether the bytes begin like ELF, PE, or Mach-O of either width and byte order.
 pub(super) fn is_executable(bytes: &[u8]) -> bool {
     const MAGICS: &[&[u8]] = &[
         b"\x7fELF",
@@ -38,7 +38,7 @@ pub(super) fn is_executable(bytes: &[u8]) -> bool {
     MAGICS.iter().any(|magic| bytes.starts_with(magic))
 }
 
-/// The one record of an executable; none if there are several, of which nothing tells which one Go takes.
+/// The single record of an executable; `None` if there are several, as nothing tells which one Go uses.
 pub(super) fn read(bytes: &[u8]) -> Option<Record> {
     let places = (0..bytes.len()).step_by(ALIGNMENT);
     let mut records = places
@@ -73,7 +73,7 @@ impl Record {
     }
 }
 
-/// Since Go 1.18: the length as a varint, and the string.
+/// The form since Go 1.18: the length as a varint, followed by the string.
 fn inline(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (mut length, mut shift): (usize, u32) = (0, 0);
     let mut rest = bytes;
@@ -90,7 +90,8 @@ fn inline(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// Until Go 1.17: the addresses of two strings, each an address and a length. Read for ELF only.
+/// The form until Go 1.17: the addresses of two strings, each consisting of an address and a length. Only supported
+/// for ELF.
 fn pointed_at<'a>(
     bytes: &'a [u8],
     pointers: &[u8],
@@ -124,7 +125,7 @@ fn pointed_at<'a>(
     ))
 }
 
-/// Where these lines are, between the marks that the go command puts around them.
+/// Where these lines occur between the marks that the go command puts around them.
 pub(super) fn framed(bytes: &[u8], modules: &[u8]) -> Vec<usize> {
     static START_MARK: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"(?-u)\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\xd6\x18\xe6").ok()
@@ -141,7 +142,7 @@ pub(super) fn framed(bytes: &[u8], modules: &[u8]) -> Vec<usize> {
         .collect()
 }
 
-/// The build ID: of ELF in a note, of others at the beginning of the code.
+/// The build ID: in a note for ELF, otherwise at the beginning of the code.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct BuildId<'a> {
     pub at: usize,
@@ -149,11 +150,11 @@ pub(super) struct BuildId<'a> {
 }
 
 impl<'a> BuildId<'a> {
-    /// In the part of the file that the go command looks at.
+    /// Searches the part of the file that the go command searches.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         const LOOKED_AT: usize = 32 << 10;
         static ID: LazyLock<Option<Regex>> = LazyLock::new(|| {
-            // A note: lengths of name and value, type 4, the name Go; or the text that gc writes elsewhere.
+            // A note (lengths of name and value, type 4, the name Go), or the text that gc writes in other formats.
             Regex::new(concat!(
                 r"(?s-u)(?:\x04\x00{3}.{4}\x04\x00{3}Go\x00\x00|\x00{3}\x04.{4}\x00{3}\x04Go\x00\x00",
                 r#"|\xff Go build ID: ")"#,

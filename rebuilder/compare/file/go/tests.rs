@@ -1,4 +1,4 @@
-//! Programs with Go's build information, and what their differences must be called.
+//! Programs with Go's build information, and the expected causes of their differences.
 
 use crate::compare::{Cause, Comparison, Confidence, Options, compare_bytes};
 
@@ -6,7 +6,7 @@ const START: &[u8] = b"\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\xd6\
 const END: &[u8] = b"\xf9\x32\x43\x31\x86\x18\x20\x72\x00\x82\x42\x10\x41\x16\xd8\xf2";
 const ID: &str = "AAAAAAAAAAAAAAAAAAAA/BBBBBBBBBBBBBBBBBBBB/CCCCCCCCCCCCCCCCCCCC/DDDDDDDDDDDDDDDDDDDD";
 
-/// A program of a Mach-O magic number, code, and the record; the code has the lines too.
+/// A program with a Mach-O magic number, code, and the record; the code contains the lines too.
 struct Program {
     id: String,
     code: Vec<u8>,
@@ -158,7 +158,8 @@ fn only_the_build_id_is_named_as_such() {
     );
 }
 
-/// An ELF program of Go 1.17: one segment, whose address is 0x1000 more than the offset, and a record of addresses.
+/// An ELF program of Go 1.17: one segment, whose address is 0x1000 higher than its offset, and a record with
+/// addresses.
 fn with_addresses(modules: &str) -> Vec<u8> {
     let framed = [START, modules.as_bytes(), END].concat();
     let mut file = vec![0; 0x400];

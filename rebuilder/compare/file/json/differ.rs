@@ -1,4 +1,4 @@
-//! Two JSON values that differ: where, by pointer (RFC 6901), and why.
+//! Where two JSON values differ, by pointer (RFC 6901), and why.
 
 use std::collections::HashMap;
 
@@ -9,18 +9,18 @@ use crate::compare::file::comparator::Leaf;
 use crate::compare::finding::Finding;
 use crate::compare::package::{File, JsonValue};
 
-/// Maximum number of values that are explained one by one.
+/// Maximum number of values that are explained individually.
 const MOST_EXPLAINED: usize = 5000;
-/// Longer pointers are cut.
+/// Longer pointers are shortened.
 const LONGEST_POINTER: usize = 300;
 
 pub(super) struct Differ<'a> {
     pub file: File<'a>,
     pub leaf: &'a mut Leaf,
     explained: usize,
-    /// The first object whose members are in another order, and how many there are.
+    /// The first object whose members have another order, and the number of such objects.
     pub reordered: Option<(String, u64)>,
-    /// Strings of one meaning that are written in two ways.
+    /// Number of strings with the same meaning but different escapes.
     pub escapes: u64,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Differ<'a> {
             let mut digests = members.iter().filter(|member| member.name.as_ref() == b"digest");
             digests.next().map(|member| member.value.raw.to_owned())
         };
-        // A size beside a digest follows from what the digest is of.
+        // A size beside a digest follows from the same file as the digest.
         let described = digest(&released)
             .zip(digest(&rebuilt))
             .is_some_and(|(old, new)| old != new);
@@ -124,7 +124,7 @@ impl<'a> Differ<'a> {
         }
     }
 
-    /// Members of one name, of which some side has none or several.
+    /// Members with one name, of which some side has none or several.
     fn repeated(&mut self, pointer: &str, old: &[&Member], new: &[&Member]) {
         let same = |(old, new): (&&Member, &&Member)| old.value.means_the_same(&new.value);
         if old.len() == new.len() && old.iter().zip(new).all(same) {
@@ -159,7 +159,7 @@ impl<'a> Differ<'a> {
         }
     }
 
-    /// What is left of two arrays without the same beginning and the same end.
+    /// Two arrays of different lengths, without their common beginning and end.
     fn other_length(&mut self, pointer: &str, old: &[Value], new: &[Value]) {
         let common = |pairs: &mut dyn Iterator<Item = (&Value, &Value)>| {
             pairs.take_while(|(old, new)| old.means_the_same(new)).count()
@@ -204,13 +204,13 @@ impl<'a> Differ<'a> {
         let context = Context {
             field,
             meaning: self.file.meaning(field),
-            // What a program reads from it is not what a build left.
+            // A program may read the value, so builds need not have left it.
             code: true,
             dependency: parent.to_ascii_lowercase().ends_with("dependencies"),
             ..Context::default()
         };
         let reasons = explain(released, rebuilt, context);
-        // A date among other words is a part of what they say.
+        // A date among other words is a part of the statement.
         let in_words = reasons.iter().any(|reason| reason.cause == Cause::Timestamp)
             && !tells_time(field)
             && [released, rebuilt].into_iter().any(has_words);
@@ -227,7 +227,7 @@ impl<'a> Differ<'a> {
             return;
         }
         self.content(pointer, released, rebuilt);
-        // With the name of its field, the value may be what a build leaves behind, or a setting.
+        // Together with the name of its field, the value may be one that builds leave behind, or a setting.
         let named = |value: &str| format!("{field}: {value}");
         for mut reason in explain(&named(released), &named(rebuilt), context) {
             reason.confidence = Confidence::Possible;
@@ -236,7 +236,7 @@ impl<'a> Differ<'a> {
     }
 }
 
-/// Whether a field is named for a time.
+/// Whether the name of a field says that it is a time.
 fn tells_time(field: &str) -> bool {
     const TIMES: [&str; 8] = [
         "time",
@@ -252,26 +252,26 @@ fn tells_time(field: &str) -> bool {
     TIMES.iter().any(|time| field.contains(time))
 }
 
-/// Whether a text has words besides those of dates: names of months, days and zones have at most nine letters and begin
-/// with a capital one.
+/// Whether a text has words that are not part of a date: names of months, days and zones have at most nine letters and
+/// begin with a capital.
 fn has_words(text: &str) -> bool {
     text.split(|letter: char| !letter.is_alphabetic())
         .filter(|word| !word.is_empty())
         .any(|word| word.chars().count() > 9 || word.starts_with(char::is_lowercase))
 }
 
-/// Node takes the first condition of `exports` and `imports` that holds.
+/// Node.js takes the first condition of `exports` and `imports` that holds.
 fn order_matters(file: &str, pointer: &str) -> bool {
     file == "package.json" && (pointer.starts_with("/exports") || pointer.starts_with("/imports"))
 }
 
-/// The lesser of the first names of two sorted lists.
+/// The smaller of the first names of two sorted lists.
 fn first_name(old: &[&Member], new: &[&Member]) -> Option<Vec<u8>> {
     let names = old.first().into_iter().chain(new.first());
     names.map(|member| &member.name).min().map(|name| name.to_vec())
 }
 
-/// The members of that name at the beginning, and the rest.
+/// The members with that name at the beginning, and the rest.
 fn split_off<'v, 'a, 'm>(
     members: &'v [&'m Member<'a>],
     name: &[u8],
@@ -291,7 +291,7 @@ fn below(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Whether two arrays have the same single values, each as often.
+/// Whether two arrays have the same simple values, each the same number of times.
 fn is_permutation(old: &[Value], new: &[Value]) -> bool {
     let is_single = |value: &Value| matches!(value.is, Is::Word | Is::Text(_));
     let is_same = old

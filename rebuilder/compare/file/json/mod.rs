@@ -1,4 +1,4 @@
-//! JSON: values by pointer, so that a changed value is told from another order of members or another layout.
+//! JSON: values by pointer, so that a changed value is distinguished from another order of members or another layout.
 
 mod differ;
 #[cfg(test)]
@@ -39,13 +39,13 @@ impl FileComparator for Json {
         let old = value::read(std::str::from_utf8(released).ok()?)?;
         let new = value::read(std::str::from_utf8(rebuilt).ok()?)?;
         if old.values.len() != new.values.len() {
-            // Lines are told apart as text.
+            // Files of JSON lines are compared as text.
             return None;
         }
         let mut leaf = Leaf::of("JSON");
         if old_mark != new_mark {
             let told = |marked| if marked { "there" } else { "missing" };
-            // Some readers refuse it.
+            // Some readers refuse a byte order mark.
             leaf.add(Finding::new("byte order mark", told(old_mark), told(new_mark)));
         }
         documents(&mut leaf, pair.file, &old, &new);
@@ -104,7 +104,7 @@ fn documents(leaf: &mut Leaf, file: File, old: &Documents, new: &Documents) {
     }
 }
 
-/// The white space of all documents, in an order that does not depend on that of the values.
+/// The white space of all documents, sorted so that it does not depend on the order of the values.
 fn runs<'a>(documents: &Documents<'a>) -> Vec<&'a str> {
     let mut runs = documents.layout.clone();
     runs.sort_unstable();

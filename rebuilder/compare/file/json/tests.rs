@@ -1,4 +1,4 @@
-//! Pairs of JSON files, and what they must be called.
+//! Pairs of JSON files, and the expected causes.
 
 use crate::compare::{Cause, Comparison, Options, Outcome, compare_bytes};
 
@@ -6,7 +6,7 @@ fn compared(name: &str, released: &str, rebuilt: &str) -> Comparison {
     compare_bytes(name, released.as_bytes(), rebuilt.as_bytes(), &Options::default())
 }
 
-/// Cause, key and place of what comes first.
+/// Cause, key and place of the first root cause.
 fn first(released: &str, rebuilt: &str) -> (Cause, String, String) {
     let comparison = compared("x.json", released, rebuilt);
     assert_ne!(comparison.outcome, Outcome::Identical);
@@ -17,7 +17,7 @@ fn first(released: &str, rebuilt: &str) -> (Cause, String, String) {
 #[test]
 fn a_changed_value_is_content_at_its_pointer() {
     let table = [
-        // Digits beyond what a float holds, and other ways to write a number.
+        // Digits beyond the precision of a float, and other notations of a number.
         (
             r#"{"limit": 123456789012345678901234}"#,
             r#"{"limit": 123456789012345678901235}"#,
@@ -31,16 +31,16 @@ fn a_changed_value_is_content_at_its_pointer() {
         (r#"{"n": "null"}"#, r#"{"n": null}"#, "/n"),
         (r#"{"date": "2024-01-02"}"#, r#"{"date": 20240103}"#, "/date"),
         (r#"{"a/b": {"~": "x"}}"#, r#"{"a/b": {"~": "y"}}"#, "/a~1b/~0"),
-        // Members and elements of one side, and another order of elements.
+        // Members and elements that only one side has, and another order of elements.
         (r#"{"a": 1}"#, r#"{"a": 1, "b": 2}"#, "/b"),
         (r#"{"a": [1, 2, 3]}"#, r#"{"a": [1, 3]}"#, "/a/1"),
         (r#"{"a": ["x", "y"]}"#, r#"{"a": ["y", "x"]}"#, "/a"),
         (r"[[1], [2]]", r"[[2], [1]]", "/0/0"),
-        // Names that are repeated: some readers take the first, some the last.
+        // Repeated names: some readers take the first, some the last.
         (r#"{"a": 1, "a": 2}"#, r#"{"a": 2, "a": 1}"#, "/a"),
         (r#"{"a": 1, "a": 2}"#, r#"{"a": 2}"#, "/a"),
         (r#"{"a": 1, "\u0061": 2}"#, r#"{"\u0061": 2, "a": 1}"#, "/a"),
-        // Half a surrogate pair is not the sign that stands for what is not a character.
+        // Half a surrogate pair differs from the replacement character.
         (r#"{"a": "\ud800"}"#, r#"{"a": "\ufffd"}"#, "/a"),
         (r#"{"a": "\ud800x"}"#, r#"{"a": "\udbffx"}"#, "/a"),
     ];
@@ -110,7 +110,7 @@ fn each_of_several_differences_is_named() {
     ] {
         assert!(keys.contains(&key), "{keys:?}");
     }
-    // A changed value comes first, whatever else there is.
+    // A changed value comes first, whatever other differences there are.
     let (cause, _, place) = first(r#"{"a": "A", "b": [1, 2]}"#, r#"{"b":[1,3],"a":"\u0041"}"#);
     assert_eq!((cause, place.as_str()), (Cause::Content, "/b/1"));
 }
@@ -194,6 +194,6 @@ fn deep_and_wide_files_are_bounded() {
     };
     let started = std::time::Instant::now();
     assert_eq!(first(&wide("a"), &wide("b")).0, Cause::Content);
-    // What is not linear takes hours.
+    // An algorithm that is not linear takes hours.
     assert!(started.elapsed().as_secs() < 300, "{:?}", started.elapsed());
 }

@@ -1,20 +1,20 @@
-//! JSON (RFC 8259) as its text says it: numbers keep their digits, objects keep the order of their members and the
-//! names that they repeat, and strings are what their escapes mean.
+//! JSON (RFC 8259) as written: numbers keep their digits, and objects keep the order of their members and repeated
+//! names; strings are decoded.
 
 use std::borrow::Cow;
 
 #[derive(Debug)]
 pub(super) struct Value<'a> {
-    /// As it is written.
+    /// The text of the value.
     pub raw: &'a str,
     pub is: Is<'a>,
 }
 
 #[derive(Debug)]
 pub(super) enum Is<'a> {
-    /// null, true, false and numbers mean what they are written as.
+    /// null, true, false, or a number; its meaning is its text.
     Word,
-    /// In UTF-8, or in what UTF-8 would write for half a surrogate pair.
+    /// Text in UTF-8, or in UTF-8's encoding of half a surrogate pair.
     Text(Cow<'a, [u8]>),
     Array(Vec<Value<'a>>),
     Object(Vec<Member<'a>>),
@@ -23,13 +23,13 @@ pub(super) enum Is<'a> {
 #[derive(Debug)]
 pub(super) struct Member<'a> {
     pub name: Cow<'a, [u8]>,
-    /// With its quotes.
+    /// The name with its quotes.
     pub raw_name: &'a str,
     pub value: Value<'a>,
 }
 
 impl Value<'_> {
-    /// What the type of a value is called.
+    /// The name of the value's type.
     pub fn kind(&self) -> &'static str {
         match self.is {
             Is::Word if matches!(self.raw, "true" | "false") => "boolean",
@@ -41,7 +41,7 @@ impl Value<'_> {
         }
     }
 
-    /// Whether both are written as the same values, whatever the order of members.
+    /// Whether both have the same values, whatever the order of members.
     pub fn means_the_same(&self, other: &Self) -> bool {
         match (&self.is, &other.is) {
             (Is::Word, Is::Word) => self.raw == other.raw,
@@ -65,25 +65,25 @@ impl Value<'_> {
     }
 }
 
-/// Members sorted by name; those of one name stay in their order, of which readers take the first or the last.
+/// Members sorted by name; members with the same name keep their order, as readers take the first or the last.
 pub(super) fn by_name<'v, 'a>(object: &'v [Member<'a>]) -> Vec<&'v Member<'a>> {
     let mut members: Vec<_> = object.iter().collect();
     members.sort_by(|one, other| one.name.cmp(&other.name));
     members
 }
 
-/// A document, or several, one a line.
+/// A single document, or several, one a line.
 #[derive(Debug)]
 pub(super) struct Documents<'a> {
     pub values: Vec<Value<'a>>,
-    /// The white space between tokens, run by run.
+    /// The white space between tokens, one entry for each run.
     pub layout: Vec<&'a str>,
 }
 
-/// Deepest nesting that is read.
+/// Maximum depth that is read.
 const DEEPEST: u32 = 200;
 
-/// None if it is not JSON, or is nested deeper than most readers allow.
+/// `None` if the text is not JSON, or is nested more deeply than most readers allow.
 pub(super) fn read(text: &str) -> Option<Documents<'_>> {
     let mut reader = Reader {
         rest: text,
@@ -94,7 +94,7 @@ pub(super) fn read(text: &str) -> Option<Documents<'_>> {
     while !reader.rest.is_empty() {
         values.push(reader.value(DEEPEST)?);
         let after = reader.space();
-        // Readers of single documents refuse a second one; those of lines want each on its own.
+        // Readers of single documents refuse a second one; readers of JSON lines require each on a separate line.
         if !reader.rest.is_empty() && !after.contains('\n') {
             return None;
         }
@@ -234,7 +234,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What follows a backslash.
+    /// Reads the rest of an escape, after the backslash.
     fn escape(&mut self, text: &mut Vec<u8>) -> Option<()> {
         let sign = self.rest.bytes().next().filter(u8::is_ascii)?;
         self.rest = self.rest.get(1..)?;
@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
         u32::from_str_radix(digits, 16).ok().filter(|_| hex)
     }
 
-    /// A unit of UTF-16, with the second half of its pair if that follows.
+    /// Reads a UTF-16 unit, and the second half of its pair if that follows.
     fn character(&mut self, unit: u32, text: &mut Vec<u8>) -> Option<()> {
         if let Some(character) = char::from_u32(unit) {
             text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
@@ -282,7 +282,7 @@ impl<'a> Reader<'a> {
             }
             self.rest = before;
         }
-        // Half a pair has no UTF-8; its bytes are those that UTF-8 would have, so that it equals nothing else.
+        // Half a pair has no UTF-8; the bytes that UTF-8 would use for it are distinct from all texts.
         let bits = |shift: u32, mask: u32, mark: u32| u8::try_from(unit >> shift & mask | mark).ok();
         text.extend([bits(12, 0x0f, 0xe0)?, bits(6, 0x3f, 0x80)?, bits(0, 0x3f, 0x80)?]);
         Some(())

@@ -1,4 +1,4 @@
-//! Mach-O (Apple's `mach-o/loader.h`), one architecture or several: load commands by name, what identifies a build, and
+//! Mach-O (Apple's `mach-o/loader.h`), with one architecture or several: load commands by name, build identifiers, and
 //! signatures by their content. The rest is compared by section.
 
 mod signature;
@@ -57,7 +57,7 @@ impl FileComparator for MachO {
     }
 }
 
-/// What people call a type of processor (`mach/machine.h`).
+/// The usual name of a processor type (`mach/machine.h`).
 fn machine(number: usize) -> String {
     const NAMES: [(usize, &str); 6] = [
         (0x7, "i386"),
@@ -71,7 +71,7 @@ fn machine(number: usize) -> String {
     known.map_or_else(|| format!("{number:#x}"), |(_, name)| (*name).to_owned())
 }
 
-/// The images of a fat file, each of one architecture.
+/// The images of a fat file, one for each architecture.
 fn slices(bytes: &[u8]) -> Option<Vec<(Range<usize>, String)>> {
     const MOST: usize = 32;
     const ENTRY: usize = 20;
@@ -162,7 +162,7 @@ impl<'a> Image<'a> {
 
 /// Sections of a segment that have bytes in the file.
 fn sections(numbers: Numbers, command: &Range<usize>, is_64: bool) -> Option<Vec<(Range<usize>, String)>> {
-    /// Of the low byte of the flags: filled with zeros when it is loaded.
+    /// Types of sections that are filled with zeros when they are loaded (low byte of the flags).
     const ZERO_FILLED: [u32; 3] = [1, 12, 18];
     let (count_at, first, width) = if is_64 { (64, 72, 80) } else { (48, 56, 68) };
     let count = numbers.size(command.start.checked_add(count_at)?)?;
@@ -198,7 +198,7 @@ fn sections(numbers: Numbers, command: &Range<usize>, is_64: bool) -> Option<Vec
     Some(sections)
 }
 
-/// Two images of one architecture.
+/// Compares two images of one architecture.
 fn image(leaf: &mut Leaf, within: &str, (released, rebuilt): (&[u8], &[u8])) -> Option<()> {
     let mut sides = Both::new(Image::read(released)?, Image::read(rebuilt)?);
     let before = leaf.findings.len();
@@ -215,7 +215,7 @@ fn image(leaf: &mut Leaf, within: &str, (released, rebuilt): (&[u8], &[u8])) -> 
     Some(())
 }
 
-/// `LC_UUID`, which linkers make of the contents.
+/// `LC_UUID`, which linkers derive from the contents.
 fn identifier(sides: &mut Both<Image>, within: &str) -> Option<Finding> {
     const LENGTH: usize = 24;
     let own = |image: &Image| image.command(UUID).filter(|command| command.len() == LENGTH);
@@ -234,7 +234,7 @@ fn identifier(sides: &mut Both<Image>, within: &str) -> Option<Finding> {
     )
 }
 
-/// `LC_BUILD_VERSION`: the SDK and the tools; the platform and the oldest system are content.
+/// `LC_BUILD_VERSION`: the SDK and the tools; the platform and the minimum system version are content.
 fn tools(leaf: &mut Leaf, sides: &mut Both<Image>, within: &str) -> Option<()> {
     const SDK: usize = 16;
     const TOOLS: usize = 24;

@@ -1,4 +1,5 @@
-//! Code signatures (`LC_CODE_SIGNATURE`): a code directory with the hash of each page, and a signature by a key or none.
+//! Code signatures (`LC_CODE_SIGNATURE`): a code directory with the hash of each page, and optionally a signature by a
+//! key.
 
 use std::ops::Range;
 
@@ -15,15 +16,15 @@ const CODE_DIRECTORY: u32 = 0xfade_0c02;
 /// A signature by a key (CMS).
 const WRAPPER: u32 = 0xfade_0b01;
 
-/// What a signature says beyond the hashes of pages, which are right.
+/// The content of a signature besides the hashes of pages, which are correct.
 #[derive(PartialEq)]
 struct Signature<'a> {
-    /// Everything else that is signed or said: flags, identifier, requirements, entitlements.
+    /// Everything else that is signed: flags, identifier, requirements, entitlements.
     said: Vec<Vec<u8>>,
     by_key: &'a [u8],
 }
 
-/// Adds a signature by another key, and returns what only follows. Both are blanked if every hash is right.
+/// Adds a finding for another signer, and returns one that only follows. Both are blanked if every hash is correct.
 pub(super) fn compare(leaf: &mut Leaf, sides: &mut Both<Image>, within: &str) -> Option<Finding> {
     let (old, new) = (
         sides.released.signature.clone()?,
@@ -64,7 +65,7 @@ pub(super) fn compare(leaf: &mut Leaf, sides: &mut Both<Image>, within: &str) ->
     )
 }
 
-/// None if a hash is wrong, or a byte is in no blob.
+/// `None` if a hash is wrong, or a byte is in no blob.
 fn read<'a>(file: &'a [u8], at: &Range<usize>) -> Option<Signature<'a>> {
     const MOST: usize = 64;
     let bytes = file.get(at.clone())?;
@@ -97,7 +98,7 @@ fn read<'a>(file: &'a [u8], at: &Range<usize>) -> Option<Signature<'a>> {
     (end == length).then_some(signature)
 }
 
-/// A code directory without its hashes of pages, each of which is right.
+/// A code directory without the hashes of pages, if all of them are correct.
 fn directory(file: &[u8], limit: usize, blob: &[u8]) -> Option<Vec<u8>> {
     const SHA_256: u8 = 2;
     const LARGEST_PAGE: u8 = 16;

@@ -1,4 +1,4 @@
-//! A whole file: its objects in the order that they are written, its cross-reference tables and trailers.
+//! A whole PDF file: its objects in stored order, its cross-reference tables and trailers.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -8,14 +8,14 @@ use memchr::memmem;
 use super::syntax::{Lexer, Object, Value};
 use super::xmp;
 
-/// What a part of the file means.
+/// The meaning of a part of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Bytes,
     Date,
     Identifier,
     Tool,
-    /// An offset or a length that is right.
+    /// An offset or a length that is correct.
     Place,
 }
 
@@ -41,21 +41,21 @@ struct Indirect {
 
 #[derive(Default)]
 struct Document {
-    /// By where each begins.
+    /// The objects, by offset.
     objects: HashMap<usize, Indirect>,
     tables: HashSet<usize>,
     trailers: Vec<Object>,
     fields: Vec<(Range<usize>, Kind, String)>,
-    /// Entries of tables: where the offset is written, and the object that it is of.
+    /// Entries of tables: where the offset is stored, the offset, and the number of the object.
     entries: Vec<(Range<usize>, usize, u32)>,
-    /// Offsets of tables.
+    /// Offsets of tables: where each is stored, and its value.
     starts: Vec<(Range<usize>, usize)>,
 }
 
 const DEPTH: u32 = 64;
 const MOST_OBJECTS: usize = 1_000_000;
 
-/// The parts of a file, without a gap. None if it is encrypted, or anything in it is not where the file says it is.
+/// The parts of a file, without gaps. `None` if it is encrypted, or if anything is not where the file says.
 pub(super) fn read(bytes: &[u8]) -> Option<Vec<Segment>> {
     let mut lexer = Lexer { bytes, at: 0 };
     let mut document = Document::default();
@@ -87,7 +87,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Vec<Segment>> {
     document.segments(bytes)
 }
 
-/// An object, and the stream behind it.
+/// An object with its stream.
 fn indirect(lexer: &mut Lexer, number: u32) -> Option<Indirect> {
     let object = lexer.object(DEPTH)?;
     lexer.space();
@@ -103,7 +103,7 @@ fn indirect(lexer: &mut Lexer, number: u32) -> Option<Indirect> {
         let end = if let Some(length) = length {
             start.checked_add(length)?
         } else {
-            // The length is in another object, which is checked later.
+            // Another object has the length; it is checked later.
             let found = memmem::find(lexer.bytes.get(start..)?, b"endstream")?;
             start.checked_add(found)?
         };
@@ -122,7 +122,7 @@ fn indirect(lexer: &mut Lexer, number: u32) -> Option<Indirect> {
     })
 }
 
-/// Sections of a cross-reference table: entries of twenty bytes.
+/// Sections of a cross-reference table, with entries of twenty bytes.
 fn table(lexer: &mut Lexer, document: &mut Document) -> Option<()> {
     const ENTRY: usize = 20;
     loop {
@@ -147,7 +147,7 @@ fn table(lexer: &mut Lexer, document: &mut Document) -> Option<()> {
 }
 
 impl Document {
-    /// Offsets and lengths, each of which must be right.
+    /// Offsets and lengths, all of which must be correct.
     fn places(&mut self, bytes: &[u8]) -> Option<()> {
         let mut fields = Vec::new();
         for (range, target, number) in &self.entries {
@@ -209,7 +209,7 @@ impl Document {
         });
         for trailer in self.trailers.iter().chain(streams.map(|object| &object.object)) {
             if trailer.get(bytes, b"/Encrypt").is_some() {
-                // The key is made of the identifier.
+                // The encryption key is derived from the identifier.
                 return None;
             }
             information.extend(trailer.get(bytes, b"/Info").and_then(Object::reference));
@@ -255,7 +255,7 @@ impl Document {
         let mut cuts: Vec<(Range<usize>, Kind, String)> = Vec::new();
         let mut end = 0;
         let between = |until: usize, cuts: &mut Vec<_>, from: usize| {
-            // Each object has bytes of its own, so that they are told by its number.
+            // The bytes of each object are kept apart, so that differences name its number.
             let mut at = from;
             let first = objects.partition_point(|(start, ..)| *start <= from);
             for (start, ..) in objects
@@ -280,7 +280,7 @@ impl Document {
     }
 }
 
-/// 16 bytes or more in hexadecimal.
+/// Whether an object is an identifier: at least 16 bytes in hexadecimal.
 fn is_identifier(bytes: &[u8], object: &Object) -> bool {
     let text = bytes.get(object.range.clone()).unwrap_or_default();
     let digits = text.strip_prefix(b"<").and_then(|text| text.strip_suffix(b">"));
@@ -306,7 +306,7 @@ fn of_information(bytes: &[u8], object: &Object) -> Vec<(Range<usize>, Kind, Str
     fields
 }
 
-/// `(D:20240131123000+01'00')`.
+/// Whether a text is a date such as `(D:20240131123000+01'00')`.
 fn is_date(text: &[u8]) -> bool {
     let Some(date) = text.strip_prefix(b"(D:").and_then(|text| text.strip_suffix(b")")) else {
         return false;

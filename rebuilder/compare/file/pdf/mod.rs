@@ -1,5 +1,5 @@
-//! PDF (ISO 32000): the dates, identifiers and tools that the format has fields for, and the offsets and lengths that
-//! follow from them. Each file is parted into such fields and the bytes between, which are compared exactly.
+//! PDF (ISO 32000): the dates, identifiers and tools in fields of the format, and the offsets and lengths that follow
+//! from them. Each file is split into such fields and the bytes between them, which are compared exactly.
 
 mod document;
 mod syntax;

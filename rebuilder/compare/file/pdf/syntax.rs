@@ -1,8 +1,8 @@
-//! Objects of PDF as they are written (ISO 32000-1, 7.2 and 7.3): where each begins and ends.
+//! The syntax of PDF objects (ISO 32000-1, 7.2 and 7.3): where each begins and ends.
 
 use std::ops::Range;
 
-/// An object, and where it is.
+/// An object, and its place.
 #[derive(Debug)]
 pub(super) struct Object {
     pub range: Range<usize>,
@@ -13,7 +13,7 @@ pub(super) struct Object {
 pub(super) enum Value {
     Dictionary(Vec<(Range<usize>, Object)>),
     Array(Vec<Object>),
-    /// In parentheses, or in hexadecimal.
+    /// A string in parentheses or in hexadecimal.
     String,
     Name,
     /// Number and generation of an object.
@@ -23,7 +23,7 @@ pub(super) enum Value {
 }
 
 impl Object {
-    /// The value of a key; none if it is there twice.
+    /// The value of a key; `None` if the key occurs twice.
     pub fn get<'o>(&'o self, bytes: &[u8], key: &[u8]) -> Option<&'o Self> {
         let Value::Dictionary(entries) = &self.value else {
             return None;
@@ -72,7 +72,7 @@ impl<'a> Lexer<'a> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
-    /// Past white space and comments.
+    /// Skips white space and comments.
     pub fn space(&mut self) {
         while let Some(byte) = self.rest().first() {
             if *byte == b'%' {
@@ -96,7 +96,7 @@ impl<'a> Lexer<'a> {
         Some(())
     }
 
-    /// A number without a sign.
+    /// Reads a number without a sign.
     pub fn number(&mut self) -> Option<usize> {
         let digits = self
             .rest()
@@ -109,7 +109,7 @@ impl<'a> Lexer<'a> {
         Some(number)
     }
 
-    /// `12 0 obj`: the number of the object that begins here.
+    /// Reads `12 0 obj`: the number of the object that begins here.
     pub fn header(&mut self) -> Option<u32> {
         let mut ahead = *self;
         let number = u32::try_from(ahead.number()?).ok()?;
@@ -132,7 +132,7 @@ impl<'a> Lexer<'a> {
         Some(number)
     }
 
-    /// One object, with those in it.
+    /// Reads one object, including nested ones.
     pub fn object(&mut self, depth: u32) -> Option<Object> {
         let depth = depth.checked_sub(1)?;
         self.space();
@@ -198,7 +198,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Parentheses within are balanced, or escaped.
+    /// Reads a string in parentheses; inner parentheses are balanced or escaped.
     fn string(&mut self) -> Option<Value> {
         let mut open: u32 = 0;
         let mut escaped = false;

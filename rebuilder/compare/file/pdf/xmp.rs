@@ -10,7 +10,7 @@ use super::syntax::Object;
 
 type Field = (Range<usize>, Kind, String);
 
-/// A property as an element or as an attribute. The prefixes are those that every writer uses.
+/// A property as an element or an attribute, with the prefixes that all writers use.
 static PROPERTY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?-u)\b((?:xmp|xap):(?:CreateDate|ModifyDate|MetadataDate)|(?:xmpMM|xapMM):(?:DocumentID|InstanceID|OriginalDocumentID)|pdf:Producer|(?:xmp|xap):CreatorTool|rdf:about)(?:>([^<>]*)</|='([^'<>]*)'|="([^"<>]*)")"#,
@@ -30,7 +30,7 @@ fn fits(pattern: &LazyLock<Option<Regex>>, value: &[u8]) -> bool {
     pattern.as_ref().is_some_and(|pattern| pattern.is_match(value))
 }
 
-/// Fields of a stream, if it is one of metadata and not packed.
+/// The fields of a stream, if it is an uncompressed metadata stream.
 pub(super) fn fields(bytes: &[u8], object: &Object, stream: &Range<usize>) -> Vec<Field> {
     let is = |key: &[u8], value: &[u8]| {
         object

@@ -1,4 +1,4 @@
-//! The debug directory: where the debug file was, what identifies it, and whether the linker was told to be
+//! The debug directory: the path and the identifier of the debug file, and whether the linker was told to be
 //! reproducible.
 
 use std::ops::Range;
@@ -10,7 +10,7 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::file::regions::span;
 use crate::compare::finding::Finding;
 
-/// An entry, and the data that it points at.
+/// An entry, and the data that it points to.
 pub(super) struct Entry {
     pub at: usize,
     kind: u32,
@@ -41,21 +41,21 @@ pub(super) fn entries(image: &Image) -> Vec<Entry> {
     (0..(size / ENTRY).min(MOST)).map_while(read).collect()
 }
 
-/// `/Brepro`: what would be times are hashes of the contents.
+/// `/Brepro`: fields for times contain hashes of the contents.
 pub(super) fn is_reproducible(image: &Image) -> bool {
     entries(image).iter().any(|entry| entry.kind == REPRODUCIBLE)
 }
 
-/// What CodeView records of the debug file.
+/// CodeView's record of the debug file.
 struct CodeView<'a> {
     identifier: Range<usize>,
     path: Range<usize>,
     name: &'a str,
-    /// Where the directory says how long the record is.
+    /// Where the directory stores the length of the record.
     size: Range<usize>,
 }
 
-/// `RSDS`, a GUID, an age, and a path that ends in NUL.
+/// Reads `RSDS`, a GUID, an age, and a NUL-terminated path.
 fn read<'a>(image: &Image<'a>, entry: &Entry) -> Option<CodeView<'a>> {
     let data = image.bytes.get(entry.data.clone())?;
     let path = data.strip_prefix(b"RSDS")?.get(20..)?;
@@ -71,7 +71,7 @@ fn read<'a>(image: &Image<'a>, entry: &Entry) -> Option<CodeView<'a>> {
     })
 }
 
-/// Adds the folder of the debug file, and returns what only follows; both are blanked.
+/// Adds a finding for the folder of the debug file, and returns the findings that only follow; both are blanked.
 pub(super) fn code_view(leaf: &mut Leaf, sides: &mut Both<Image>) -> Vec<Finding> {
     let own = |image: &Image| {
         entries(image)
@@ -105,7 +105,7 @@ pub(super) fn code_view(leaf: &mut Leaf, sides: &mut Both<Image>) -> Vec<Finding
     following
 }
 
-/// Whether two paths are one file in two folders; adds that.
+/// Whether two paths are one file in two folders; adds that as a finding.
 fn folder(leaf: &mut Leaf, released: &str, rebuilt: &str) -> bool {
     let split = |path: &'_ str| -> (String, String) {
         let at = path.rfind(['\\', '/']).map_or(0, |at| at.saturating_add(1));

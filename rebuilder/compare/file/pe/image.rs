@@ -1,10 +1,10 @@
-//! One side of a pair: where the headers, sections and directories of an executable are (Microsoft's "PE Format").
+//! One side of a pair: the headers, sections and directories of an executable (Microsoft's "PE Format").
 
 use std::ops::Range;
 
 use super::super::regions::{Numbers, Regions, span};
 
-/// Data directories that are read.
+/// Indices of the data directories that are read.
 pub(super) const EXPORTS: usize = 0;
 pub(super) const RESOURCES: usize = 2;
 pub(super) const CERTIFICATES: usize = 4;
@@ -13,9 +13,9 @@ pub(super) const DEBUG: usize = 6;
 pub(super) struct Image<'a> {
     pub bytes: &'a [u8],
     pub regions: Regions<'a>,
-    /// Where the COFF header begins, behind the signature.
+    /// Offset of the COFF header, after the signature.
     pub coff: usize,
-    /// Where the optional header begins.
+    /// Offset of the optional header.
     pub optional: usize,
     directories: usize,
     count: usize,
@@ -95,19 +95,19 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// When it was linked, in seconds since 1970, or a hash.
+    /// The time of linking in seconds since 1970, or a hash.
     pub fn linked(&self) -> Option<u32> {
         self.numbers().u32(self.coff.checked_add(4)?)
     }
 
-    /// Address and size in a data directory, and where in the file that says so.
+    /// Address and size in a data directory, and where the file stores these.
     pub fn directory(&self, nth: usize) -> Option<(usize, usize, Range<usize>)> {
         let at = self.directories.checked_add(nth.checked_mul(8)?)?;
         let (address, size) = (self.numbers().size(at)?, self.numbers().size(at.checked_add(4)?)?);
         (nth < self.count && address != 0 && size != 0).then_some((address, size, span(at, 8)?))
     }
 
-    /// Where in the file an address is.
+    /// The file offset of an address.
     pub fn offset(&self, address: usize) -> Option<usize> {
         self.sections.iter().find_map(|section| {
             let within = address.checked_sub(section.address)?;
@@ -115,7 +115,7 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// The symbol table that linkers of GNU append, and its strings.
+    /// The symbol table that GNU linkers append, with its strings.
     fn symbols(&self) -> Option<Range<usize>> {
         const SYMBOL: usize = 18;
         let at = self.numbers().size(self.coff.checked_add(8)?)?;
@@ -125,7 +125,7 @@ impl<'a> Image<'a> {
         (at != 0 && count != 0 && end <= self.bytes.len()).then_some(at..end)
     }
 
-    /// Signatures at the end of the file, and the first of them. None if anything else is in the table.
+    /// The signatures at the end of the file, and the first of them. `None` if the table contains anything else.
     pub fn certificates(&self) -> Option<(Range<usize>, &'a [u8])> {
         const HEADER: usize = 8;
         const REVISION_2: u16 = 0x200;
@@ -151,7 +151,7 @@ impl<'a> Image<'a> {
     }
 }
 
-/// A `ContentInfo` with signed data (RFC 5652), and less than eight zeros behind it.
+/// Whether the data is a `ContentInfo` with signed data (RFC 5652), followed by less than eight zeros.
 fn is_signed_data(data: &[u8]) -> bool {
     const OID: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
     let Some((header, length)) = sequence(data) else {
@@ -163,7 +163,7 @@ fn is_signed_data(data: &[u8]) -> bool {
         && padding.is_some_and(|rest| rest.len() < 8 && rest.iter().all(|byte| *byte == 0))
 }
 
-/// Lengths of the header and of the content of a DER sequence.
+/// Lengths of the header and the content of a DER sequence.
 fn sequence(data: &[u8]) -> Option<(usize, usize)> {
     let [0x30, first, rest @ ..] = data else {
         return None;

@@ -1,4 +1,4 @@
-//! Windows executables: times that linkers write, the checksum and identifiers that follow, the path of the debug
+//! Windows executables: the times that linkers write, the checksum and identifiers that follow, the path of the debug
 //! file, and signatures. The rest is compared by section.
 
 mod debug;
@@ -32,7 +32,7 @@ impl FileComparator for Pe {
         let reproducible = sides.as_ref().all(debug::is_reproducible);
         let linked = Both::new(sides.released.linked(), sides.rebuilt.linked());
         for (name, field) in times(&sides) {
-            // The linker writes one time everywhere; another one is not its own.
+            // The linker writes the same time everywhere; a different time is not from the linker.
             let written = [
                 word(&sides.released, &field.released),
                 word(&sides.rebuilt, &field.rebuilt),
@@ -79,7 +79,7 @@ impl FileComparator for Pe {
     }
 }
 
-/// A field of one meaning, where it is on each side.
+/// A field with one meaning, and its place on each side.
 type Field = Both<Range<usize>>;
 
 fn blank(sides: &mut Both<Image>, field: &Field) {
@@ -91,7 +91,7 @@ fn word(image: &Image, field: &Range<usize>) -> Option<u32> {
     image.numbers().u32(field.start)
 }
 
-/// Every field that holds the time of linking.
+/// All fields that hold the time of linking.
 fn times(sides: &Both<Image>) -> Vec<(&'static str, Field)> {
     const TIME: usize = 4;
     let own = |image: &Image| {
@@ -120,7 +120,7 @@ fn times(sides: &Both<Image>) -> Vec<(&'static str, Field)> {
     let (old, new) = (own(&sides.released), own(&sides.rebuilt));
     let names =
         |fields: &[(&'static str, Range<usize>)]| fields.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-    // The directories differ then; only the header's field is surely the same.
+    // Then the directories differ, and only the header's field certainly corresponds.
     let same = if names(&old) == names(&new) { usize::MAX } else { 1 };
     let pairs = old.into_iter().zip(new).take(same);
     pairs
@@ -128,7 +128,7 @@ fn times(sides: &Both<Image>) -> Vec<(&'static str, Field)> {
         .collect()
 }
 
-/// Where the directories of resources are: a tree of three levels.
+/// Offsets of the resource directories, which form a tree of three levels.
 fn resources(image: &Image) -> Vec<usize> {
     const MOST: usize = 4096;
     const SUBDIRECTORY: u32 = 0x8000_0000;
@@ -186,7 +186,7 @@ fn link_time(sides: &Both<Image>, name: &str, field: &Field, reproducible: bool)
     )
 }
 
-/// The checksum, if it is that of the file on both sides, or left out.
+/// The finding for the checksum, if it is correct on both sides, or absent.
 fn checksum(sides: &mut Both<Image>) -> Option<Finding> {
     const CHECKSUM: usize = 64;
     let field = sides
@@ -212,7 +212,8 @@ fn checksum(sides: &mut Both<Image>) -> Option<Finding> {
     )
 }
 
-/// As `CheckSumMappedFile` does: 16-bit words with their carries, without the field itself, and the length.
+/// The algorithm of `CheckSumMappedFile`: the sum of 16-bit words with carries, without the field itself, plus the
+/// length.
 fn sum(bytes: &[u8], field: usize) -> u32 {
     let mut sum: u64 = 0;
     for (at, pair) in (0_usize..).step_by(2).zip(bytes.chunks(2)) {
@@ -227,7 +228,7 @@ fn sum(bytes: &[u8], field: usize) -> u32 {
     u32::try_from(sum.wrapping_add(bytes.len() as u64)).unwrap_or(u32::MAX)
 }
 
-/// Certificates at the end, on one side or on both.
+/// Certificates at the end of the file, on one side or both.
 fn signature(leaf: &mut Leaf, sides: &mut Both<Image>) {
     let tables = sides.as_ref().map(Image::certificates);
     let shown = |table: &Option<(Range<usize>, &[u8])>| {
@@ -253,7 +254,7 @@ fn signature(leaf: &mut Leaf, sides: &mut Both<Image>) {
     }
     for image in [&mut sides.released, &mut sides.rebuilt] {
         let claims = image.directory(image::CERTIFICATES);
-        // A table with anything else in it stays, and is content.
+        // A table with any other content stays, and counts as content.
         if claims.is_some() && image.certificates().is_none() {
             return;
         }
@@ -270,7 +271,7 @@ fn signature(leaf: &mut Leaf, sides: &mut Both<Image>) {
     unsign(&mut sides.rebuilt, signed.rebuilt);
 }
 
-/// Takes away the table, the zeros that align it, and the directory entry that points at it.
+/// Removes the table, the zeros that align it, and the directory entry that points to it.
 fn unsign(image: &mut Image, table: Option<Range<usize>>) {
     let (Some(table), Some((.., entry))) = (table, image.directory(image::CERTIFICATES)) else {
         return;

@@ -1,5 +1,5 @@
-//! PNG (W3C, third edition; ISO/IEC 15948): chunks by name. Text and time are told from the picture, and one picture
-//! that is compressed in two ways from two pictures.
+//! PNG (W3C, third edition; ISO/IEC 15948): chunks by name. Text and times are distinguished from the picture, and one
+//! picture compressed in two ways from two pictures.
 
 mod pixels;
 
@@ -15,7 +15,7 @@ pub(super) struct Png;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// A name and its data.
+/// A chunk: its name and data.
 type Chunk<'a> = ([u8; 4], &'a [u8]);
 
 const DATA: &[u8; 4] = b"IDAT";
@@ -53,15 +53,15 @@ impl FileComparator for Png {
 }
 
 struct Chunks<'a> {
-    /// All but the picture's data.
+    /// All chunks except those with the picture's data.
     around: Vec<Chunk<'a>>,
-    /// The data of the picture, as one stream is parted into chunks.
+    /// The picture's data: one stream, split into chunks.
     data: Vec<&'a [u8]>,
     behind: &'a [u8],
 }
 
 impl<'a> Chunks<'a> {
-    /// None if chunks do not follow each other to the end, one does not have its CRC, or the picture is in two places.
+    /// `None` if the chunks do not continue to the end, one has a wrong CRC, or the picture is in two places.
     fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = bytes.strip_prefix(SIGNATURE)?;
         let mut chunks = Self {
@@ -84,7 +84,7 @@ impl<'a> Chunks<'a> {
             if name == DATA {
                 (last == *DATA || chunks.data.is_empty()).then_some(())?;
                 if chunks.data.is_empty() {
-                    // The place of the picture among the others matters.
+                    // The picture's position among the other chunks matters.
                     chunks.around.push((*name, &[]));
                 }
                 chunks.data.push(data);
@@ -108,18 +108,18 @@ impl<'a> Chunks<'a> {
         (name == b"IHDR").then_some(*data)
     }
 
-    /// A palette and the like are part of what the data mean.
+    /// The chunks that affect the meaning of the data, such as the palette.
     fn meaning(&self) -> Vec<&Chunk<'a>> {
         self.around.iter().filter(|(name, _)| !is_remark(*name)).collect()
     }
 }
 
-/// Whether no pixel depends on a chunk.
+/// Whether a chunk has no effect on the pixels.
 fn is_remark(name: [u8; 4]) -> bool {
     matches!(&name, b"tEXt" | b"zTXt" | b"iTXt" | b"tIME")
 }
 
-/// The same pixels, or other ones.
+/// The finding for data with the same pixels, or with different ones.
 fn picture(old: &Chunks, new: &Chunks) -> Finding {
     let (released, rebuilt) = (old.stream(), new.stream());
     let size = |stream: &[u8]| format!("{} bytes compressed", stream.len());
@@ -138,7 +138,7 @@ fn picture(old: &Chunks, new: &Chunks) -> Finding {
     finding
 }
 
-/// Chunks beside the picture: those that are on both sides in one order, and the others.
+/// Compares the chunks beside the picture: those that both sides have in one order, and the others.
 fn others(leaf: &mut Leaf, old: &[Chunk], new: &[Chunk]) {
     let names = |chunks: &[Chunk]| {
         let names: Vec<String> = chunks.iter().map(|(name, _)| named(*name)).collect();
@@ -198,14 +198,14 @@ fn chunk(leaf: &mut Leaf, name: [u8; 4], released: &[u8], rebuilt: &[u8]) {
     }
 }
 
-/// The keyword and the text; a NUL parts them. None if they are in another form.
+/// The keyword and the text, which a NUL separates. `None` if they have another form.
 fn text(name: [u8; 4], data: &[u8]) -> Option<(&str, String)> {
     let at = data.iter().position(|byte| *byte == 0)?;
     let (keyword, text) = data.split_at_checked(at)?;
     let text = text.get(1..)?;
     let text = match &name {
         b"tEXt" => text,
-        // Neither compressed, nor with a language or a translated keyword.
+        // Not compressed, and without a language or a translated keyword.
         b"iTXt" => text.strip_prefix(&[0, 0, 0, 0])?,
         _ => return None,
     };
@@ -215,7 +215,7 @@ fn text(name: [u8; 4], data: &[u8]) -> Option<(&str, String)> {
     ))
 }
 
-/// Adds the reasons why a text differs; false if there are none.
+/// Adds the reasons why a text differs; returns false if there are none.
 fn remark(leaf: &mut Leaf, place: &str, keyword: &str, (released, rebuilt): (&str, &str)) -> bool {
     let place = format!("{place}, {keyword}");
     let is_date = matches!(
@@ -235,14 +235,14 @@ fn remark(leaf: &mut Leaf, place: &str, keyword: &str, (released, rebuilt): (&st
     holds && !reasons.is_empty()
 }
 
-/// None unless it is seven bytes that are a time.
+/// `None` unless the data is seven bytes that are a valid time.
 fn time(data: &[u8]) -> Option<String> {
     let [high, low, month, day, hour, minute, second] = data else {
         return None;
     };
     let year = i16::from_be_bytes([*high, *low]);
     let number = |byte: &u8| i8::try_from(*byte).ok();
-    // A leap second is written as 60.
+    // A leap second is stored as 60.
     let second = number(second)?.min(59);
     jiff::civil::DateTime::new(
         year,

@@ -1,18 +1,18 @@
-//! The pixels of a picture: its data are inflated, and the filter of each line is taken back.
+//! The pixels of a picture: its data is inflated, and the filter of each line is reversed.
 
 use std::io::Read as _;
 
-/// Largest picture that is unpacked.
+/// Maximum number of bytes of a picture that is unpacked.
 const LARGEST: usize = 64 << 20;
 
-/// A picture, or one of the seven that are interlaced in it.
+/// A picture, or one of its seven interlaced passes.
 struct Pass {
-    /// Bytes of a line.
+    /// Number of bytes of a line.
     line: usize,
     lines: usize,
 }
 
-/// The bytes of all lines. None if the data are not exactly those of the picture that the header tells of.
+/// The bytes of all lines. `None` if the data does not exactly match the picture that the header describes.
 pub(super) fn read(header: &[u8], stream: &[u8]) -> Option<Vec<u8>> {
     let (width, rest) = header.split_first_chunk()?;
     let (height, rest) = rest.split_first_chunk()?;
@@ -52,7 +52,7 @@ pub(super) fn read(header: &[u8], stream: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn passes((width, height): (usize, usize), bits: usize, interlaced: bool) -> Option<Vec<Pass>> {
-    /// First column and line of each pass, and the steps to the next.
+    /// First column and line of each pass, and the steps to the next ones.
     const ADAM7: [[usize; 4]; 7] = [
         [0, 0, 8, 8],
         [4, 0, 8, 8],
@@ -78,7 +78,7 @@ fn passes((width, height): (usize, usize), bits: usize, interlaced: bool) -> Opt
     Some(passes)
 }
 
-/// None unless the stream unpacks to so many bytes, and nothing is behind it.
+/// `None` unless the stream inflates to exactly `size` bytes, and nothing follows it.
 fn inflated(stream: &[u8], size: usize) -> Option<Vec<u8>> {
     if size > LARGEST {
         return None;
@@ -94,7 +94,7 @@ fn inflated(stream: &[u8], size: usize) -> Option<Vec<u8>> {
     (data.len() == size && decoder.total_in() == stream.len() as u64).then_some(data)
 }
 
-/// Takes back the filter of a line: each byte was written as the difference from one that its neighbours foretell.
+/// Reverses the filter of a line: each byte was stored as the difference from a prediction by its neighbours.
 fn unfilter(filter: u8, line: &mut [u8], before: &[u8], pixel: usize) -> Option<()> {
     for at in 0..line.len() {
         let left_at = at.checked_sub(pixel);

@@ -2,9 +2,9 @@ use super::super::writers::png;
 use crate::compare::cause::Cause;
 use crate::compare::{Chosen, Options, Outcome, compare_bytes};
 
-/// Lines of a grey picture, 4 × 2, with the filter of each.
+/// Lines of a grey picture, 4 × 2, each with its filter.
 const GREY: &[u8] = b"\0abcd\0efgh";
-/// The same picture, its second line as differences from the first.
+/// The same picture, with the second line stored as differences from the first.
 const FILTERED: &[u8] = b"\0abcd\x02\x04\x04\x04\x04";
 
 fn first(released: &[u8], rebuilt: &[u8]) -> (Cause, String) {

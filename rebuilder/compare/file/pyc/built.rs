@@ -1,4 +1,4 @@
-//! The standard library of this machine's Python, compiled twice.
+//! Tests with the standard library of this machine's Python, compiled twice.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Code objects whose values differ: which function differs, and in what.
+//! Finds the functions that differ in two code objects, and how.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -13,7 +13,7 @@ use crate::compare::finding::Finding;
 /// Maximum number of pairs of code objects that are compared.
 const MOST_PAIRS: usize = 10_000;
 
-/// Two code objects, and the name of the function that they are.
+/// Two corresponding code objects, and the name of their function.
 struct Pair {
     released: usize,
     rebuilt: usize,
@@ -27,7 +27,7 @@ pub(super) struct Comparison<'a> {
     pub paths: Paths,
 }
 
-/// Finds every function that differs; the module comes first.
+/// Finds every function that differs, beginning with the module.
 pub(super) fn compare(leaf: &mut Leaf, sides: &Comparison) {
     let mut open = VecDeque::from([Pair {
         released: sides.old.root,
@@ -95,7 +95,7 @@ impl Comparison<'_> {
         names.is_some_and(|(released, rebuilt)| self.paths.are_of_one_file(released, rebuilt))
     }
 
-    /// The numbers before the values, and the first line, which is the last of them.
+    /// Compares the numbers before the values; the last of them is the first line.
     fn numbers(&self, leaf: &mut Leaf, (old, new): (&Object, &Object), name: &str) {
         let (released, _) = old.bytes.as_chunks::<4>();
         let (rebuilt, _) = new.bytes.as_chunks::<4>();
@@ -114,7 +114,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Constants of one function; functions within it are among them.
+    /// Compares the constants of one function, which include its inner functions.
     fn constants(
         &self,
         leaf: &mut Leaf,
@@ -156,7 +156,7 @@ impl Comparison<'_> {
         }
     }
 
-    /// Takes functions of one name out of what only one side has.
+    /// Pairs functions of the same name among the constants that only one side has.
     fn functions(
         &self,
         removed: &mut Vec<usize>,
@@ -230,7 +230,7 @@ impl Comparison<'_> {
     }
 }
 
-/// What is in the first list and not in the second, counted.
+/// The elements of the first list that are not in the second, counted.
 fn only(tree: &Tree, elements: &[usize], other: &Tree, others: &[usize]) -> Vec<usize> {
     let mut counts: HashMap<Id, usize> = HashMap::new();
     for at in others {

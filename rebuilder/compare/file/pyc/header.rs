@@ -1,4 +1,4 @@
-//! The header of compiled Python (PEP 552): which Python wrote it, and which source it is of.
+//! The header of compiled Python (PEP 552): which Python wrote it, and for which source.
 
 use super::version::{self, Version};
 use crate::compare::cause::{Cause, Confidence};
@@ -15,12 +15,12 @@ use crate::compare::normalise::Normalisation;
 /// Until Python 3.6 there are no flags, and in Python 2 no size.
 pub(super) struct Header<'a> {
     pub magic: u16,
-    /// None if this version of Python is not known here.
+    /// `None` if this version of Python is not known here.
     pub version: Option<Version>,
     flags: u32,
     time: u32,
     size: Option<u32>,
-    /// What follows: the code.
+    /// The rest of the file: the code.
     pub code: &'a [u8],
 }
 
@@ -29,7 +29,7 @@ const HASHED: u32 = 1;
 const CHECKED: u32 = 2;
 
 impl<'a> Header<'a> {
-    /// None if it does not begin like compiled Python, or has flags that Python refuses.
+    /// `None` if the bytes do not begin like compiled Python, or have flags that Python refuses.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
         let (magic, rest) = bytes.split_first_chunk::<2>()?;
         let magic = u16::from_le_bytes(*magic);
@@ -52,7 +52,7 @@ impl<'a> Header<'a> {
         (header.flags & !(HASHED | CHECKED) == 0).then_some(header)
     }
 
-    /// Whether the hash of the source is in place of its time and size.
+    /// Whether the header has the hash of the source instead of its time and size.
     fn is_hashed(&self) -> bool {
         self.flags & HASHED != 0
     }
@@ -70,7 +70,7 @@ impl<'a> Header<'a> {
         self.size.map(|size| format!("{size} bytes")).unwrap_or_default()
     }
 
-    /// How Python finds out whether the source has changed.
+    /// How Python detects that the source has changed.
     fn invalidation(&self) -> &'static str {
         match (self.is_hashed(), self.flags & CHECKED != 0) {
             (false, _) => "by time and size",
@@ -80,7 +80,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Headers of one version of Python.
+/// Compares headers of the same version of Python.
 pub(super) fn compare(leaf: &mut Leaf, old: &Header, new: &Header) {
     if old.flags != new.flags {
         let told = |header: &Header| {

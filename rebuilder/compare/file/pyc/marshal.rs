@@ -1,7 +1,7 @@
-//! Marshalled objects (`Python/marshal.c`) as what they mean: values with their references resolved.
+//! Marshalled objects (`Python/marshal.c`) by meaning: values with their references resolved.
 //!
-//! Each value gets a number that only equal values share, whichever side they are on. So two trees are compared in
-//! one step, and a file that refers to one value a million times costs no more than its bytes.
+//! Equal values get the same number, whichever side they are on. So two trees are compared in one step, and a file
+//! that refers to one value a million times costs no more than its bytes.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use super::value::{Id, Kind, Object, Tree, Values};
 use super::version::Layout;
 
 const MOST_OBJECTS: usize = 1_000_000;
-/// Python itself refuses what is nested deeper.
+/// Python itself refuses deeper nesting.
 const DEEPEST: usize = 2000;
 
-/// Reads one marshalled object; none if Python would not load it either, or if it has more objects than compilers
+/// Reads one marshalled object; `None` if Python would not load it either, or if it has more objects than compilers
 /// write.
 pub(super) fn read<'a>(
     bytes: &'a [u8],
@@ -37,11 +37,11 @@ pub(super) fn read<'a>(
     })
 }
 
-/// A container whose elements are being read.
+/// A container whose elements are still being read.
 struct Open {
     at: usize,
     kind: Kind,
-    /// How many elements there are; a dictionary ends with a null.
+    /// Number of elements; `None` for a dictionary, which ends with a null.
     count: Option<usize>,
 }
 
@@ -50,14 +50,14 @@ struct Reader<'a, 'v> {
     layout: &'static Layout,
     values: &'v mut Values<'a>,
     objects: Vec<Object<'a>>,
-    /// Places of the objects that may be referred to.
+    /// Positions of the objects that can be referred to.
     references: Vec<usize>,
-    /// Places of the interned strings of Python 2.
+    /// Positions of Python 2's interned strings.
     interned: Vec<usize>,
     open: Vec<Open>,
 }
 
-/// What one type byte begins.
+/// What one type byte starts.
 enum Begun {
     /// An object that is complete.
     Whole(usize),
@@ -67,7 +67,7 @@ enum Begun {
     Null,
 }
 
-/// An object without a number yet.
+/// The number of an object that is not complete yet.
 const UNREAD: Id = Id::MAX;
 
 impl<'a> Reader<'a, '_> {
@@ -91,12 +91,12 @@ impl<'a> Reader<'a, '_> {
         self.byte().map(usize::from)
     }
 
-    /// Lengths are signed; a negative one is damage.
+    /// Reads a length. Lengths are signed; a negative one is damage.
     fn length(&mut self) -> Option<usize> {
         usize::try_from(i32::from_le_bytes(self.word()?)).ok()
     }
 
-    /// One object with all that is in it.
+    /// Reads one object with everything in it.
     fn object(&mut self) -> Option<usize> {
         loop {
             let mut done = match self.begin()? {
@@ -108,7 +108,7 @@ impl<'a> Reader<'a, '_> {
                     None
                 }
             };
-            // Whatever is complete is an element of what is open, which may complete that as well.
+            // A complete object becomes an element of the innermost open container, which may complete that as well.
             while let Some(open) = self.open.last() {
                 let (at, kind, count) = (open.at, open.kind, open.count);
                 if let Some(element) = done.take() {
@@ -132,7 +132,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Numbers an object whose elements are all read.
+    /// Numbers an object whose elements have all been read.
     fn finish(&mut self, at: usize) -> Option<()> {
         let object = self.objects.get(at)?;
         if object.kind == Kind::Dict && object.elements.len() % 2 != 0 {
@@ -189,13 +189,13 @@ impl<'a> Reader<'a, '_> {
         Some(Begun::Container)
     }
 
-    /// An object that was read before, and is complete.
+    /// An object that was read before, if it is complete.
     fn again(&self, at: Option<usize>) -> Option<Begun> {
         let at = at?;
         (self.objects.get(at)?.id != UNREAD).then_some(Begun::Whole(at))
     }
 
-    /// One type byte, whose top bit says that the object may be referred to later; then what the type has.
+    /// Reads one type byte, whose top bit says that the object may be referred to later, and the data of the type.
     fn begin(&mut self) -> Option<Begun> {
         let byte = self.byte()?;
         let (kind, referred) = if self.layout.flagged {
@@ -205,7 +205,7 @@ impl<'a> Reader<'a, '_> {
         };
         match kind {
             b'0' => Some(Begun::Null),
-            // Readers leave these out of what may be referred to, whatever the top bit says.
+            // Readers never refer to these, whatever the top bit says.
             b'N' => self.whole(Kind::None, false, Cow::default(), false),
             b'F' => self.whole(Kind::False, false, Cow::default(), false),
             b'T' => self.whole(Kind::True, false, Cow::default(), false),
@@ -293,7 +293,7 @@ impl<'a> Reader<'a, '_> {
                 self.whole(Kind::Bytes, true, Cow::Borrowed(bytes), false)
             }
             b't' | b'u' => self.whole(Kind::Text, kind == b't', Cow::Borrowed(bytes), referred),
-            // One byte for each character, of which Python does not check that it is ASCII.
+            // One byte for each character; Python does not check that it is ASCII.
             _ => {
                 let text = if bytes.is_ascii() {
                     Cow::Borrowed(bytes)
@@ -306,7 +306,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// A large number: how many digits of 15 bits, with its sign, then two bytes for each.
+    /// A large number: a signed count of digits, then two bytes for each digit of 15 bits.
     fn long(&mut self) -> Option<Cow<'a, [u8]>> {
         let whole = self.rest;
         let count = usize::try_from(i32::from_le_bytes(self.word()?).unsigned_abs()).ok()?;
@@ -320,7 +320,7 @@ impl<'a> Reader<'a, '_> {
     }
 }
 
-/// A small number in the form of large ones.
+/// A small number in the form of a large one.
 fn digits(number: i64) -> Vec<u8> {
     let mut left = number.unsigned_abs();
     let mut digits = Vec::new();

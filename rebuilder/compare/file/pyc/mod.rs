@@ -1,4 +1,4 @@
-//! Compiled Python: the header, and the marshalled code objects as the values that Python loads.
+//! Compiled Python: compares the header, and the marshalled code objects as the values that Python loads.
 
 #[cfg(test)]
 mod built;
@@ -71,7 +71,7 @@ impl FileComparator for Pyc {
     }
 }
 
-/// Code of one version of Python.
+/// Compares code of one version of Python.
 fn compare_code(leaf: &mut Leaf, layout: &'static Layout, old: &[u8], new: &[u8]) {
     let mut values = Values::default();
     let trees = (
@@ -79,7 +79,7 @@ fn compare_code(leaf: &mut Leaf, layout: &'static Layout, old: &[u8], new: &[u8]
         marshal::read(new, layout, &mut values),
     );
     let (Some(released), Some(rebuilt)) = trees else {
-        // Python loads neither what is damaged nor what is deeper than it allows.
+        // Python does not load damaged objects, or objects that are nested too deeply.
         let (released, rebuilt) = told::bytes(old, new);
         leaf.add(Finding::new("code that cannot be read", released, rebuilt).keyed("damaged code"));
         return;
@@ -94,7 +94,7 @@ fn compare_code(leaf: &mut Leaf, layout: &'static Layout, old: &[u8], new: &[u8]
             paths,
         };
         code::compare(leaf, &sides);
-        // Values that are explained must not hide what only the walk in step sees.
+        // Explained values must not hide what only the parallel walk finds.
         if leaf
             .findings
             .iter()
@@ -116,13 +116,13 @@ fn compare_code(leaf: &mut Leaf, layout: &'static Layout, old: &[u8], new: &[u8]
     }
 }
 
-/// What comes before the rest.
+/// The part of `whole` before `rest`.
 fn without<'a>(whole: &'a [u8], rest: &[u8]) -> &'a [u8] {
     let length = whole.len().saturating_sub(rest.len());
     whole.get(..length).unwrap_or(whole)
 }
 
-/// Instructions of two versions of Python cannot be compared, so they stay a change of content.
+/// Instructions of different versions of Python cannot be compared, so they stay a change of content.
 fn other_python(leaf: &mut Leaf, old: &Header, new: &Header) {
     let (released, rebuilt) = (version::told(old.magic), version::told(new.magic));
     let key = format!("{released} → {rebuilt}");

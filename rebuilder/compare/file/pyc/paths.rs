@@ -1,4 +1,4 @@
-//! The file names in code objects: one folder that stands in place of another, in all of them.
+//! The file names in code objects: one folder that replaces another in all of them.
 
 use super::told::text;
 use super::value::{Kind, Tree};
@@ -7,21 +7,21 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::finding::Finding;
 
-/// Two folders, of which the one turns every file name of one side into that of the other.
+/// Two folders; replacing one by the other turns every file name of one side into that of the other.
 #[derive(Debug, Default)]
 pub(super) struct Paths {
     folders: Option<(String, String)>,
 }
 
 impl Paths {
-    /// Looks at every code object of both sides.
+    /// Checks every code object of both sides.
     pub fn of(layout: &Layout, old: &Tree, new: &Tree) -> Self {
         Self {
             folders: folders(layout, old, new),
         }
     }
 
-    /// Whether two file names are one file below the two folders.
+    /// Whether two file names are the same file below the two folders.
     pub fn are_of_one_file(&self, released: &str, rebuilt: &str) -> bool {
         let Some((old, new)) = &self.folders else {
             return false;
@@ -29,7 +29,7 @@ impl Paths {
         without_same_end(released, rebuilt) == Some((old.as_str(), new.as_str()))
     }
 
-    /// Whether the one folder in place of the other is all of the difference of two texts.
+    /// Whether replacing one folder by the other is the only difference of two texts.
     pub fn explain(&self, released: &str, rebuilt: &str) -> bool {
         let Some((old, new)) = &self.folders else {
             return false;
@@ -52,11 +52,11 @@ impl Paths {
     }
 }
 
-/// None if any two file names are not the same file below the two folders.
+/// `None` if any two file names are not the same file below the two folders.
 fn folders(layout: &Layout, old: &Tree, new: &Tree) -> Option<(String, String)> {
     let (released, rebuilt) = (names(layout, old)?, names(layout, new)?);
     let mut folders: Option<(&str, &str)> = None;
-    // Functions are written in the order of the source, so that the names of both sides are in the same order.
+    // Functions are stored in the order of the source, so the names of both sides have the same order.
     if released.len() != rebuilt.len() {
         return None;
     }
@@ -71,7 +71,7 @@ fn folders(layout: &Layout, old: &Tree, new: &Tree) -> Option<(String, String)> 
         .map(|(one, other)| (one.to_owned(), other.to_owned()))
 }
 
-/// The file names of all code objects, without repetitions, in the order that they are first met.
+/// The file names of all code objects, without duplicates, in the order of their first occurrence.
 fn names<'t>(layout: &Layout, tree: &'t Tree) -> Option<Vec<&'t str>> {
     const MOST: usize = 100;
     let index = layout.fields().position(|field| field == "file name")?;
@@ -89,7 +89,7 @@ fn names<'t>(layout: &Layout, tree: &'t Tree) -> Option<Vec<&'t str>> {
     Some(names)
 }
 
-/// Both without the parts at their ends that are the same; none if the last parts, the files' own names, are not.
+/// Both names without their common end; `None` if the last components, the names of the files, differ.
 fn without_same_end<'t>(released: &'t str, rebuilt: &'t str) -> Option<(&'t str, &'t str)> {
     let (mut old, mut new) = (released, rebuilt);
     let mut any = false;

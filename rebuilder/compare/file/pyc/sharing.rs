@@ -1,26 +1,26 @@
-//! Files whose values are equal, and that still have other bytes: which objects are shared, and how that is written.
+//! Files with equal values but different bytes: which objects are shared, and how that is stored.
 
 use super::value::{Kind, Tree};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
-/// What two trees of equal values differ in.
+/// How two trees of equal values differ.
 #[derive(Debug, Default)]
 struct Differences {
-    /// One object on one side is two equal ones on the other.
+    /// One object on one side corresponds to two equal ones on the other.
     shared: bool,
     /// A string is interned on one side only.
     interned: bool,
     /// The elements of a set are written in another order.
     set_order: bool,
-    /// Such a set has numbers only, whose hashes are not random.
+    /// Such a set contains only numbers, whose hashes are not random.
     number_order: bool,
 }
 
 const KEY: &str = "marshal references";
 
-/// One finding for each thing that differs between two trees of equal values.
+/// One finding for each kind of difference between two trees of equal values.
 pub(super) fn compare(old: &Tree, new: &Tree) -> Vec<Finding> {
     let mut findings = beside(old, new);
     if findings.is_empty() {
@@ -35,7 +35,7 @@ pub(super) fn compare(old: &Tree, new: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// What differs in two trees beside their values.
+/// The differences of two trees besides their values.
 pub(super) fn beside(old: &Tree, new: &Tree) -> Vec<Finding> {
     let Some(differences) = walk(old, new) else {
         return vec![Finding::new("code", "", "")];
@@ -61,7 +61,7 @@ pub(super) fn beside(old: &Tree, new: &Tree) -> Vec<Finding> {
         ));
     }
     if differences.shared && (old.has_mutable || new.has_mutable) {
-        // A list that two share is another thing than two lists; no compiler writes either.
+        // A shared list is not the same as two lists; no compiler writes either.
         findings.push(Finding::new(
             "shared values that code can change",
             count(old),
@@ -75,7 +75,7 @@ pub(super) fn beside(old: &Tree, new: &Tree) -> Vec<Finding> {
     findings
 }
 
-/// Walks both in step, once over every object of the released side.
+/// Walks both trees in parallel, visiting each object of the released side once.
 fn walk(old: &Tree, new: &Tree) -> Option<Differences> {
     let mut differences = Differences::default();
     let mut partners: Vec<Option<usize>> = vec![None; old.objects.len()];
@@ -118,7 +118,7 @@ fn walk(old: &Tree, new: &Tree) -> Option<Differences> {
 
 const DEEPEST: u32 = 4;
 
-/// Whether the hash of a value differs from one run of Python to the next: strings, and what has an address.
+/// Whether the hash of a value differs between runs of Python: strings, and values with an address.
 fn is_hashed_randomly(tree: &Tree, at: usize, depth: u32) -> bool {
     let (Some(object), Some(below)) = (tree.get(at), depth.checked_sub(1)) else {
         return false;

@@ -1,4 +1,4 @@
-//! Pairs of compiled files, and what they must be called.
+//! Pairs of compiled files, and the expected causes.
 
 mod headers;
 
@@ -15,7 +15,7 @@ fn compared(released: &[u8], rebuilt: &[u8]) -> Comparison {
     compare_bytes("m.pyc", released, rebuilt, &Options::default())
 }
 
-/// The first cause, its key, and the place that it names.
+/// The cause, confidence, key and place of the first root cause.
 fn first(comparison: &Comparison) -> (Cause, Confidence, String, String) {
     let cause = &comparison.causes[0];
     (
@@ -43,7 +43,7 @@ fn marks_and_forms_that_change_no_object_are_set_aside() {
             Code::with(std::slice::from_ref(&one)),
             Code::with(&[long_text("one")]),
         ),
-        // The index of a reference depends on what else is marked.
+        // The index of a reference depends on which other objects are marked.
         (
             Code::with(&[one.clone(), marked(text("two")), again(0)]),
             Code::with(&[marked(one.clone()), marked(text("two")), again(1)]),
@@ -264,7 +264,7 @@ fn a_build_path_hides_no_other_difference() {
 
 #[test]
 fn hostile_files_cost_no_more_than_their_bytes() {
-    // Each tuple is twice the one before: 2^60 values, were they written out.
+    // Each tuple contains the previous one twice: written out, these would be 2^60 values.
     let mut doubling = vec![marked(tuple(&[text("x")]))];
     for index in 0..60 {
         doubling.push(marked(tuple(&[again(index), again(index)])));

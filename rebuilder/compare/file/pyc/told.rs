@@ -1,4 +1,4 @@
-//! Values of compiled Python in words, nearly as Python would write them.
+//! Describes values of compiled Python, nearly as Python would write them.
 
 use super::value::{Kind, Object, Tree};
 use super::version::Layout;
@@ -7,7 +7,7 @@ use crate::compare::file::bytes::window;
 const LONGEST: usize = 200;
 const DEEPEST: u32 = 3;
 
-/// The value of a string.
+/// The value of a string object.
 pub(super) fn text<'o>(object: &'o Object) -> Option<&'o str> {
     match object.kind {
         Kind::Text | Kind::Bytes => std::str::from_utf8(&object.bytes).ok(),
@@ -52,7 +52,7 @@ fn write(words: &mut String, tree: &Tree, at: usize, depth: u32) {
     words.push_str(close);
 }
 
-/// A value without elements.
+/// Describes a value without elements.
 fn single(object: &Object) -> String {
     let bytes = object.bytes.as_ref();
     match object.kind {
@@ -81,7 +81,7 @@ fn single(object: &Object) -> String {
     }
 }
 
-/// Digits of 15 bits after their number, which has the sign.
+/// A number from a signed count and digits of 15 bits.
 fn number(bytes: &[u8]) -> Option<String> {
     let (count, digits) = bytes.split_first_chunk::<4>()?;
     let (digits, _) = digits.as_chunks::<2>();
@@ -99,7 +99,7 @@ fn float(bytes: &[u8]) -> Option<String> {
     Some(format!("{:?}", f64::from_le_bytes(*bytes.first_chunk()?)))
 }
 
-/// Two texts from a little before where they first differ, so that the difference is seen.
+/// Two texts from a little before their first difference, so that it is visible.
 pub(super) fn apart(released: &str, rebuilt: &str) -> (String, String) {
     const BEFORE: usize = 40;
     let same = released
@@ -132,7 +132,7 @@ pub(super) fn bytes(released: &[u8], rebuilt: &[u8]) -> (String, String) {
     (told(released), told(rebuilt))
 }
 
-/// The name of a code object; none for all else.
+/// The name of a code object; `None` for other objects.
 pub(super) fn code_name(tree: &Tree, at: usize, layout: &Layout) -> Option<String> {
     let code = tree.get(at).filter(|object| object.kind == Kind::Code)?;
     let index = layout
@@ -143,7 +143,7 @@ pub(super) fn code_name(tree: &Tree, at: usize, layout: &Layout) -> Option<Strin
     text(name).map(str::to_owned)
 }
 
-/// The name of a function within another. Since Python 3.11, it has that of the outer one itself.
+/// The name of an inner function. Since Python 3.11, it already contains that of the outer one.
 pub(super) fn nested(outer: &str, name: &str) -> String {
     const LONGEST: usize = 120;
     if outer == "<module>" || name.starts_with(outer) || outer.len() > LONGEST {

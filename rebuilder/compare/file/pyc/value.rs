@@ -1,9 +1,9 @@
-//! What Python loads: objects, their values, and numbers that only equal values share.
+//! The objects that Python loads, their values, and numbers that only equal values share.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-/// What a value is; the forms that marshal has for one type are one kind.
+/// The type of a value; marshal's different forms of one type are one kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kind {
     None,
@@ -28,7 +28,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Whether Python code can change such a value, so that it matters who shares it.
+    /// Whether Python code can change such a value, so that sharing it matters.
     pub fn is_mutable(self) -> bool {
         matches!(self, Self::List | Self::Dict | Self::Set)
     }
@@ -41,15 +41,15 @@ impl Kind {
 /// The number of a value; equal values have the same one.
 pub(super) type Id = u32;
 
-/// One object as it is loaded.
+/// One loaded object.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
     pub kind: Kind,
-    /// Whether Python interns it while it loads it.
+    /// Whether Python interns it when loading.
     pub interned: bool,
-    /// The value of what has no elements; the numbers and the first line of a code object.
+    /// The value of an object without elements; for a code object, its numbers and first line.
     pub bytes: Cow<'a, [u8]>,
-    /// Places of the elements in [`Tree::objects`], in the order that they are written.
+    /// Indices of the elements in [`Tree::objects`], in stored order.
     pub elements: Vec<usize>,
     pub id: Id,
 }
@@ -58,9 +58,9 @@ pub(super) struct Object<'a> {
 #[derive(Debug)]
 pub(super) struct Tree<'a> {
     pub objects: Vec<Object<'a>>,
-    /// Place of the object that all others are in.
+    /// Index of the outermost object.
     pub root: usize,
-    /// What follows; Python does not read it.
+    /// Bytes after the object, which Python does not read.
     pub rest: &'a [u8],
     pub has_mutable: bool,
 }
@@ -80,7 +80,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// Numbers the values of both sides.
+/// Assigns numbers to the values of both sides.
 #[derive(Default)]
 pub(super) struct Values<'a> {
     ids: HashMap<Key<'a>, Id>,

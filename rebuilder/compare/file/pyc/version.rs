@@ -1,9 +1,10 @@
-//! Which Python wrote a file, by its magic number (`Lib/importlib/_bootstrap_external.py`), and what follows from it.
+//! The version of Python that wrote a file, by its magic number (`Lib/importlib/_bootstrap_external.py`), and its
+//! format.
 
-/// One line of releases that share a layout.
+/// A line of releases with the same layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version {
-    /// The first and the last magic number, of alphas and releases.
+    /// The first and the last magic number, including alphas.
     magics: (u16, u16),
     name: &'static str,
     /// Length of the header, in bytes.
@@ -11,18 +12,18 @@ pub(super) struct Version {
     pub layout: &'static Layout,
 }
 
-/// What `Python/marshal.c` of that version writes for a code object: numbers, values, the first line, more values.
+/// The layout of a code object in `Python/marshal.c` of that version: numbers, values, the first line, more values.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub numbers: &'static [&'static str],
     pub before_line: &'static [&'static str],
     pub after_line: &'static [&'static str],
-    /// Whether the top bit of a type byte means that the value may be referred to.
+    /// Whether the top bit of a type byte means that the value may be referred to later.
     pub flagged: bool,
 }
 
 impl Layout {
-    /// The names of all values of a code object, in the order that they are written.
+    /// The names of all values of a code object, in stored order.
     pub fn fields(&self) -> impl Iterator<Item = &'static str> {
         self.before_line.iter().chain(self.after_line).copied()
     }
@@ -133,7 +134,7 @@ pub(super) fn of(magic: u16) -> Option<Version> {
         .find(|version| (version.magics.0..=version.magics.1).contains(&magic))
 }
 
-/// For people.
+/// A description of the version.
 pub(super) fn told(magic: u16) -> String {
     match of(magic) {
         Some(version) => format!("Python {} (magic {magic})", version.name),

@@ -35,7 +35,7 @@ pub(super) fn again(index: u32) -> Written {
     Written([b"r".as_slice(), index.to_le_bytes().as_slice()].concat())
 }
 
-/// The same value, which may be referred to.
+/// The same value, marked as one that may be referred to.
 pub(super) fn marked(Written(mut bytes): Written) -> Written {
     bytes[0] |= 0x80;
     Written(bytes)
@@ -122,7 +122,7 @@ impl Code {
     }
 }
 
-/// A whole file; the words are what follows the magic number.
+/// A whole file; `words` follow the magic number.
 pub(super) fn file(magic: u16, words: &[u32], code: &Written) -> Vec<u8> {
     let mut file = magic.to_le_bytes().to_vec();
     file.extend(b"\r\n");

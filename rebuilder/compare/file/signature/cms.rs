@@ -1,12 +1,13 @@
-//! SignedData of the Cryptographic Message Syntax (RFC 5652) in DER, with nothing in it to be signed and nothing behind.
+//! SignedData of the Cryptographic Message Syntax (RFC 5652) in DER, without signed content, and with nothing after
+//! it.
 
 use super::lines::unarmoured;
 use crate::compare::der::{FIRST, INTEGER, Lengths, OBJECT, SECOND, SEQUENCE, SET, SIGNED_DATA, Values};
 
-/// Values within values.
+/// Maximum depth of nested values.
 const DEEPEST: u32 = 32;
 
-/// Whether all of a file is a detached signature, in DER or armoured.
+/// Whether a whole file is a detached signature, in DER or armoured.
 pub(super) fn is_signature(bytes: &[u8]) -> bool {
     is_signed_data(bytes)
         || ["PKCS7", "CMS"]
@@ -18,7 +19,7 @@ fn is_signed_data(bytes: &[u8]) -> bool {
     signers(bytes).is_some_and(|signers| !signers.is_empty())
 }
 
-/// The signers of a detached signature.
+/// The signers in a detached signature.
 fn signers(bytes: &[u8]) -> Option<&[u8]> {
     let mut whole = Values::new(bytes, Lengths::Shortest);
     let content = whole.next(SEQUENCE)?;
@@ -31,7 +32,7 @@ fn signers(bytes: &[u8]) -> Option<&[u8]> {
     (info.is_empty() && wrapped.is_empty()).then_some(())?;
     data.next(INTEGER)?;
     data.next(SET)?;
-    // The kind of what is signed, without the bytes themselves: those would be content.
+    // The type of the signed content, without the bytes themselves: those would be content.
     let mut signed = data.inside(SEQUENCE)?;
     signed.next(OBJECT)?;
     signed.is_empty().then_some(())?;

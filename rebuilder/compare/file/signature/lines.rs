@@ -1,4 +1,4 @@
-//! Signatures that are text: armour, minisign, signify, SSH, and Sigstore bundles.
+//! Signatures in text form: armour, minisign, signify, SSH, and Sigstore bundles.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -17,7 +17,7 @@ pub(super) fn form(bytes: &[u8]) -> Option<Form> {
     signed_lines(text)
 }
 
-/// minisign(1) and signify(1): comments of one line, each with a line of base64.
+/// minisign(1) and signify(1): one-line comments, each followed by a line of base64.
 fn signed_lines(text: &str) -> Option<Form> {
     const PACKED: usize = 2 + 8 + 64;
     const GLOBAL: usize = 64;
@@ -37,7 +37,7 @@ fn signed_lines(text: &str) -> Option<Form> {
     lines.next().is_none().then_some(Form::Minisign)
 }
 
-/// A comment that no shell takes for more than words.
+/// Whether a comment is harmless as shell input.
 fn is_plain(comment: &str) -> bool {
     comment.len() < 200
         && comment
@@ -45,7 +45,7 @@ fn is_plain(comment: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b" \t.,:@/+_=-()".contains(&byte))
 }
 
-/// What an armoured text holds (RFC 9580, section 6.2): one block of that name, with nothing before it or behind.
+/// The content of an armoured text (RFC 9580, section 6.2): one block with that name, and nothing before or after it.
 pub(super) fn unarmoured(bytes: &[u8], name: &str) -> Option<Vec<u8>> {
     const HEADERS: [&str; 5] = ["Version: ", "Comment: ", "Hash: ", "Charset: ", "MessageID: "];
     let text = std::str::from_utf8(bytes).ok()?;
@@ -63,7 +63,7 @@ pub(super) fn unarmoured(bytes: &[u8], name: &str) -> Option<Vec<u8>> {
             is_plain(value).then_some(())?;
             continue;
         }
-        // Only a block with headers needs the empty line behind them.
+        // Only a block with headers requires an empty line after them.
         if std::mem::take(&mut headers) && line.is_empty() {
             continue;
         }
@@ -95,7 +95,7 @@ fn crc24(bytes: &[u8]) -> u32 {
     })
 }
 
-/// PROTOCOL.sshsig of OpenSSH: five strings behind a magic word and a version.
+/// PROTOCOL.sshsig of OpenSSH: five strings after a magic word and a version.
 fn is_ssh(bytes: &[u8]) -> bool {
     const VERSION: [u8; 4] = [0, 0, 0, 1];
     let parts = || {
@@ -110,7 +110,7 @@ fn is_ssh(bytes: &[u8]) -> bool {
     parts().is_some_and(<[u8]>::is_empty)
 }
 
-/// A bundle of a signature and what it takes to verify it, without anything that is signed in it.
+/// Whether a text is a bundle with a signature and its verification material, but without signed content.
 fn is_sigstore(text: &str) -> bool {
     const NAMES: [&str; 3] = ["mediaType", "verificationMaterial", "messageSignature"];
     let Ok(serde_json::Value::Object(bundle)) = serde_json::from_str(text) else {

@@ -1,6 +1,6 @@
-//! Files that are nothing but a signature, which different keys make different. What is one, its bytes say: each
-//! reader takes a whole file of its form, or none of it. Where a file with such a name holds anything else, it is
-//! compared as what it is.
+//! Files that consist of a signature, which differ because the keys differ. The bytes decide what is a signature: each
+//! reader accepts a whole file in its form, or nothing. A file with such a name but other content is compared by its
+//! content.
 
 mod cms;
 mod lines;
@@ -14,7 +14,7 @@ use crate::compare::finding::Finding;
 
 pub(in crate::compare::file) struct Signature;
 
-/// Longest file that may be a signature, in bytes.
+/// Maximum size in bytes of a file that may be a signature.
 pub(in crate::compare) const LONGEST_SIGNATURE: usize = 1 << 16;
 
 /// The form of a signature.
@@ -51,7 +51,7 @@ impl Form {
     }
 }
 
-/// Whether a file is nothing but a signature.
+/// Whether a file consists of a signature.
 pub(in crate::compare) fn is_signature(bytes: &[u8]) -> bool {
     Form::of(bytes).is_some()
 }

@@ -1,8 +1,8 @@
-//! Detached OpenPGP signatures (RFC 9580, section 10.4): signature packets and nothing else, binary or armoured.
+//! Detached OpenPGP signatures (RFC 9580, section 10.4): only signature packets, binary or armoured.
 
 use super::lines::unarmoured;
 
-/// Whether all of a file is signatures of a document.
+/// Whether a whole file consists of signatures of a document.
 pub(super) fn is_signature(bytes: &[u8]) -> bool {
     are_signatures(bytes) || unarmoured(bytes, "PGP SIGNATURE").is_some_and(|bytes| are_signatures(&bytes))
 }
@@ -22,7 +22,7 @@ fn are_signatures(bytes: &[u8]) -> bool {
     !bytes.is_empty()
 }
 
-/// The type and the body of the first packet, and what comes behind (section 4.2). Signatures have definite lengths.
+/// The type and the body of the first packet, and the rest (section 4.2). Signatures have definite lengths.
 fn packet(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     const IS_PACKET: u8 = 0x80;
     const NEW_FORM: u8 = 0x40;
@@ -65,7 +65,7 @@ fn number(digits: &[u8]) -> usize {
         .fold(0, |sum, digit| (sum << 8) | usize::from(*digit))
 }
 
-/// Whether the body of a signature packet is a signature of a binary or text document, through its last byte.
+/// Whether the body of a signature packet, up to its last byte, is a signature of a binary or text document.
 fn is_of_document(body: &[u8]) -> bool {
     let Some((version, rest)) = body.split_first() else {
         return false;
@@ -78,7 +78,7 @@ fn is_of_document(body: &[u8]) -> bool {
     }
 }
 
-/// Fields one behind the other.
+/// Reads fields, one after another.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -131,7 +131,7 @@ impl<'a> Fields<'a> {
         Some(())
     }
 
-    /// The numbers of an algorithm (section 5.2.3), to the end.
+    /// The numbers of an algorithm (section 5.2.3), up to the end.
     fn values(&mut self, algorithm: usize) -> Option<()> {
         let numbers = match algorithm {
             1 | 3 => 1,
@@ -149,7 +149,7 @@ impl<'a> Fields<'a> {
         for _ in 0..numbers {
             let bits = self.number(2)?;
             let value = self.take(bits.div_ceil(8))?;
-            // No bits beyond those that it claims, and the first one set.
+            // The number must have exactly as many bits as it claims.
             let unused = value.len().saturating_mul(8).saturating_sub(bits);
             let leading = value.first().map_or(0, |byte| byte.leading_zeros());
             (bits == 0 || usize::try_from(leading).ok()? == unused).then_some(())?;

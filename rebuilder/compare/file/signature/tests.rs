@@ -1,4 +1,4 @@
-//! Signatures that real tools made, and files that only look like signatures.
+//! Signatures made by real tools, and files that only resemble signatures.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -129,7 +129,7 @@ fn whole_files_alone_are_signatures() {
         assert!(!is(&[&bytes, b"x".as_slice()].concat()), "{name} and more");
         assert!(!is(&[b"x".as_slice(), &bytes].concat()), "more and {name}");
         for length in 0..bytes.len() {
-            // A text may end without a line break.
+            // A text may lack the last line break.
             if bytes[length..].iter().any(|byte| !byte.is_ascii_whitespace()) && name != "minisign" {
                 assert!(!is(&bytes[..length]), "{length} bytes of {name}");
             }
@@ -165,7 +165,7 @@ fn what_holds_what_it_signs_is_content() {
     assert!(!is(&binary(ATTACHED_BASE64)));
     assert!(!is(&binary(MESSAGE_BASE64)));
     assert!(!is(KEY.as_bytes()) && !is(CLEAR.as_bytes()));
-    // A length that covers more than what is in it.
+    // A length that is greater than the content.
     let mut longer = [cms.as_slice(), b"#!/bin/sh\n"].concat();
     let length = u16::try_from(longer.len() - 4).unwrap().to_be_bytes();
     longer[2..4].copy_from_slice(&length);

@@ -1,4 +1,4 @@
-//! What the reasons for single lines say together.
+//! Combines the reasons for single lines.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,8 +7,8 @@ use crate::compare::cause::{Cause, Confidence, Reason};
 
 type Counts = HashMap<(Cause, String), usize>;
 
-/// One substitution that is all that differs in several lines is proven; two that contradict each other are none.
-/// `complete` says that the lines in pairs are all that differ.
+/// A substitution that is the only difference in several lines is proven; substitutions that contradict each other are
+/// dropped. `complete` says that nothing but these pairs of lines differs.
 pub(super) fn agree(pairs: &mut [Pair], complete: bool) {
     drop_contradictions(pairs);
     let counts = counts(pairs);
@@ -19,7 +19,7 @@ pub(super) fn agree(pairs: &mut [Pair], complete: bool) {
             .unwrap_or(0)
     };
     for reason in reasons(pairs) {
-        // A pair of folders that is sure in one line is the reason in the others.
+        // A pair of folders that is certain in one line is the reason in the others too.
         if reason.cause == Cause::BuildPath && places(reason) > 0 {
             reason.confidence = reason.confidence.max(Confidence::Likely);
         }
@@ -33,7 +33,7 @@ pub(super) fn agree(pairs: &mut [Pair], complete: bool) {
         if explained && substitutes && places(reason) > 1 && reason.key.contains(" → ") {
             reason.confidence = Confidence::Proven;
         }
-        // Typography and decimal marks are those of the whole file, or somebody's change.
+        // Typography and decimal marks must change in the whole file; otherwise someone changed them.
         let whole =
             ["quotes and dashes", "characters beyond ASCII", "decimal mark"].contains(&reason.key.as_str());
         if !explained && reason.cause == Cause::Locale && whole {
@@ -46,7 +46,7 @@ fn reasons(pairs: &mut [Pair]) -> impl Iterator<Item = &mut Reason> {
     pairs.iter_mut().flat_map(|pair| &mut pair.reasons)
 }
 
-/// In how many pairs each reason is more than possible.
+/// The number of pairs in which each reason is more than possible.
 fn counts(pairs: &[Pair]) -> Counts {
     let mut counts = Counts::new();
     let sure = pairs
@@ -60,7 +60,7 @@ fn counts(pairs: &[Pair]) -> Counts {
     counts
 }
 
-/// One host has one other name on the other side: a second one is somebody's change.
+/// A host has only one other name on the other side; a second one is a change that someone made.
 fn drop_contradictions(pairs: &mut [Pair]) {
     let substitution = |reason: &Reason| {
         let (from, to) = reason.key.split_once(" → ")?;

@@ -1,4 +1,4 @@
-//! Names that bundlers give to what they write, with a digest of it: `main.3f2a1b9c.js`.
+//! Names of bundlers' output files, with a digest of the content: `main.3f2a1b9c.js`.
 
 use std::sync::LazyLock;
 
@@ -8,12 +8,12 @@ static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"([A-Za-z0-9_~@-]*)([.-])([0-9a-f]{8,32})((?:\.[a-z]+)?\.(?:js|mjs|cjs|css|map|wasm|json|woff2?|png|svg|jpg|webp|ttf))\b").ok()
 });
 
-/// The names that differ on the released side, if digests in such names are all that differs.
+/// The differing names on the released side, if only digests in such names differ.
 pub(super) fn renamed(released: &str, rebuilt: &str) -> Vec<String> {
     let Some(pattern) = NAME.as_ref() else {
         return Vec::new();
     };
-    // A word may be a digest by chance.
+    // A word may look like a digest by chance.
     let is_digest = |digest: &str| {
         digest.bytes().any(|byte| byte.is_ascii_digit())
             && digest.bytes().any(|byte| byte.is_ascii_alphabetic())

@@ -15,7 +15,7 @@ static FIELD: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r#"^[ \t]*["']?([A-Za-z_][A-Za-z0-9_ .@/-]{0,48}?)["']?[ \t]*[:=][ \t]?(.*)$"#).ok()
 });
 
-/// The field that the line at `at` belongs to; indented lines continue one where `continued` says so.
+/// The field of the line at `at`; with `continued`, an indented line belongs to the field before it.
 pub(super) fn field_at<'a>(lines: &'a [Cow<str>], at: usize, continued: bool) -> NamedValue<'a> {
     let line = lines.get(at).map_or("", |line| line.trim_end());
     if continued && is_indented(line) {

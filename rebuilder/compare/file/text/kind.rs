@@ -1,21 +1,21 @@
-//! What kind of text a file is: what its lines and their order mean.
+//! The kind of a text file, which tells the meaning of its lines and their order.
 
 use crate::compare::package::FilePath;
 
-/// What is known of a text by its name and its first line.
+/// Properties of a text that follow from its name and its first line.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Kind {
-    /// A program, what configures one, or its data: lines have an order, and a value may be used.
+    /// A program, a configuration, or a program's data: the order of lines matters, and values may be used.
     pub code: bool,
-    /// A shell or `make` reads it, to which blanks and the ends of lines are part of a word.
+    /// A shell or `make` reads it, so blanks and line ends may be part of a word.
     pub blanks_matter: bool,
     /// A list of files or names, one on each line.
     pub list: bool,
     /// Commits in it are those of dependencies.
     pub pins: bool,
-    /// Blanks at the end of a line break it.
+    /// Trailing blanks break a line.
     pub markdown: bool,
-    /// A catalogue of translations: all but its header is what users read.
+    /// A catalogue of translations: everything except its header is shown to users.
     pub catalogue: bool,
     /// It records how something was built.
     pub record: bool,
@@ -242,7 +242,7 @@ const SHELLS: &[&str] = &[
     "configure",
 ];
 
-/// Lists whose readers take each line by itself, and all of them.
+/// Lists whose readers read each line independently.
 const LISTS: &[&str] = &[
     "SOURCES.txt",
     "RECORD",
@@ -272,7 +272,7 @@ const RECORDS: &[&str] = &[
     "build.log",
 ];
 
-/// Endings of files that may pin dependencies.
+/// Suffixes of files that may pin dependencies.
 const PINS: &[&str] = &[
     "toml",
     "lock",

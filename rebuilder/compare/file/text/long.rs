@@ -1,13 +1,13 @@
-//! Lines that hold a whole program, as bundlers write them: only the pieces that differ are looked at.
+//! Lines that contain a whole program, as bundlers write them: only the differing pieces are examined.
 
 use imara_diff::{Algorithm, Diff, InternedInput};
 
 use crate::compare::cause::Reason;
 use crate::compare::explain::{Context, suspect};
 
-/// Lines beyond this are read in pieces.
+/// Longer lines are split into pieces.
 pub(super) const LONG: usize = 2000;
-/// Maximum number of pieces from the first that differs to the last.
+/// Maximum number of pieces from the first to the last that differ.
 const MOST_PIECES: usize = 10_000;
 
 /// The reasons why two long lines differ; none if something stays unexplained.
@@ -22,7 +22,7 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
     input.update_before(old.iter().copied());
     input.update_after(new.iter().copied());
     let diff = Diff::compute(Algorithm::Histogram, &input);
-    // A piece is never all that is in its place.
+    // A piece is never the whole value of its field.
     let field = if context.field.is_empty() {
         "…"
     } else {
@@ -57,7 +57,7 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
     reasons
 }
 
-/// Both without the pieces that they begin and end with alike.
+/// Both lists without their common beginning and end.
 fn apart<'p, 'a>(mut old: &'p [&'a str], mut new: &'p [&'a str]) -> (&'p [&'a str], &'p [&'a str]) {
     while let ([first, rest @ ..], [other, others @ ..]) = (old, new)
         && first == other
@@ -72,12 +72,12 @@ fn apart<'p, 'a>(mut old: &'p [&'a str], mut new: &'p [&'a str]) -> (&'p [&'a st
     (old, new)
 }
 
-/// Statements, elements and comments; each ends with the mark behind it.
+/// Statements, elements and comments, each with the mark that ends it.
 fn pieces(line: &str) -> Vec<&str> {
     line.split_inclusive(['{', '}', ';', ',', '>']).collect()
 }
 
-/// The first part that differs, with what stands around it.
+/// The first difference, with its surroundings.
 pub(super) fn differing(released: &str, rebuilt: &str) -> (String, String) {
     const AROUND: usize = 60;
     const LONGEST: usize = 200;

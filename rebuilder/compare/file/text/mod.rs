@@ -1,4 +1,4 @@
-//! Text, line by line.
+//! Compares text line by line.
 
 mod agree;
 mod chunks;
@@ -26,11 +26,11 @@ use crate::compare::package::Lines;
 
 pub(in crate::compare::file) struct Text;
 
-/// Maximum number of hunks kept to be shown, and lines of each.
+/// Maximum number of hunks that are kept for display, and of lines of each.
 const MOST_HUNKS: usize = 200;
 const MOST_LINES: usize = 40;
 const LONGEST_LINE: usize = 2000;
-/// Text beyond this is compared as bytes.
+/// Maximum size of a text in bytes; larger ones are compared as bytes.
 const LARGEST: usize = 24 << 20;
 
 impl FileComparator for Text {
@@ -71,7 +71,7 @@ impl FileComparator for Text {
     }
 }
 
-/// The differing lines alone, for comparators that find the reasons by themselves; none if only line ends differ.
+/// Only the differing lines, for comparators that find the reasons themselves; `None` if only line ends differ.
 pub(in crate::compare::file) fn excerpt(released: &[u8], rebuilt: &[u8]) -> Option<Excerpt> {
     if whole::has_other_line_ends(released, rebuilt) {
         return None;

@@ -1,4 +1,4 @@
-//! Lines, and items in a line, that are only in another order: in most texts that is a change.
+//! Lines, and items in a line, that only have another order; in most texts that is a change.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::compare::finding::Finding;
 use crate::compare::order::sorted_by_locale;
 use crate::compare::package;
 
-/// Lines that are on both sides, in other places.
+/// Lines that both sides have, in different places.
 pub(super) fn moved(
     leaf: &mut Leaf,
     known: &package::Text,
@@ -76,7 +76,7 @@ fn sorted(alone: &[usize], paired: impl Iterator<Item = usize>) -> Vec<usize> {
     all
 }
 
-/// The lines at these places, sorted. The last line of a file may lack its end.
+/// The lines at these positions, sorted. The last line of a file may lack its line end.
 fn texts<'a>(lines: &'a [Cow<str>], places: &[usize]) -> Vec<&'a str> {
     let mut texts: Vec<&str> = places
         .iter()
@@ -88,9 +88,9 @@ fn texts<'a>(lines: &'a [Cow<str>], places: &[usize]) -> Vec<&'a str> {
 
 /// The same items of a line in another order.
 pub(super) enum Shuffled {
-    /// A set, as Python shows it: `{'a', 'b'}`. Its order has no meaning.
+    /// A set in Python's notation: `{'a', 'b'}`. Its order has no meaning.
     Set,
-    /// Words between commas or blanks, whose order may have one.
+    /// Words separated by commas or blanks; their order may have a meaning.
     List,
 }
 
@@ -113,7 +113,7 @@ pub(super) fn shuffled(released: &str, rebuilt: &str) -> Option<Shuffled> {
     (old.len() >= 2 && old == words(rebuilt)).then_some(Shuffled::List)
 }
 
-/// What is before a set, its items in order, and what is behind it.
+/// The text before a set, its items in order, and the text after it.
 fn set(line: &str) -> Option<(&str, Vec<&str>, &str)> {
     let (head, rest) = line.split_once('{')?;
     let (inner, tail) = rest.split_once('}')?;

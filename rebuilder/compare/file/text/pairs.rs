@@ -1,4 +1,4 @@
-//! Pairs of lines and their reasons. What holds for one line must agree with the rest of the file.
+//! Pairs of lines and their reasons. The reason for one line must agree with the rest of the file.
 
 use super::agree::agree;
 use super::chunks;
@@ -15,19 +15,19 @@ use crate::compare::file::matching::{Changes, Sides, line_at, line_number};
 use crate::compare::finding::Finding;
 use crate::compare::package::{self, Field, File, Lines};
 
-/// Maximum number of pairs of lines that are explained one by one.
+/// Maximum number of pairs of lines that are explained individually.
 const MOST_EXPLAINED: usize = 20_000;
-/// So many lines without a reason make the rest of the file a change of content as well.
+/// With this number of unexplained lines, the rest of the file counts as a change of content as well.
 const MOST_UNEXPLAINED: usize = 200;
 
-/// One pair of lines, and what is said of it.
+/// A pair of lines, and its findings.
 pub(super) struct Pair {
     place: String,
     released: String,
     rebuilt: String,
-    /// None if the difference is a change of content.
+    /// Empty if the difference is a change of content.
     pub reasons: Vec<Reason>,
-    /// What the findings that are a change of content share.
+    /// The key of the findings that are a change of content.
     key: &'static str,
     /// Findings that need no reason.
     known: Vec<Finding>,
@@ -45,7 +45,7 @@ pub(super) fn explain(
     let mut pairs: Vec<Pair> = Vec::new();
     let mut unexplained: usize = 0;
     for (released, rebuilt) in &changes.pairs {
-        // A file that was written anew is a change of content; its single lines need no reasons.
+        // A file that was rewritten is a change of content; its lines need no reasons.
         if pairs.len() >= MOST_EXPLAINED || unexplained >= MOST_UNEXPLAINED {
             break;
         }
@@ -124,7 +124,7 @@ impl Pair {
         pair
     }
 
-    /// Blanks and the newline behind a line.
+    /// Compares trailing blanks and the line end.
     fn ends(&mut self, kind: Kind, released: &str, rebuilt: &str) {
         let ends = |line: &'_ str| line.get(bare(line).len()..).unwrap_or_default().to_owned();
         let (old, new) = (ends(released), ends(rebuilt));
@@ -185,7 +185,7 @@ impl Pair {
             self.reasons = long::explain(&self.released, &self.rebuilt, context);
             return;
         }
-        // The value alone first: a name with digits in it is not a version.
+        // First the value alone: a name with digits in it is not a version.
         if !context.field.is_empty() {
             self.reasons = suspect(values.0, values.1, context);
         }
@@ -202,7 +202,7 @@ impl Pair {
         }
     }
 
-    /// Whether all of the difference has a reason that is more than possible.
+    /// Whether the whole difference has a reason that is more than possible.
     pub fn is_explained(&self) -> bool {
         let sure = |reason: &Reason| reason.confidence > Confidence::Possible;
         let fine = self.known.iter().all(|finding| finding.cause != Cause::Content);
@@ -212,7 +212,7 @@ impl Pair {
         fine && (same || known || !self.reasons.is_empty() && self.reasons.iter().all(sure))
     }
 
-    /// Whether a finding tells all of the difference of the lines before their ends.
+    /// Whether a finding describes the whole difference of the lines, apart from their ends.
     fn is_known(&self) -> bool {
         const ENDS: [&str; 3] = ["final newline", "line ends", "trailing blanks"];
         self.known
@@ -251,7 +251,7 @@ impl Pair {
     }
 }
 
-/// A line without blanks and line ends behind it.
+/// A line without trailing blanks and its line end.
 fn bare(line: &str) -> &str {
     line.trim_end_matches([' ', '\t', '\r', '\n'])
 }

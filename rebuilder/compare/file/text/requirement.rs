@@ -1,6 +1,6 @@
-//! Requirements of Python packages (PEP 508): tools write one in different ways.
+//! Requirements of Python packages (PEP 508), which tools write in different ways.
 
-/// Whether two texts are one requirement.
+/// Whether two texts are the same requirement.
 pub(super) fn same(released: &str, rebuilt: &str) -> bool {
     released != rebuilt
         && Requirement::read(released).is_some_and(|one| Some(one) == Requirement::read(rebuilt))
@@ -10,7 +10,7 @@ pub(super) fn same(released: &str, rebuilt: &str) -> bool {
 struct Requirement {
     name: String,
     extras: Vec<String>,
-    /// Specifiers of versions in order, or an address.
+    /// Version specifiers in order, or an address.
     versions: Vec<String>,
     marker: Option<Marker>,
 }
@@ -38,7 +38,7 @@ impl Requirement {
             rest = behind.trim_start();
         }
         if rest.starts_with('@') {
-            // An address is compared as it is written: nothing after it can be told from it.
+            // An address is compared as written: it cannot be distinguished from what follows it.
             return Some(Self {
                 name: normal_name(name),
                 extras,
@@ -81,7 +81,7 @@ impl Requirement {
     }
 }
 
-/// PEP 503: runs of `-`, `_` and `.` are one, and case does not matter.
+/// PEP 503: runs of `-`, `_` and `.` are equal, and case does not matter.
 fn normal_name(name: &str) -> String {
     let parts = name.split(['-', '_', '.']).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("-").to_ascii_lowercase()
@@ -163,7 +163,7 @@ fn flat(parts: Vec<Marker>, open: impl Fn(Marker) -> Result<Vec<Marker>, Marker>
         .collect()
 }
 
-/// Names, operators and values; a value begins with `"`, however it is quoted.
+/// Names, operators and values; a value begins with `"`, however it was quoted.
 fn words(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut rest = text.trim_start();

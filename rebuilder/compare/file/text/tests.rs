@@ -1,4 +1,4 @@
-//! Whole small files through the comparison: the first cause, and that content comes before what is only possible.
+//! Whole small files: the expected first cause, and that content comes before causes that are only possible.
 
 use crate::compare::{Cause, Confidence, Options, RootCause, compare_bytes};
 
@@ -11,7 +11,7 @@ fn first(name: &str, released: &str, rebuilt: &str) -> (Cause, String) {
     (causes[0].cause, causes[0].key.clone())
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn a_change_of_content_is_one_in_every_kind_of_file() {
     let pairs = [
@@ -157,7 +157,7 @@ fn a_change_of_content_is_one_in_every_kind_of_file() {
     }
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn what_tools_write_has_its_cause() {
     let rows = [
@@ -350,7 +350,7 @@ fn what_is_behind_a_line_or_not_seen_in_it_is_told() {
     );
     let found = compare_bytes("a.txt", b"a\n", "a\u{200b}\n".as_bytes(), &Options::default());
     assert_eq!(found.causes[0].example.rebuilt, "a\\u{200b}");
-    // A date in a line explains neither the blanks behind it nor a newline that is missing.
+    // A date in a line explains neither the blanks after it nor a missing newline.
     let found = causes("a.sh", "# 2026-11-25\nb\nc", "# 2026-11-26 \nb\nd\n");
     let content = found.iter().filter(|cause| cause.cause == Cause::Content);
     assert_eq!(

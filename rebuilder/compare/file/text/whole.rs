@@ -1,4 +1,4 @@
-//! Differences of a whole text that are one change: its encoding, the ends of its lines, blanks nobody sees.
+//! Differences that are a single change of the whole text: its encoding, its line ends, or invisible blanks.
 
 use super::kind::Kind;
 use crate::compare::cause::{Cause, Confidence};
@@ -6,7 +6,7 @@ use crate::compare::finding::Finding;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// One change that turns all of one text into the other; none if there is more.
+/// The single change that turns one text into the other; `None` if there are more differences.
 pub(super) fn compare(kind: Kind, released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
     byte_order_mark(kind, released, rebuilt)
         .or_else(|| line_ends(kind, released, rebuilt))
@@ -70,7 +70,7 @@ impl Ends {
     }
 }
 
-/// The same text with other line ends; a carriage return elsewhere is a character like others.
+/// The same text with other line ends; a carriage return elsewhere is an ordinary character.
 fn line_ends(kind: Kind, released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
     let (old, new) = (Ends::of(released), Ends::of(rebuilt));
     if released.len() == rebuilt.len() && old == new {
@@ -92,7 +92,7 @@ fn line_ends(kind: Kind, released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
     })
 }
 
-/// Whether nothing but the ends of lines differs.
+/// Whether only line ends differ.
 pub(super) fn has_other_line_ends(released: &[u8], rebuilt: &[u8]) -> bool {
     line_ends(Kind::default(), released, rebuilt).is_some()
 }
@@ -105,7 +105,7 @@ fn final_newline(kind: Kind, released: &[u8], rebuilt: &[u8]) -> Option<Finding>
             "missing"
         }
     };
-    // One more than one is an empty line.
+    // A second newline would be an empty line.
     let ends =
         |text: &'_ [u8], other: &[u8]| !other.ends_with(b"\n") && text.strip_suffix(b"\n") == Some(other);
     (ends(released, rebuilt) || ends(rebuilt, released)).then(|| {
@@ -118,7 +118,7 @@ fn final_newline(kind: Kind, released: &[u8], rebuilt: &[u8]) -> Option<Finding>
     })
 }
 
-/// Blanks before the ends of lines; in Markdown two of them break a line, in reStructuredText none do.
+/// Trailing blanks; two of them break a line in Markdown, but not in reStructuredText.
 fn trailing_blanks(kind: Kind, released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
     let trimmed = |text: &[u8]| -> Vec<Vec<u8>> {
         text.split(|byte| *byte == b'\n')
@@ -161,7 +161,7 @@ mod tests {
 
     type Row<'a> = (Kind, &'a str, &'a str, Option<(&'a str, Cause)>);
 
-    // Long, as it is one table.
+    // One long table.
     #[test]
     fn one_change_of_the_whole_text_is_named() {
         let code = Kind { code: true, ..PROSE };

@@ -1,4 +1,4 @@
-//! Values as modules encode them.
+//! The basic encodings of modules.
 
 use std::ops::Range;
 
@@ -17,7 +17,7 @@ impl<'a> Input<'a> {
         Some(*byte)
     }
 
-    /// An unsigned number of at most 32 bits in LEB128.
+    /// An unsigned number of at most 32 bits, in LEB128.
     pub fn size(&mut self) -> Option<usize> {
         const MOST_BITS: u32 = 35;
         let mut number: u64 = 0;

@@ -65,9 +65,9 @@ const BUILD_ID: &str = "custom section build_id";
 
 struct Module<'a> {
     regions: Regions<'a>,
-    /// Name of each section, and how many bytes its size takes.
+    /// Name of each section, and the number of bytes that encode its size.
     headers: Vec<(String, usize)>,
-    /// Functions that are imported come before those of the code section.
+    /// Number of imported functions, which are numbered before those of the code section.
     imported: u32,
     names: HashMap<u32, &'a str>,
 }
@@ -94,7 +94,7 @@ impl<'a> Module<'a> {
                 bytes: bytes.get(..payload.end)?,
                 at: payload.start,
             };
-            // The size follows from what is in it; its encoding is compared by itself.
+            // The size follows from the content; its encoding is compared separately.
             let (name, from) = if id == 0 {
                 let name = inner.name()?;
                 (format!("custom section {name}"), inner.at)
@@ -163,7 +163,7 @@ fn section_name(id: u8) -> String {
     known.map_or_else(|| format!("section {id}"), |name| format!("{name} section"))
 }
 
-/// Sections whose meaning is known; false if they are to be compared as bytes.
+/// Compares a section whose meaning is known; returns false if it must be compared as bytes.
 fn section(leaf: &mut Leaf, (old, new): (&Module, &Module), change: &Change) -> bool {
     let (released, rebuilt) = (&change.released.data, &change.rebuilt.data);
     let name = change.released.name.as_str();
@@ -209,7 +209,7 @@ fn code(leaf: &mut Leaf, (old, new): (&Module, &Module), released: &[u8], rebuil
             bytes::part(leaf, &format!("{CODE}, {place}"), own, other);
         }
     }
-    // The sizes may be encoded in more bytes than they need.
+    // The encodings of the sizes may be longer than necessary.
     if !any
         && leaf
             .findings

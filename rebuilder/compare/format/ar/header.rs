@@ -1,4 +1,4 @@
-//! The 60 bytes before a member, and the table of names that are longer than they hold.
+//! The 60-byte header of a member, and the table of longer names.
 
 use super::index::{self, Kind};
 use crate::compare::cause::Cause;
@@ -22,12 +22,12 @@ static UNUSED: FieldKind = FieldKind::new("bytes of the name table that no membe
 
 pub(super) const HEADER: u64 = 60;
 
-/// What the name field says.
+/// The content of the name field.
 pub(super) enum Name {
     Short(Vec<u8>),
-    /// At this place in the name table.
+    /// The offset of a name in the name table.
     Long(usize),
-    /// This many bytes before those of the member (BSD).
+    /// The name has this many bytes, before those of the member (BSD).
     Inline(u64),
     Table,
     Index(Kind),
@@ -40,12 +40,12 @@ pub(super) struct Header {
     /// Time, owner, group and mode.
     numbers: [Option<u64>; 4],
     form: &'static str,
-    /// Fields with bytes other than digits and the spaces behind them.
+    /// Fields with bytes other than digits and trailing spaces.
     odd: Option<String>,
 }
 
 impl Header {
-    /// None if it does not end as headers do or has no size, so that readers end there or fail.
+    /// `None` if it has no valid end or size, so that readers stop there or fail.
     pub fn parse(bytes: &[u8; 60]) -> Option<Self> {
         let (name, rest) = bytes.split_first_chunk::<16>()?;
         let (time, rest) = rest.split_first_chunk::<12>()?;
@@ -94,7 +94,7 @@ impl Header {
         fields
     }
 
-    /// Fields of a symbol index or a name table, but for its time.
+    /// Fields of a symbol index or a name table, without its time.
     pub fn table_fields(&self) -> Fields {
         let [_, owner, group, mode] = self.numbers;
         let kinds = [&OWNER, &GROUP];
@@ -112,7 +112,7 @@ impl Header {
     }
 }
 
-/// Digits as tools write them and the spaces behind them; none if there are only spaces.
+/// A number as tools write it, with trailing spaces; `None` if there are only spaces.
 fn number(text: &[u8], radix: u32) -> Result<Option<u64>, ()> {
     let digits = without_spaces(text);
     if digits.is_empty() {
@@ -153,18 +153,18 @@ fn parse_name(field: &[u8; 16]) -> Option<(Name, &'static str)> {
     })
 }
 
-/// The names that are longer than a header holds (GNU), and what of them members have used.
+/// The names that are too long for a header (GNU), and which parts of the table members use.
 #[derive(Default)]
 pub(super) struct NameTable {
     bytes: Vec<u8>,
-    /// Bytes that belong to a name so far, as long as names come in order.
+    /// Number of bytes that belong to names so far, as long as members use them in order.
     in_order: usize,
-    /// Parts that belong to names, if they did not.
+    /// The used parts, if members do not use them in order.
     used: Vec<(usize, usize)>,
 }
 
 impl NameTable {
-    /// A table, instead of one before it.
+    /// Replaces the table by a later one.
     pub fn replace(&mut self, bytes: Vec<u8>, fields: &mut Fields) {
         std::mem::take(self).end(fields);
         self.bytes = bytes;
@@ -185,7 +185,7 @@ impl NameTable {
         Some(name)
     }
 
-    /// What cannot be told from the names of the members.
+    /// Adds what does not follow from the names of the members.
     pub fn end(mut self, fields: &mut Fields) {
         if !self.used.is_empty() {
             fields.push((&TABLE, Value::Text(described(&self.bytes))));
@@ -199,7 +199,7 @@ impl NameTable {
         }
         let rest = self.bytes.get(at..).unwrap_or_default();
         unused.extend_from_slice(rest);
-        // One byte fills it to an even size.
+        // One byte pads the table to an even size.
         if !unused.is_empty() && unused != b"\n" {
             fields.push((&UNUSED, Value::Text(described(&unused))));
         }

@@ -1,5 +1,5 @@
-//! The symbol index of a static library: which member defines which symbol. Linkers trust it, so each entry is looked
-//! up in the symbol table of the member that it names.
+//! The symbol index of a static library, which maps symbols to members. Linkers trust it, so each entry is checked
+//! against the symbol table of its member.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,11 +10,11 @@ use crate::compare::cause::Cause;
 use crate::compare::format::{described, path_text};
 use crate::compare::stored::{FieldKind, Fields, Value};
 
-/// An index that is right: it differs if the members do, or their places.
+/// A correct index: it differs only if the members or their places do.
 pub(super) static INDEX: FieldKind = FieldKind::new("symbol index", Cause::Checksum);
 pub(super) static WRONG: FieldKind =
     FieldKind::new("symbol index that does not fit the members", Cause::Content);
-/// Members of other formats than ELF, such as those for link-time optimisation.
+/// Members in other formats than ELF, for example for link-time optimisation.
 static UNCHECKED: FieldKind = FieldKind::new("symbols of members without a symbol table", Cause::Content);
 
 /// The forms of an index.
@@ -26,7 +26,7 @@ pub(super) enum Kind {
     Bsd64,
 }
 
-/// The form that a member of that name has.
+/// The form of index that a member with this name has.
 pub(super) fn named(name: &[u8]) -> Option<Kind> {
     match name {
         b"__.SYMDEF" | b"__.SYMDEF SORTED" => Some(Kind::Bsd),
@@ -35,12 +35,12 @@ pub(super) fn named(name: &[u8]) -> Option<Kind> {
     }
 }
 
-/// An index, while the members behind it are read.
+/// An index, while the members after it are read.
 pub(super) struct Index {
     bytes: Vec<u8>,
-    /// Where each symbol's name is in the index, by the place of the header of its member.
+    /// Ranges of symbol names in the index, by the offset of their member's header.
     entries: HashMap<u64, Vec<(usize, usize)>>,
-    /// Symbols and members that could not be looked up.
+    /// Symbols and members that could not be checked.
     unchecked: Vec<String>,
     wrong: Option<String>,
     faults: u64,
@@ -61,7 +61,7 @@ impl Index {
                 let mut last: HashMap<&[u8], u64> = HashMap::new();
                 for (from, to, member) in entries {
                     let name = index.bytes.get(from..to).unwrap_or_default();
-                    // Of two members with one symbol, linkers take the one that the index has first.
+                    // If two members define a symbol, linkers use the one that the index lists first.
                     if last.insert(name, member).is_some_and(|before| before >= member) {
                         index.faults = index.faults.saturating_add(1);
                         let name = path_text(name);
@@ -77,7 +77,7 @@ impl Index {
         index
     }
 
-    /// Whether members are to be looked at.
+    /// Whether members still have to be checked.
     pub fn is_open(&self) -> bool {
         self.wrong.is_none()
     }
@@ -87,7 +87,7 @@ impl Index {
         self.wrong.get_or_insert(words);
     }
 
-    /// The member whose header is at `begin`; without bytes, it is not looked into.
+    /// Checks the member whose header is at `begin`; without bytes, the member itself is not read.
     pub fn member(&mut self, begin: u64, name: &[u8], bytes: &[u8]) {
         let entries = self.entries.remove(&begin).unwrap_or_default();
         let index = std::mem::take(&mut self.bytes);
@@ -142,13 +142,13 @@ impl Index {
     }
 }
 
-/// Symbols that a member offers to others, if it is an object whose symbol table says so.
+/// The symbols that an object defines for others, according to its symbol table; `None` for other files.
 fn defined(bytes: &[u8]) -> Option<HashSet<&[u8]>> {
     let file = object::File::parse(bytes).ok()?;
     let mut symbols = HashSet::new();
     for symbol in file.symbols() {
         let name = symbol.name_bytes().ok()?;
-        // The symbols of link-time optimisation are in sections of their own.
+        // The symbols for link-time optimisation are in separate sections.
         if name.starts_with(b"__gnu_lto_") {
             return None;
         }
@@ -161,7 +161,7 @@ fn defined(bytes: &[u8]) -> Option<HashSet<&[u8]>> {
 
 type Entry = (usize, usize, u64);
 
-/// Where each name is in the index, and the place of the member that it is in.
+/// The place of each name in the index, and the offset of its member.
 fn parse(kind: Kind, bytes: &[u8]) -> Option<Vec<Entry>> {
     match kind {
         Kind::Gnu => gnu(bytes, 4),
@@ -181,7 +181,7 @@ fn number(bytes: &[u8], at: usize, width: usize, little: bool) -> Option<u64> {
     })
 }
 
-/// The number of symbols, a place for each, and their names, each with a zero behind it.
+/// Reads the number of symbols, an offset for each, and their NUL-terminated names.
 fn gnu(bytes: &[u8], width: usize) -> Option<Vec<Entry>> {
     let count = usize::try_from(number(bytes, 0, width, false)?).ok()?;
     let names = count.checked_add(1)?.checked_mul(width)?;
@@ -198,7 +198,7 @@ fn gnu(bytes: &[u8], width: usize) -> Option<Vec<Entry>> {
     is_padding(bytes.get(from..)?).then_some(entries)
 }
 
-/// The length of a list, pairs of the place of a name and of a member, and the names with their length before them.
+/// Reads the length of a list, pairs of offsets (of a name and of a member), and the names after their length.
 fn bsd(bytes: &[u8], width: usize, little: bool) -> Option<Vec<Entry>> {
     let read = |at: usize| usize::try_from(number(bytes, at, width, little)?).ok();
     let list = read(0)?;
@@ -220,7 +220,7 @@ fn bsd(bytes: &[u8], width: usize, little: bool) -> Option<Vec<Entry>> {
         used = used.checked_add(name)?.checked_add(1)?;
         entries.push((from, to, member));
     }
-    // Names that nothing points to would be bytes without a meaning.
+    // Names without an entry would be bytes without a meaning.
     let spare = length.checked_sub(used)?;
     (spare < 16 && is_padding(bytes.get(end..)?) && is_padding(bytes.get(end.checked_sub(spare)?..end)?))
         .then_some(entries)

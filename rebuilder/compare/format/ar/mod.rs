@@ -1,4 +1,5 @@
-//! ar: Debian packages (deb(5)) and static libraries, GNU and BSD, with their members inside or outside (thin).
+//! ar: Debian packages (deb(5)) and static libraries, GNU and BSD, with their members inside or outside (thin
+//! archives).
 
 mod header;
 mod index;
@@ -20,7 +21,7 @@ use crate::compare::stored::{FieldKind, Fields, Value};
 
 pub(super) struct Ar;
 
-/// Made anew by the tool that writes the archive.
+/// The tool that writes the archive sets it to the current time.
 static INDEX_TIME: FieldKind = FieldKind::by(
     "time of the symbol index",
     Cause::Timestamp,
@@ -32,7 +33,7 @@ static PADDING: FieldKind = FieldKind::new("padding", Cause::Content);
 static AFTER: FieldKind = FieldKind::new("bytes after the last member", Cause::Content);
 
 const MAGIC: u64 = 8;
-/// Maximum number of bytes of symbol index and of name table.
+/// Maximum number of bytes of a symbol index, and of a name table.
 const MOST_TABLE: u64 = 64 << 20;
 
 impl FormatReader for Ar {
@@ -67,18 +68,18 @@ impl FormatReader for Ar {
     }
 
     fn settle(&self, node: &mut Node) {
-        // One that is wrong is told once.
+        // A wrong index is reported once.
         if node.findings.iter().any(|finding| finding.place.is(&WRONG)) {
             node.findings.retain(|finding| !finding.place.is(&INDEX));
         }
-        // An index that is right says of the members what they say themselves.
+        // A correct index only repeats what the members contain.
         for finding in node
             .findings
             .iter_mut()
             .filter(|finding| finding.place.is(&INDEX))
         {
             if finding.released.is_empty() || finding.rebuilt.is_empty() {
-                // Linkers refuse a library without one.
+                // Linkers refuse a library without an index.
                 finding.cause = Cause::Content;
                 finding.key = String::new();
             } else {
@@ -92,11 +93,11 @@ fn invalid(reason: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.into())
 }
 
-/// How far one archive was read.
+/// The state of reading one archive.
 struct Walk<'a> {
     source: &'a Source,
     meter: &'a Meter,
-    /// Where the next header is.
+    /// Offset of the next header.
     at: u64,
     size: u64,
     thin: bool,
@@ -124,7 +125,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// The header of the next member, unless what is left is none.
+    /// The header of the next member, unless the remaining bytes are not a header.
     fn next(&mut self) -> io::Result<Option<Header>> {
         if self.at >= self.size {
             return Ok(None);
@@ -134,7 +135,7 @@ impl<'a> Walk<'a> {
             .ok()
             .and_then(Header::parse);
         if header.is_none() {
-            // Where readers stop depends on them.
+            // Readers differ in where they stop.
             let left = self.size.saturating_sub(self.at);
             let rest = self.read(self.at, left.min(MOST_TABLE))?;
             let text = format!("{left} bytes: {}", described(&rest));
@@ -143,7 +144,7 @@ impl<'a> Walk<'a> {
         Ok(header)
     }
 
-    /// Reads one member, or a table that says something of the others; answers whether to go on.
+    /// Reads one member, or a table; returns whether to continue.
     fn take(&mut self, header: &Header, visit: Visit) -> io::Result<bool> {
         let begin = self.at;
         let body = begin.saturating_add(HEADER);
@@ -171,7 +172,7 @@ impl<'a> Walk<'a> {
         let left = stored
             .checked_sub(inline)
             .ok_or_else(|| invalid("a name that is longer than its member"))?;
-        // BSD tools call the index like any member.
+        // For BSD tools, the index is a member with a special name.
         if let Some(kind) = index::named(&name) {
             self.index(kind, header, from, left)?;
             return Ok(true);
@@ -203,7 +204,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Goes on behind the member that ends there, and tells of padding that is not a newline.
+    /// Continues after the member that ends at `end`, and reports padding other than a newline.
     fn pad(&mut self, end: u64, name: &[u8]) -> io::Result<()> {
         self.at = end;
         if !end.is_multiple_of(2) && end < self.size {

@@ -39,11 +39,11 @@ fn first(comparison: &Comparison) -> (Cause, String) {
 #[test]
 fn every_byte_is_a_field_or_content() {
     let good = archive(&[("a", b"one"), ("b", b"two")]);
-    // The magic makes it another format; all other bytes are the archive's.
+    // Another magic makes it a different format; all other bytes belong to the archive.
     for at in 8..good.len() {
         let mut other = good.clone();
         other[at] ^= 1;
-        // A time that differs too must not hide it.
+        // A time that also differs must not hide the change.
         let mut late = other.clone();
         if !(24..36).contains(&at) {
             late[24] ^= 1;
@@ -52,7 +52,8 @@ fn every_byte_is_a_field_or_content() {
         let in_header = |start: usize, range: std::ops::Range<usize>| {
             at.checked_sub(start).is_some_and(|at| range.contains(&at))
         };
-        // Digits of time, owner and group, of the type within the mode, and of the mode of group and others.
+        // Digits of the time, the owner and the group, of the file type within the mode, and of the mode for group and
+        // others.
         let digits = [8, 8 + 60 + 4].iter().any(|start| {
             [16..17, 28..29, 34..35, 41..42, 44..46]
                 .iter()
@@ -131,7 +132,7 @@ fn type_bits_and_owners_bits_of_modes() {
     );
 }
 
-/// A library of two objects, as gcc and ar make it; none if they are not there.
+/// A library of two objects, made by gcc and ar; `None` if these are not installed.
 fn library(options: &str, one: &str) -> Option<Vec<u8>> {
     let folder = tempfile::tempdir().ok()?;
     for (name, text) in [("a.c", one), ("b.c", "int f(void) { return 2; } int g;")] {
@@ -152,7 +153,7 @@ fn a_symbol_index_follows_only_if_it_is_right() {
     let Some(good) = library("rcD", source) else {
         return;
     };
-    // `f` is in both: the index says which one a program gets. Its places are three numbers behind the count.
+    // `f` is in both objects: the index decides which one a program gets. The count is followed by three offsets.
     let at = 8 + 60 + 4;
     let (a, b) = (&good[at..at + 4], &good[at + 8..at + 12]);
     assert_ne!(a, b);
@@ -181,7 +182,7 @@ fn a_symbol_index_follows_only_if_it_is_right() {
         first(&compared(&good, &without)),
         (Cause::Content, "symbol index".into())
     );
-    // Another object moves what comes behind it; the index follows.
+    // A longer object moves what follows; the index changes accordingly.
     let longer = "int f(void) { return 1; } int e(void) { return 3; } int more(void) { return 4; }";
     let Some(longer) = library("rcD", longer) else {
         return;

@@ -1,4 +1,4 @@
-//! The headers of the four formats that cpio has: new ASCII without and with sums ("newc", "crc"), old ASCII ("odc"), and
+//! The headers of cpio's four formats: new ASCII without and with checksums ("newc", "crc"), old ASCII ("odc"), and
 //! old binary in both byte orders.
 
 use std::io::{self, Read};
@@ -9,7 +9,7 @@ use crate::compare::limits::LONGEST_NAME;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     New,
-    /// With the sum of the bytes of each file.
+    /// With a checksum of each file.
     Sums,
     OldAscii,
     OldBinary {
@@ -18,7 +18,7 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// By the first six bytes.
+    /// The format, by the first six bytes.
     fn of(head: &[u8]) -> Option<Self> {
         Some(match head {
             [b'0', b'7', b'0', b'7', b'0', b'1', ..] => Self::New,
@@ -39,7 +39,7 @@ impl Dialect {
         }
     }
 
-    /// Names and contents are filled to multiples of this.
+    /// Names and contents are padded to multiples of this.
     fn block(self) -> u64 {
         match self {
             Self::New | Self::Sums => 4,
@@ -59,13 +59,13 @@ impl Dialect {
     }
 }
 
-/// Fields of digits behind the magic, one after another.
+/// Fields of digits after the magic, one after another.
 struct Digits<'a> {
     rest: &'a [u8],
     radix: u32,
 }
 
-/// The length of the magic of the forms in ASCII.
+/// Length of the magic in the ASCII formats.
 const MAGIC: usize = 6;
 
 impl Digits<'_> {
@@ -73,17 +73,17 @@ impl Digits<'_> {
         let field;
         (field, self.rest) = self.rest.split_at_checked(width)?;
         let digits = std::str::from_utf8(field).ok()?;
-        // Readers differ in what they make of signs and spaces.
+        // Readers treat signs and spaces differently.
         let plain = digits.bytes().all(|byte| char::from(byte).is_digit(self.radix));
         u64::from_str_radix(digits, self.radix).ok().filter(|_| plain)
     }
 }
 
-/// What a header says.
+/// A parsed header.
 #[derive(Debug)]
 pub(super) struct Header {
     pub dialect: Dialect,
-    /// Whether its hexadecimal digits are capital or small letters.
+    /// Whether its hexadecimal digits are upper or lower case.
     pub letters: &'static str,
     pub inode: u64,
     pub mode: u64,
@@ -92,7 +92,7 @@ pub(super) struct Header {
     pub links: u64,
     pub time: u64,
     pub size: u64,
-    /// Major and minor number of the file system that it came from.
+    /// Major and minor number of the file system that the file came from.
     pub home: (u64, u64),
     pub device: (u64, u64),
     pub sum: u64,
@@ -100,7 +100,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// Whether these bytes begin with a header; all of it and the first bytes of the name must be there.
+    /// Whether these bytes begin with a header; the whole header and the first bytes of the name must be there.
     pub fn begins(head: &[u8]) -> bool {
         let Some(header) = Dialect::of(head).and_then(|dialect| Self::parse(dialect, head)) else {
             return false;
@@ -109,12 +109,12 @@ impl Header {
         let size = usize::try_from(header.name_size).unwrap_or(usize::MAX);
         let end = size.checked_sub(1);
         let ends = end.is_some_and(|end| name.get(end).is_none_or(|byte| *byte == 0));
-        // Two bytes of magic are few; the modes of files say more.
+        // The two-byte magic may occur by chance, so the mode is checked too.
         ends && name.first().is_some_and(|byte| *byte != 0)
             && (header.mode & 0o170_000 != 0 || name.starts_with(b"TRAILER!!!"))
     }
 
-    /// The next header; none at the end of the stream.
+    /// The next header; `None` at the end of the stream.
     pub fn read(reader: &mut impl Read) -> io::Result<Option<Self>> {
         let mut head = Vec::new();
         reader.by_ref().take(6).read_to_end(&mut head)?;
@@ -145,7 +145,7 @@ impl Header {
         }
     }
 
-    /// Numbers of eight hexadecimal digits.
+    /// Reads numbers of eight hexadecimal digits.
     fn new(dialect: Dialect, head: &[u8]) -> Option<Self> {
         let rest = head.get(MAGIC..)?;
         let mut digits = Digits { rest, radix: 16 };
@@ -167,7 +167,7 @@ impl Header {
         })
     }
 
-    /// Numbers of six or eleven octal digits.
+    /// Reads numbers of six or eleven octal digits.
     fn old_ascii(head: &[u8]) -> Option<Self> {
         let rest = head.get(MAGIC..)?;
         let mut digits = Digits { rest, radix: 8 };
@@ -187,7 +187,7 @@ impl Header {
         })
     }
 
-    /// Words of two bytes in the byte order of the machine that wrote them.
+    /// Reads two-byte words in the byte order of the machine that wrote them.
     fn old_binary(head: &[u8], little: bool) -> Option<Self> {
         let (words, _) = head.as_chunks::<2>();
         let mut words = words.iter().skip(1).map(|word| {
@@ -206,7 +206,7 @@ impl Header {
             group: word()?,
             links: word()?,
             device: numbers(word()?),
-            // Of long numbers, the high word comes first in both byte orders.
+            // The high word of a long number is first in both byte orders.
             time: word()? << 16 | word()?,
             name_size: word()?,
             size: word()? << 16 | word()?,
@@ -232,7 +232,7 @@ impl Header {
         }
     }
 
-    /// The name, and what is behind it that is not its padding.
+    /// The name, and any bytes after it that are not its padding.
     pub fn read_name(&self, reader: &mut impl Read) -> io::Result<(Vec<u8>, Vec<u8>)> {
         let size = usize::try_from(self.name_size).unwrap_or(usize::MAX);
         if size > LONGEST_NAME {
@@ -253,7 +253,7 @@ impl Header {
         }
         let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
         let mut behind = name.split_off(end);
-        // One zero ends the name; what else is counted with it would be read by nobody.
+        // One NUL ends the name; no reader would read other bytes that are counted with it.
         let zeros = behind.iter().all(|byte| *byte == 0);
         if zeros && name.len().checked_add(1) == Some(size) {
             behind.clear();
@@ -263,7 +263,7 @@ impl Header {
         Ok((name, behind))
     }
 
-    /// How many bytes of padding follow the contents.
+    /// Number of padding bytes after the contents.
     pub fn padding(&self) -> u64 {
         filled(self.size, self.dialect)
     }
@@ -274,7 +274,7 @@ fn filled(size: u64, dialect: Dialect) -> u64 {
     size.next_multiple_of(block).saturating_sub(size)
 }
 
-/// Major and minor number in one, as old systems had them.
+/// Major and minor number from a single number, as on old systems.
 fn numbers(device: u64) -> (u64, u64) {
     (device >> 8, device & 0xff)
 }

@@ -1,4 +1,5 @@
-//! cpio: initramfs images and the payload of RPM packages, in the old and new formats, and one archive behind another.
+//! cpio: initramfs images and the payload of RPM packages, in the old and new formats; several archives may follow
+//! each other.
 
 mod header;
 #[cfg(test)]
@@ -29,9 +30,9 @@ static OWNER: FieldKind = FieldKind::new("owner", Cause::Ownership);
 static GROUP: FieldKind = FieldKind::new("group", Cause::Ownership);
 static LINKED: FieldKind = FieldKind::new("hard link", Cause::Content);
 static LINKS: FieldKind = FieldKind::by("number of links", Cause::HostSystem, Normalisation::CpioInode);
-/// GNU cpio makes an empty file with other names only when these have come, or at the end.
+/// GNU cpio creates an empty file with several names only when all of them have come, or at the end.
 static DEFERRED: FieldKind = FieldKind::new("empty file that has other names", Cause::AmbiguousArchive);
-/// Inode and device numbers of the file system that the files came from; only links are told by them.
+/// Inode and device numbers of the original file system, which only identify links.
 static INODE: FieldKind = FieldKind::by("inode", Cause::HostSystem, Normalisation::CpioInode);
 static HOME: FieldKind = FieldKind::by(
     "device of the file system",
@@ -45,7 +46,7 @@ static SUM: FieldKind = FieldKind::new("sum in a format without sums", Cause::Co
 static WRONG_SUMS: FieldKind = FieldKind::new("sums that do not fit the contents", Cause::Content);
 static BEHIND_NAME: FieldKind = FieldKind::new("bytes behind the name", Cause::Content);
 static PADDING: FieldKind = FieldKind::new("bytes between members", Cause::Content);
-/// GNU cpio reads only the first archive, the kernel reads all.
+/// GNU cpio reads only the first archive, but the kernel reads all of them.
 static PART: FieldKind = FieldKind::new("archive", Cause::Content);
 static TRAILER: FieldKind = FieldKind::new("end mark", Cause::Content);
 static AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
@@ -92,7 +93,7 @@ impl FormatReader for Cpio {
 }
 
 impl Cpio {
-    /// Walks what comes from a reader, to its end.
+    /// Walks an archive from a reader, to its end.
     pub(super) fn walk_reader(inner: impl Read, meter: &Meter, visit: Visit) -> io::Result<Fields> {
         let mut reader = io::BufReader::with_capacity(1 << 17, Metered { inner, meter });
         let mut walk = Walk::default();
@@ -119,7 +120,7 @@ impl Cpio {
     }
 }
 
-/// Things of many members that only differ if something is wrong: how many, the first, and a digest of all.
+/// A property of many members that differs only if something is wrong: the count, the first one, and a digest of all.
 #[derive(Default)]
 struct Noted {
     count: u64,
@@ -142,10 +143,10 @@ impl Noted {
     }
 }
 
-/// How far an archive was read.
+/// The state of reading an archive.
 #[derive(Default)]
 struct Walk {
-    /// How many archives came before.
+    /// Number of archives before this one.
     part: u64,
     /// The first name of each file that has several.
     linked: HashMap<((u64, u64), u64), String>,
@@ -247,7 +248,7 @@ impl Walk {
         fields
     }
 
-    /// The member that ends an archive has nothing but its name and one link.
+    /// Checks the member that ends an archive, which should have only its name and one link.
     fn trailer(&mut self, header: &Header, behind: &[u8]) {
         let mut text = format!("{} links", header.links);
         let numbers = [header.inode, header.mode, header.owner, header.group, header.time];
@@ -259,7 +260,7 @@ impl Walk {
         self.fields.push((&TRAILER, Value::Text(text)));
     }
 
-    /// Whether another archive follows, as the kernel reads them. A compressed one is a member of its own.
+    /// Whether another archive follows, as the kernel reads them. A compressed one counts as a member.
     fn next_archive<R: Read>(&mut self, reader: &mut io::BufReader<R>, visit: Visit) -> io::Result<bool> {
         let mut zeros = 0_u64;
         loop {
@@ -273,7 +274,7 @@ impl Walk {
             }
         }
         self.fields.push((&ZEROS, Value::Number(zeros)));
-        // Enough for a header and its name is in the buffer, unless it ends right there.
+        // The buffer has enough bytes for a header and its name, unless the input ends there.
         let head = reader.buffer();
         self.part = self.part.saturating_add(1);
         self.linked.clear();
@@ -311,7 +312,7 @@ fn numbers((major, minor): (u64, u64)) -> Value {
     Value::Text(format!("{major}:{minor}"))
 }
 
-/// Adds up the bytes that are read, as the format with sums does.
+/// Sums the bytes that are read, as the format with checksums does.
 struct Summed<R> {
     inner: R,
     sum: u32,

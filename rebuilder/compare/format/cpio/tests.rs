@@ -136,7 +136,7 @@ fn every_byte_is_a_field_or_content() {
         let mut other = good.clone();
         other[at] ^= 1;
         let found = compared(&good, &other);
-        // Inode, number of links, and the device of the file system.
+        // Inode, number of links, and device of the file system.
         let benign = [0, 116].iter().any(|start| {
             let at = at.wrapping_sub(*start);
             (6..14).contains(&at) || (38..46).contains(&at) || (62..78).contains(&at)

@@ -1,4 +1,4 @@
-//! The tree of Joliet, and any other beside the primary one: names for the same files.
+//! The tree of Joliet, and other trees beside the primary one: further names for the same files.
 
 use std::collections::HashSet;
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ use crate::compare::stored::{FieldKind, Fields, Value};
 static FILES: FieldKind = FieldKind::new("files of another tree", Cause::Content);
 static TIMES: FieldKind = FieldKind::new("times in another tree", Cause::Timestamp);
 
-/// Adds what the tree says, with files of the primary tree in place of blocks.
+/// Adds the content of the tree, with files of the primary tree instead of blocks.
 pub(super) fn tree(image: &mut Image, volume: &Volume, fields: &mut Fields) -> io::Result<()> {
     let susp = Susp {
         skip: None,
@@ -57,7 +57,7 @@ pub(super) fn tree(image: &mut Image, volume: &Volume, fields: &mut Fields) -> i
             let size = u64::from(record.size);
             let file = match image.paths.get(&at) {
                 _ if size == 0 => "empty".into(),
-                // As long as in the primary tree, in which its bytes are compared.
+                // As long as in the primary tree, where its bytes are compared.
                 Some(path) if image.sizes.get(&at) == Some(&size) => format!("{path:?}"),
                 _ => format!("{size} {}", image.digest(at, size)?.to_hex()),
             };

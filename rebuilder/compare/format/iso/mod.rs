@@ -1,8 +1,8 @@
 //! Disc images: ISO 9660 (ECMA-119) with Rock Ridge, Joliet and El Torito.
 //!
-//! Members are those of the primary tree, with the names of Rock Ridge if it is there. What Joliet, path tables and the
-//! boot catalog say of the same bytes is told as fields, with paths in place of blocks. A structure that contradicts
-//! itself is not read, and what no structure refers to is content.
+//! Members are those of the primary tree, with the names of Rock Ridge if there are any. What Joliet, path tables and
+//! the boot catalog say about the same bytes becomes fields, with paths instead of blocks. A structure that
+//! contradicts itself is an error, and bytes that no structure refers to are content.
 
 mod joliet;
 mod record;
@@ -33,10 +33,10 @@ static LAYOUT: FieldKind = FieldKind::new("where parts of the image are", Cause:
 static HIDDEN: FieldKind = FieldKind::new("bytes that nothing refers to", Cause::Content);
 static UDF: FieldKind = FieldKind::new("UDF, which is not read", Cause::Content);
 
-/// Folders within folders.
+/// Maximum depth of nested folders.
 const DEEPEST: usize = 128;
 
-/// An empty system area, and the mark of a primary volume descriptor.
+/// An empty system area, and the magic of a primary volume descriptor.
 static EXAMPLE: [u8; HEAD] = {
     let mut example = [0; HEAD];
     if let Some(mark) = example.last_chunk_mut::<6>() {
@@ -119,25 +119,25 @@ struct Walk<'a> {
     image: Image<'a>,
     meter: &'a Meter,
     catalog: Option<u64>,
-    /// Places of folders that were walked.
+    /// Blocks of the folders that were walked.
     seen: HashSet<u32>,
-    /// Places that folders name as those of their parents.
+    /// Blocks that folders name as those of their parents.
     parents: HashSet<u32>,
     block_size: u64,
-    /// How many bytes of each system use area are before its entries, if there are any.
+    /// Number of bytes to skip in each system use area, if there are such areas.
     skip: Option<usize>,
 }
 
-/// A folder that is yet to be read.
+/// A folder that is still to be read.
 struct Folder {
     path: String,
     record: Record,
     depth: usize,
-    /// What the record of its parent for itself says.
+    /// Fields of the parent's record for itself.
     parent: Fields,
 }
 
-/// The records of a folder, from its blocks.
+/// Reads the records of a folder from its blocks.
 fn records(image: &mut Image, at: u64, size: u32, susp: Susp) -> io::Result<Vec<Record>> {
     let bytes = image.read(at, u64::from(size))?;
     let mut records = Vec::new();
@@ -158,7 +158,7 @@ fn records(image: &mut Image, at: u64, size: u32, susp: Susp) -> io::Result<Vec<
     Ok(records)
 }
 
-/// What the three records of a folder say of it, each thing once.
+/// The fields of a folder from its three records, each once.
 fn folder_fields(folder: &Folder, own: &Record, parent: &Record) -> Fields {
     let mut fields = folder.record.fields.clone();
     let more = own.fields.iter().filter(|field| !fields.contains(field));
@@ -174,7 +174,7 @@ fn folder_fields(folder: &Folder, own: &Record, parent: &Record) -> Fields {
     fields
 }
 
-/// The path of a record; what the path does not show of its identifier becomes a field.
+/// The path of a record; parts of its identifier that are not in the path become a field.
 fn record_path(folder: &str, record: &mut Record) -> String {
     let name = record.name.as_ref().unwrap_or(&record.identifier);
     if name.contains(&b'/') {
@@ -207,7 +207,7 @@ impl Walk<'_> {
         u64::from(block).saturating_mul(self.block_size)
     }
 
-    /// Visits the primary tree; false if the visit is over.
+    /// Visits the primary tree; returns false if the visit is over.
     fn tree(&mut self, volume: &Volume, visit: Visit) -> io::Result<bool> {
         self.block_size = volume.block_size;
         let root = Record::root(&volume.root, self.block_size, &mut self.image)?;
@@ -237,7 +237,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// Visits what is in a folder, and lists the folders below; false if the visit is over.
+    /// Visits the content of a folder, and lists the folders below it; returns false if the visit is over.
     fn folder(&mut self, folder: &Folder, below: &mut Vec<Folder>, visit: Visit) -> io::Result<bool> {
         let Some((own, rest)) = self.open(folder, visit)? else {
             return Ok(false);
@@ -250,7 +250,7 @@ impl Walk<'_> {
             }
             let path = record_path(&folder.path, &mut record);
             if let Some(block) = record.moved_to {
-                // Its size is in its own record for itself.
+                // The size is in the folder's record for itself.
                 let at = self.at(block);
                 let head = self.image.read(at, 34)?;
                 record.size = image::both_orders(&head, 10)?;
@@ -276,7 +276,7 @@ impl Walk<'_> {
         Ok(going)
     }
 
-    /// Visits a folder itself: its own record, and those of what is in it; none if the visit is over.
+    /// Visits the folder itself; returns its own record and those of its content, or `None` if the visit is over.
     fn open(
         &mut self,
         folder: &Folder,
@@ -330,7 +330,7 @@ impl Walk<'_> {
         if let [(at, 1..)] = *sections {
             self.image.paths.entry(at).or_insert_with(|| path.clone());
             self.image.sizes.entry(at).or_insert(size);
-            // The boot catalog is told as fields, in which blocks are paths.
+            // The boot catalog becomes fields, with paths instead of blocks.
             if Some(at) == self.catalog {
                 sections.clear();
                 size = 0;

@@ -1,4 +1,4 @@
-//! Directory records of disc images (ECMA-119 9.1), with what Rock Ridge adds to them (SUSP 1.12, RRIP 1.12).
+//! Directory records of disc images (ECMA-119 9.1), and the additions of Rock Ridge (SUSP 1.12, RRIP 1.12).
 
 use std::io;
 
@@ -9,7 +9,7 @@ use crate::compare::stored::{FieldKind, Fields, Value};
 
 static TIME: FieldKind = FieldKind::new("time", Cause::Timestamp);
 static FLAGS: FieldKind = FieldKind::new("flags of the record", Cause::Content);
-/// The upper bits of the mode: a file, a folder, a link, a device.
+/// The upper bits of the mode: file, folder, link or device.
 static TYPE: FieldKind = FieldKind::new("type of file", Cause::Content);
 static MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
 static OWNER: FieldKind = FieldKind::new("owner", Cause::Ownership);
@@ -30,27 +30,27 @@ static TIMES: [FieldKind; 7] = [
     FieldKind::new("effective time", Cause::Timestamp),
 ];
 
-/// How many continuations a record may have.
+/// Maximum number of continuations of a record.
 const MOST_CONTINUATIONS: usize = 64;
 
 pub(super) struct Record {
-    /// As stored.
+    /// The stored identifier.
     pub identifier: Vec<u8>,
-    /// Where its bytes begin, in blocks, and how many there are.
+    /// First block of its bytes, and their number.
     pub block: u32,
     pub size: u32,
     pub is_folder: bool,
-    /// Whether the next record goes on with the same file.
+    /// Whether the next record continues the same file.
     pub goes_on: bool,
-    /// The name that Rock Ridge gives.
+    /// The name from Rock Ridge.
     pub name: Option<Vec<u8>>,
-    /// Where the folder was moved to (in blocks), if this stands for it, and whether it is one that was moved.
+    /// The block that the folder was moved to, if this record is a placeholder; and whether this folder was moved.
     pub moved_to: Option<u32>,
     pub is_moved: bool,
     pub fields: Fields,
 }
 
-/// How the system use areas of a tree are read: how many bytes to skip, if there are any.
+/// How the system use areas of a tree are read: the number of bytes to skip, if there are such areas.
 #[derive(Clone, Copy)]
 pub(super) struct Susp {
     pub skip: Option<usize>,
@@ -58,7 +58,7 @@ pub(super) struct Susp {
 }
 
 impl Record {
-    /// The record of a root folder, within a descriptor.
+    /// The record of a root folder, inside a descriptor.
     pub fn root(bytes: &[u8], block_size: u64, image: &mut Image) -> io::Result<Self> {
         let susp = Susp {
             skip: None,
@@ -71,7 +71,7 @@ impl Record {
         Ok(root)
     }
 
-    /// Reads the record that `bytes` is.
+    /// Reads the record in `bytes`.
     pub fn read(bytes: &[u8], susp: Susp, image: &mut Image) -> io::Result<Self> {
         let short = || invalid("a short directory record");
         let header = bytes.first_chunk::<33>().ok_or_else(short)?;
@@ -96,7 +96,7 @@ impl Record {
             identifier,
         };
         time::add(&mut record.fields, &TIME, &header[18..25]);
-        // Extended attributes, interleaving and other volumes are told, not read.
+        // Extended attributes, interleaving and other volumes are reported, but not supported.
         let odd = [header[1], flags & !0x82, header[26], header[27]];
         if odd != [0; 4] || header[28..32] != [1, 0, 0, 1] {
             let text = format!("{} {}", hex::encode(odd), hex::encode(&header[28..32]));
@@ -179,7 +179,7 @@ impl Record {
             [b'N', b'M', _, 1, 0 | 1, name @ ..] => {
                 self.name.get_or_insert_default().extend(name);
             }
-            // Of the entries for the folder itself and its parent.
+            // Entries for the folder itself and its parent.
             [b'N', b'M', 5, 1, 2 | 4] | [b'S', b'P', 7, 1, 0xbe, 0xef, _] | [b'R', b'R', 5, 1, _] => {}
             [b'S', b'L', _, 1, flags, parts @ ..] => {
                 link.push(*flags);
@@ -196,7 +196,7 @@ impl Record {
                 times.try_for_each(|left| image.unused(left))?;
             }
             [b'C', b'L', 12, 1, ..] => self.moved_to = Some(both_orders(entry, 4)?),
-            // Where the parent of a folder that was moved is follows from the entry that stands for it.
+            // The parent of a folder that was moved follows from the placeholder.
             [b'P', b'L', 12, 1, ..] => {
                 both_orders(entry, 4)?;
             }
@@ -208,7 +208,7 @@ impl Record {
     }
 }
 
-/// The target of a symbolic link in one entry (RRIP 4.1.3); none if it is not written in the ordinary way.
+/// The target of a symbolic link in one entry (RRIP 4.1.3); `None` if it has an unusual form.
 fn target(link: &[u8]) -> Option<String> {
     let mut rest = link.strip_prefix(&[0])?;
     let mut parts = Vec::new();

@@ -1,22 +1,22 @@
-//! Small disc images, made byte by byte, and what a comparison must say of each.
+//! Small disc images, made byte by byte, and the expected results of comparing them.
 
 use crate::compare::{Cause, Options, Outcome, compare_bytes};
 
 const SECTOR: usize = 2048;
 
-/// What an image is made of.
+/// The variable parts of an image.
 #[derive(Clone)]
 struct Made {
     created: &'static [u8; 16],
     volume: &'static [u8],
-    /// Seven bytes of the file's time, and its mode, name and contents.
+    /// Seven bytes of the file's time, its mode, its name and its contents.
     time: [u8; 7],
     mode: u32,
     name: &'static [u8],
     contents: &'static [u8],
-    /// Where the file is.
+    /// Block of the file.
     block: u32,
-    /// The block that the M path table has for the root.
+    /// The root's block in the M path table.
     table: u32,
     sectors: usize,
 }
@@ -116,7 +116,7 @@ fn check(name: &str, released: &[u8], rebuilt: &[u8], cause: Cause, place: &str)
     }
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn a_field_of_a_disc_image_has_its_own_cause() {
     let plain = PLAIN.image();
@@ -215,7 +215,7 @@ fn a_field_of_a_disc_image_has_its_own_cause() {
     for (name, made, cause, place) in cases {
         check(name, &plain, &made.image(), cause, place);
     }
-    // All at once: content comes first.
+    // All changes at once: content comes first.
     let evil = Made {
         created: b"2024010203040600",
         name: b"evil.txt",
@@ -256,7 +256,7 @@ fn every_byte_of_a_disc_image_is_looked_at() {
 #[test]
 fn a_hostile_disc_image_ends_as_a_finding() {
     let plain = PLAIN.image();
-    // Each 16-bit number of the directory and of the descriptor at its largest.
+    // Sets each 16-bit number of the directory and the descriptor to its maximum.
     for at in (16 * SECTOR + 80..16 * SECTOR + 190).chain(20 * SECTOR..20 * SECTOR + 256) {
         let mut changed = plain.clone();
         changed[at] = 0xff;

@@ -6,7 +6,7 @@ use crate::compare::stored::{FieldKind, Fields, Value};
 static NOT_A_TIME: FieldKind = FieldKind::new("bytes in place of a time", Cause::Content);
 static ZONE: FieldKind = FieldKind::new("time zone", Cause::Timezone);
 
-/// Adds seven bytes or seventeen digits as the time that they are.
+/// Adds a time from seven bytes or seventeen digits.
 pub(super) fn add(fields: &mut Fields, kind: &'static FieldKind, bytes: &[u8]) {
     let (zone, time) = match bytes {
         [year, month, day, hour, minute, second, zone] => {

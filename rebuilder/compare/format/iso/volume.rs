@@ -28,12 +28,12 @@ static RECOGNITION: FieldKind = FieldKind::new("volume recognition of UDF", Caus
 
 /// Size of a descriptor.
 pub(super) const SECTOR: u64 = 2048;
-/// Where the descriptors begin.
+/// Offset of the first descriptor.
 pub(super) const FIRST: u64 = 16 * SECTOR;
 const MOST_DESCRIPTORS: u64 = 64;
 const TERMINATOR: u8 = 255;
 
-/// A tree of folders, and what its descriptor says.
+/// A tree of folders, and the content of its descriptor.
 pub(super) struct Volume {
     pub root: Vec<u8>,
     pub block_size: u64,
@@ -43,12 +43,12 @@ pub(super) struct Volume {
     tables: [u32; 4],
 }
 
-/// What the descriptors say.
+/// The content of all descriptors.
 pub(super) struct Volumes {
     pub trees: Vec<Volume>,
     pub fields: Fields,
     pub has_udf: bool,
-    /// Where the boot catalog is.
+    /// Offset of the boot catalog.
     pub catalog: Option<u64>,
 }
 
@@ -173,7 +173,7 @@ impl Volumes {
 }
 
 impl Volume {
-    /// Adds its path tables, with folders in place of blocks. Both byte orders must say the same.
+    /// Adds the path tables, with folders instead of blocks. The tables in both byte orders must be equal.
     pub fn path_tables(&self, image: &mut Image, fields: &mut Fields) -> io::Result<()> {
         for (place, block) in self.tables.into_iter().enumerate() {
             if block == 0 {
@@ -215,7 +215,7 @@ fn table(bytes: &[u8], is_little: bool, block_size: u64, image: &mut Image) -> i
     Ok(text)
 }
 
-/// Adds the boot catalog, with files in place of blocks.
+/// Adds the boot catalog, with files instead of blocks.
 pub(super) fn catalog(image: &mut Image, at: u64, fields: &mut Fields) -> io::Result<()> {
     let bytes = image.read(at, SECTOR)?;
     for (place, entry) in bytes.chunks_exact(32).enumerate() {
@@ -223,7 +223,7 @@ pub(super) fn catalog(image: &mut Image, at: u64, fields: &mut Fields) -> io::Re
             continue;
         };
         let mut text = hex::encode(entry);
-        // The first only validates; headers of sections and extensions hold no image.
+        // The first entry only validates; headers of sections and extensions have no image.
         if place > 0 && matches!(kind, 0x88 | 0x00) && entry.iter().any(|byte| *byte != 0) {
             let block = u32::from_le_bytes([*a, *b, *c, *d]);
             let from = u64::from(block).saturating_mul(SECTOR);

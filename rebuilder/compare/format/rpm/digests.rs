@@ -1,4 +1,4 @@
-//! Whether the digests and sizes in the headers are those of the package that they are in.
+//! Checks the digests and sizes in the headers against the package.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read, Seek as _, SeekFrom};
@@ -16,7 +16,8 @@ use crate::compare::source::{Codec, Source};
 use crate::compare::stored::{self, Type};
 use crate::compare::tree::clean;
 
-/// What is wrong, in words that name the stored value. Nothing is said of what cannot be computed here, but that.
+/// The wrong digests and sizes, described with their stored values. Algorithms that are not supported are reported as
+/// such.
 pub(super) fn faults(source: &Source, meter: &Meter) -> io::Result<BTreeSet<String>> {
     let parts = Parts::read(source, meter)?;
     let mut faults = Faults::default();
@@ -83,13 +84,13 @@ impl Faults {
     }
 }
 
-/// A regular file as the header describes it.
+/// A regular file, according to the header.
 struct Described {
     digest: String,
     size: u64,
 }
 
-/// The payload as it unpacks: its own digest and size, and those of its files.
+/// Checks the unpacked payload: its own digest and size, and those of its files.
 fn files(parts: &Parts, source: &Source, meter: &Meter, faults: &mut Faults) -> io::Result<()> {
     let header = &parts.header;
     let payload = payload(parts, source, meter)?;
@@ -133,7 +134,7 @@ fn files(parts: &Parts, source: &Source, meter: &Meter, faults: &mut Faults) -> 
     Ok(())
 }
 
-/// How much of a payload is kept in memory to be read again.
+/// Maximum number of bytes of a payload that are kept in memory to be read again.
 const IN_MEMORY: usize = 32 << 20;
 
 /// The payload as it is stored.
@@ -147,7 +148,7 @@ fn payload(parts: &Parts, source: &Source, meter: &Meter) -> io::Result<Source> 
     materialise(&mut Metered { inner: reader, meter }, IN_MEMORY)
 }
 
-/// One file of the payload against what the header says of it.
+/// Compares one file of the payload with the header.
 fn file(
     path: &str,
     member: &mut Member,
@@ -155,7 +156,7 @@ fn file(
     algorithm: u64,
     faults: &mut Faults,
 ) -> io::Result<()> {
-    // Of several names for one file, the last has the bytes.
+    // Of several names for one file, the last one has the bytes.
     let is_link = stored::target(&member.fields).is_some() || member.size == 0;
     let is_file = stored::type_of(&member.fields) == Some(Type::File);
     let Some(known) = known else {
@@ -186,7 +187,7 @@ fn file(
     Ok(())
 }
 
-/// Regular files that the payload should have, by path.
+/// Regular files that the payload should contain, by path.
 fn described(parts: &Parts) -> HashMap<String, Described> {
     const GHOST: u64 = 1 << 6;
     let header = &parts.header;
@@ -223,7 +224,7 @@ fn described(parts: &Parts) -> HashMap<String, Described> {
     files
 }
 
-/// By the numbers of OpenPGP (RFC 9580, 9.5).
+/// The hash algorithm for an OpenPGP number (RFC 9580, 9.5).
 fn hasher(algorithm: u64) -> Option<Box<dyn DynDigest>> {
     Some(match algorithm {
         1 => Box::new(Md5::new()),
@@ -235,7 +236,7 @@ fn hasher(algorithm: u64) -> Option<Box<dyn DynDigest>> {
     })
 }
 
-/// Digest and length of what is read.
+/// A reader that computes digest and length.
 struct Hashed<R> {
     inner: R,
     sha256: Sha256,

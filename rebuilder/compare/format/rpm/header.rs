@@ -1,4 +1,4 @@
-//! One header: an index of tags, and the bytes that their values are in.
+//! One header: an index of tags, and the bytes of their values.
 
 use std::fmt::Write as _;
 use std::io::{self, Read};
@@ -12,11 +12,11 @@ use crate::compare::limits::Meter;
 const INTRO: usize = 16;
 const ENTRY: usize = 16;
 
-/// A header as it is stored, and its tags.
+/// A stored header and its tags.
 pub(super) struct Header {
     pub bytes: Vec<u8>,
     entries: Vec<Entry>,
-    /// Where the values begin.
+    /// Offset of the values.
     store: usize,
 }
 
@@ -29,7 +29,7 @@ struct Entry {
 }
 
 impl Header {
-    /// The next header of a file of `size` bytes; values that are not within it are an error.
+    /// Reads the next header of a file of `size` bytes; values that exceed it are an error.
     pub fn read(reader: &mut impl Read, size: u64, meter: &Meter) -> io::Result<Self> {
         let mut bytes = exactly(reader, INTRO as u64, meter)?;
         if !bytes.starts_with(&[0x8e, 0xad, 0xe8]) {
@@ -66,7 +66,7 @@ impl Header {
         Ok(header)
     }
 
-    /// The bytes of a value, with the zeros that end its strings.
+    /// The bytes of a value, including the NULs that end its strings.
     fn value(&self, entry: &Entry) -> Option<&[u8]> {
         let rest = self.bytes.get(self.store.checked_add(entry.offset)?..)?;
         let length = match width(entry.kind) {
@@ -86,7 +86,7 @@ impl Header {
         Some((entry, self.value(entry)?))
     }
 
-    /// Numbers of a tag; none if it is not there.
+    /// The numbers of a tag; empty if it is absent.
     pub fn numbers(&self, tag: u32) -> Vec<u64> {
         let Some((entry, value)) = self.find(tag) else {
             return Vec::new();
@@ -96,7 +96,7 @@ impl Header {
         numbers.filter_map(|bytes| number(bytes, 0, width)).collect()
     }
 
-    /// Strings of a tag; none if it is not there.
+    /// The strings of a tag; empty if it is absent.
     pub fn strings(&self, tag: u32) -> Vec<&[u8]> {
         let found = self.find(tag).filter(|(entry, _)| width(entry.kind).is_none());
         found.map(|(_, value)| strings(value)).unwrap_or_default()
@@ -106,7 +106,7 @@ impl Header {
         self.find(tag).map(|(_, value)| value)
     }
 
-    /// One line a value, so that arrays are compared element by element; further lines of one are indented.
+    /// One line for each value, so that arrays are compared element by element; further lines of a value are indented.
     pub fn text(&self, name: impl Fn(u32) -> Tag) -> String {
         let mut text = String::new();
         let intro = self.bytes.get(3..8).unwrap_or_default();
@@ -150,7 +150,8 @@ impl Header {
         text
     }
 
-    /// Whether it says that all tags are in one part, which is signed as it is: their number follows from them.
+    /// Whether a value says that all tags are in a single part, which is signed as a whole: then it follows from their
+    /// number.
     fn is_whole_region(&self, entry: &Entry, value: &[u8]) -> bool {
         let length = self.store.saturating_sub(INTRO);
         let back = u32::try_from(length).map_or(0, u32::wrapping_neg);
@@ -159,8 +160,8 @@ impl Header {
         matches!(entry.tag, 62 | 63) && first == Some(entry.tag) && entry.kind == 7 && value == wanted
     }
 
-    /// Values come in the order of their tags without a gap, but for the entry that says how far the signed part goes;
-    /// what is otherwise is told.
+    /// Checks that values are in the order of their tags without gaps, except the entry that marks the signed part;
+    /// adds anything else to the text.
     fn layout(&self, text: &mut String) {
         let mut ranges: Vec<(usize, usize)> = Vec::new();
         let mut ordered = true;
@@ -196,7 +197,7 @@ impl Header {
     }
 }
 
-/// Whether it is one OpenPGP signature packet and nothing else (RFC 9580, 4.2).
+/// Whether a value is exactly one OpenPGP signature packet (RFC 9580, 4.2).
 fn is_openpgp(value: &[u8]) -> bool {
     let (length, begins) = match value {
         [0x88, length, rest @ ..] | [0xc2, length @ ..=191, rest @ ..] => (u64::from(*length), rest),
@@ -215,7 +216,7 @@ fn strings(value: &[u8]) -> Vec<&[u8]> {
     value.split(|byte| *byte == 0).collect()
 }
 
-/// Bytes of one number of this type; none for strings, which end themselves.
+/// Width in bytes of a number of this type; `None` for strings, which are NUL-terminated.
 fn width(kind: u32) -> Option<usize> {
     match kind {
         1 | 2 | 7 => Some(1),

@@ -21,7 +21,7 @@ use crate::compare::stored::{FieldKind, Fields, Value};
 
 pub(super) struct Rpm;
 
-/// Read by nothing but `file` today.
+/// Today only `file` reads it.
 static LEAD: FieldKind = FieldKind::new("lead", Cause::Content);
 static PADDING: FieldKind = FieldKind::new("bytes between the headers", Cause::Content);
 
@@ -82,7 +82,7 @@ impl FormatReader for Rpm {
         Ok(fields)
     }
 
-    /// Digests and sizes that differ follow from the payload only if each side's are right.
+    /// Digests and sizes that differ follow from the payload only if they are correct on each side.
     fn prove(&self, sides: Both<&Source>, meter: &Meter, node: &mut Node) {
         let faults = on_two_threads(sides, |side| digests::faults(side, meter));
         let Both {
@@ -90,7 +90,7 @@ impl FormatReader for Rpm {
             rebuilt: Ok(rebuilt),
         } = faults
         else {
-            // What cannot be read is told where it is compared.
+            // An unreadable package is reported where it is compared.
             return;
         };
         let one_sided = released.symmetric_difference(&rebuilt);
@@ -105,14 +105,14 @@ impl FormatReader for Rpm {
     }
 }
 
-/// How many wrong digests are told one by one.
+/// Maximum number of wrong digests that are reported individually.
 const MOST_FAULTS: usize = 100;
 
 fn invalid(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
 }
 
-/// The parts before the payload, and where that is.
+/// The parts before the payload, and its place.
 struct Parts {
     lead: Vec<u8>,
     signature: Header,
@@ -158,7 +158,7 @@ fn exactly(reader: &mut impl Read, size: u64, meter: &Meter) -> io::Result<Vec<u
     Ok(bytes)
 }
 
-/// Version, type, architecture, name, system, and form of the signature.
+/// Version, type, architecture, name, system, and signature type.
 fn lead(bytes: &[u8]) -> String {
     let numbers = |from: usize, to: usize| hex::encode(bytes.get(from..to).unwrap_or_default());
     let name = bytes.get(10..76).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Names of tags, as reports show them, and the types that their values have.
+//! Names of tags in reports, and the types of their values.
 
 /// A tag's name and type.
 pub(super) struct Tag {
@@ -50,7 +50,7 @@ impl Kind {
     }
 }
 
-/// Tags of the signature header, whose numbers mean other things in the main header.
+/// Tags of the signature header, whose numbers have other meanings in the main header.
 pub(super) fn of_signature(tag: u32) -> Tag {
     use Kind::{Bytes, Long, Number, String};
     let (name, kind) = match tag {

@@ -57,7 +57,7 @@ enum Value {
     Bytes(&'static [u8]),
 }
 
-/// What a test changes in a package of one file.
+/// The changes that a test makes to a package of one file.
 #[derive(Default)]
 struct Change {
     data: &'static str,
@@ -67,7 +67,7 @@ struct Change {
     signature: &'static [u8],
     time: u32,
     host: &'static str,
-    /// What is added to the size of header and payload.
+    /// Added to the size of header and payload.
     more: u32,
 }
 

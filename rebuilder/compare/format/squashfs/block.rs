@@ -1,11 +1,11 @@
-//! Compressed blocks: those of files, and those that tables are made of.
+//! Compressed blocks: those of files, and those of tables.
 
 use std::io::{self, Read as _};
 
 use crate::compare::format::image::invalid;
 use crate::compare::limits::DECODER_MEMORY;
 
-/// How the blocks of an image are compressed.
+/// The compression of an image's blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compressor {
     Gzip,
@@ -15,7 +15,7 @@ pub(super) enum Compressor {
 }
 
 impl Compressor {
-    /// By its number in the superblock; LZO and the old LZMA are not read.
+    /// The compression by its number in the superblock; LZO and the old LZMA are not supported.
     pub fn of(number: u16) -> io::Result<Self> {
         Ok(match number {
             1 => Self::Gzip,
@@ -26,7 +26,7 @@ impl Compressor {
         })
     }
 
-    /// What a block decodes to: at most `most` bytes. Every byte of the block must belong to its stream.
+    /// Decodes a block to at most `most` bytes. Every byte of the block must belong to its stream.
     pub fn decode(self, packed: &[u8], most: usize) -> io::Result<Vec<u8>> {
         let limit = (most as u64).saturating_add(1);
         let mut bytes = Vec::new();

@@ -1,4 +1,4 @@
-//! What is in files: blocks of their own, and an end in a block that several files share.
+//! The content of files: their own blocks, and an end in a block that several files share.
 
 use std::cell::RefCell;
 use std::io::{self, Read, SeekFrom};
@@ -9,10 +9,10 @@ use super::inode::File;
 use crate::compare::format::image::invalid;
 use crate::compare::source::ReadSeek;
 
-/// Bit of a stored size that says that the block is not compressed.
+/// Bit in a stored size which means that the block is not compressed.
 const PLAIN: u32 = 1 << 24;
 
-/// The length of a block as it is stored.
+/// The length of a stored block.
 pub(super) fn stored(size: u32) -> u64 {
     u64::from(size & !PLAIN)
 }
@@ -23,7 +23,7 @@ pub(super) struct Blocks {
     pub compressor: Compressor,
     pub block_size: u32,
     pub fragments: Vec<(u64, u32)>,
-    /// The block of fragments that was read last, and which.
+    /// The fragment block that was read last, with its index.
     pub last: Option<(u32, Rc<Vec<u8>>)>,
 }
 
@@ -31,7 +31,7 @@ impl Blocks {
     fn at(&mut self, place: u64, size: u32) -> io::Result<Vec<u8>> {
         let length = usize::try_from(stored(size)).unwrap_or(usize::MAX);
         let most = usize::try_from(self.block_size).unwrap_or(usize::MAX);
-        // A block that would be longer than plain is stored plain.
+        // A block that compression would enlarge is stored uncompressed.
         if length > most {
             return Err(invalid("a block of SquashFS that is longer than a block"));
         }
@@ -44,7 +44,7 @@ impl Blocks {
         Ok(bytes)
     }
 
-    /// A block of fragments.
+    /// Reads a fragment block.
     pub fn fragment(&mut self, index: u32) -> io::Result<Rc<Vec<u8>>> {
         if let Some((last, bytes)) = &self.last
             && *last == index
@@ -61,7 +61,7 @@ impl Blocks {
     }
 }
 
-/// The bytes of one file.
+/// Reads the bytes of one file.
 pub(super) struct Content<'a> {
     blocks: &'a RefCell<Blocks>,
     file: File,
@@ -83,7 +83,7 @@ impl<'a> Content<'a> {
         }
     }
 
-    /// The next block, which has exactly the length that the file's size gives it.
+    /// The next block, which must have exactly the length that follows from the file's size.
     fn piece(&mut self) -> io::Result<Vec<u8>> {
         let mut blocks = self.blocks.borrow_mut();
         let length = self.left.min(blocks.block_size.into());

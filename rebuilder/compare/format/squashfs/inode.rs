@@ -1,4 +1,4 @@
-//! Inodes: what a name in a folder stands for.
+//! Inodes, to which the names in folders refer.
 
 use std::collections::HashMap;
 use std::io;
@@ -8,7 +8,7 @@ use crate::compare::format::image::invalid;
 use crate::compare::format::path_text;
 use crate::compare::stored::Type;
 
-/// What stands in place of a fragment or of attributes that are not there.
+/// Stands for a missing fragment or missing attributes.
 const NONE: u32 = u32::MAX;
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct Inode {
     pub time: u32,
     pub number: u32,
     pub links: Option<u32>,
-    /// Index of its list of extended attributes.
+    /// Index of its list of extended attributes, if there is one.
     pub xattrs: Option<u32>,
     pub kind: Kind,
 }
@@ -31,7 +31,7 @@ pub(super) enum Kind {
         listing: u64,
         length: u32,
         parent: u32,
-        /// Where the headers of a listing are, for lookups: offset, block, and the first name behind.
+        /// Places of headers in the listing, for lookups: offset, block, and the first name after it.
         index: Vec<(u32, u32, String)>,
     },
     File(File),
@@ -48,9 +48,9 @@ pub(super) enum Kind {
 pub(super) struct File {
     pub size: u64,
     pub start: u64,
-    /// Size of each block as it is stored; 0 for one of zeros.
+    /// Stored size of each block; 0 for a block of zeros.
     pub blocks: Vec<u32>,
-    /// Which block of fragments has its end, and where.
+    /// The fragment block with its end, and the offset in it.
     pub fragment: Option<(u32, u32)>,
     pub sparse: u64,
 }
@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// The number that names in folders have for it.
+    /// The type number that names in folders have for it.
     pub fn number(&self) -> u16 {
         match self {
             Self::Folder { .. } => 1,
@@ -82,7 +82,7 @@ impl Kind {
     }
 }
 
-/// All inodes, by their place in their table.
+/// All inodes, by their offset in the table.
 pub(super) fn all(tables: &Tables, superblock: &Superblock) -> io::Result<HashMap<usize, Inode>> {
     let whole = tables.inodes.bytes.len();
     let mut rest = Numbers(&tables.inodes.bytes);
@@ -124,7 +124,7 @@ fn inode(rest: &mut Numbers, tables: &Tables, superblock: &Superblock) -> io::Re
     })
 }
 
-/// What inodes of one kind have behind the fields of all.
+/// The fields of one kind of inode, after the common ones.
 struct Specific {
     kind: Kind,
     links: Option<u32>,
@@ -183,7 +183,7 @@ fn file(rest: &mut Numbers, is_long: bool, superblock: &Superblock) -> io::Resul
     Ok(Specific { kind, links, xattrs })
 }
 
-/// Links, devices, pipes and sockets: 3 to 7.
+/// Links, devices, pipes and sockets: types 3 to 7.
 fn other(rest: &mut Numbers, form: u16, is_long: bool) -> io::Result<Specific> {
     let links = Some(rest.u32()?);
     let kind = match form {
@@ -214,7 +214,7 @@ fn entry(rest: &mut Numbers) -> io::Result<(u32, u32, String)> {
     Ok((offset, block, path_text(rest.take(length)?)))
 }
 
-/// Sizes of the blocks that are a file's own: the last, short one may be in a fragment.
+/// Sizes of a file's own blocks; the last, short one may be in a fragment.
 fn blocks(rest: &mut Numbers, size: u64, fragment: u32, superblock: &Superblock) -> io::Result<Vec<u32>> {
     let block = u64::from(superblock.block_size);
     let count = if fragment == NONE {
@@ -222,7 +222,7 @@ fn blocks(rest: &mut Numbers, size: u64, fragment: u32, superblock: &Superblock)
     } else {
         size.checked_div(block).unwrap_or(0)
     };
-    // Each takes four bytes of the table, so that a size that is not true ends the table too early.
+    // Each size takes four bytes of the table, so a wrong file size exceeds the table.
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let mut bytes = Numbers(rest.take(count.saturating_mul(4))?);
     (0..count).map(|_| bytes.u32()).collect()

@@ -1,4 +1,4 @@
-//! The listing of a folder: runs of names, each with the place of its inode.
+//! The listing of a folder: runs of names, with references to their inodes.
 
 use std::io;
 
@@ -14,7 +14,7 @@ pub(super) struct Entry {
     pub place: usize,
 }
 
-/// What the names behind one header of a folder share: the block of their inodes, and the number that theirs are near.
+/// What the names after one header share: the block of their inodes, and a base inode number.
 #[derive(Clone, Copy)]
 struct Run {
     block: u32,
@@ -24,7 +24,7 @@ struct Run {
 const CONTRADICTION: &str = "a name of SquashFS that contradicts its inode or its folder";
 
 impl Walk<'_, '_> {
-    /// The names in a folder, in the order that readers rely on.
+    /// The names in a folder, which must be in the order that readers rely on.
     pub(super) fn entries(&mut self, folder: &Inode) -> io::Result<Vec<Entry>> {
         let Kind::Folder {
             listing,
@@ -60,7 +60,7 @@ impl Walk<'_, '_> {
             };
             for nth in 0..=count {
                 let (name, place) = self.name(&mut rest, run)?;
-                // Readers look names up by halves.
+                // Readers use binary search for names.
                 if last.is_some_and(|last| last >= name) {
                     return Err(invalid(CONTRADICTION));
                 }
@@ -84,7 +84,7 @@ impl Walk<'_, '_> {
         Ok(entries)
     }
 
-    /// The next name of a run, and where its inode is.
+    /// The next name of a run, and the place of its inode.
     fn name<'n>(&self, rest: &mut Numbers<'n>, run: Run) -> io::Result<(&'n [u8], usize)> {
         let (at, difference, kind) = (rest.u16()?, rest.u16()?, rest.u16()?);
         let length = usize::from(rest.u16()?).saturating_add(1);
@@ -105,7 +105,7 @@ impl Walk<'_, '_> {
     }
 }
 
-/// Bytes of a listing. The length that is stored counts three more, for the names `.` and `..`, which are not stored.
+/// Length of a listing in bytes. The stored length counts three more, for `.` and `..`, which are not stored.
 fn stored_length(length: u32) -> io::Result<usize> {
     length
         .checked_sub(3)

@@ -1,8 +1,9 @@
 //! SquashFS 4.0, little-endian (the kernel's `Documentation/filesystems/squashfs.rst`).
 //!
-//! Members are what a mount shows. Every byte of the image belongs to a block of some file, or to a table of which each
-//! entry is used; a structure that contradicts itself is not read, and what nothing refers to is content. Where parts are,
-//! and how they are compressed, no reader of files sees, so both are told of the image as a whole.
+//! Members are what a mount shows. Every byte of the image belongs to a block of a file, or to a table whose entries
+//! are all used; a structure that contradicts itself is an error, and bytes that nothing refers to are content.
+//! Readers of files do not see the places of parts and their compression, so both are reported for the image as a
+//! whole.
 
 mod block;
 mod content;
@@ -55,7 +56,7 @@ static ATTRIBUTE: FieldKind = FieldKind::new("extended attribute", Cause::Conten
 static SPARSE: FieldKind = FieldKind::new("bytes that are not stored", Cause::ArchiveDialect);
 
 const MAGIC: &[u8] = b"hsqs";
-/// Folders within folders.
+/// Maximum depth of nested folders.
 const DEEPEST: usize = 128;
 
 impl FormatReader for SquashFs {
@@ -111,7 +112,7 @@ impl FormatReader for SquashFs {
         Ok(fields)
     }
 
-    /// What is packed differently is worth telling if nothing else explains it; images are filled up to whole blocks.
+    /// Different packing is reported only if nothing else explains it; images are padded to whole blocks.
     fn settle(&self, node: &mut Node) {
         let has =
             |finding: &Finding, kinds: &[&'static FieldKind]| kinds.iter().any(|kind| finding.place.is(kind));
@@ -133,20 +134,20 @@ struct Walk<'a, 'm> {
     tables: &'a Tables,
     inodes: &'a HashMap<usize, Inode>,
     blocks: &'a RefCell<Blocks>,
-    /// Path of the first name of each inode, by the inode's place, and how many names it has.
+    /// Path of each inode's first name, by the inode's place, and the number of its names.
     names: HashMap<usize, (String, u32)>,
-    /// Parts of the table of folders that are listings.
+    /// Ranges of the folder table that are listings.
     listed: Vec<(usize, usize)>,
-    /// Parts of blocks of fragments that are ends of files.
+    /// Ranges of fragment blocks that are ends of files.
     ends: Vec<(u32, u64, u64)>,
-    /// Where each file's data is, and its path.
+    /// The place of each file's data, and its path.
     places: Vec<Place>,
 }
 
-/// Where a file's data begins and which part of which fragment its end is, and its path.
+/// The place of a file's data, its fragment with the offset in it, and its path.
 type Place = (u64, Option<(u32, u32)>, String);
 
-/// A folder that is yet to be read.
+/// A folder that is still to be read.
 struct Folder<'a> {
     path: String,
     inode: &'a Inode,
@@ -159,7 +160,7 @@ impl<'a> Walk<'a, '_> {
         inode.ok_or_else(|| invalid("a reference of SquashFS to something else than an inode"))
     }
 
-    /// Visits all that is in the root; false if the visit is over.
+    /// Visits everything in the root; returns false if the visit is over.
     fn tree(&mut self, superblock: &Superblock, visit: Visit) -> io::Result<bool> {
         let place = self.tables.inodes.place(superblock.root)?;
         self.names.insert(place, (String::new(), 1));
@@ -261,7 +262,7 @@ impl<'a> Walk<'a, '_> {
         })
     }
 
-    /// What every inode says, and its extended attributes.
+    /// The fields that every inode has, and its extended attributes.
     fn fields_of(&self, inode: &Inode) -> io::Result<Fields> {
         let mut fields: Fields = vec![
             (&TYPE, Value::Type(inode.kind.what())),
@@ -288,7 +289,7 @@ impl<'a> Walk<'a, '_> {
         Ok(fields)
     }
 
-    /// Notes which bytes of the image and of its fragments are a file's, and where they are.
+    /// Notes the ranges of the image and its fragments that belong to a file.
     fn claim(&mut self, file: &File, path: &str) -> io::Result<()> {
         let mut place = file.start;
         for size in &file.blocks {

@@ -1,4 +1,4 @@
-//! The superblock, and tables in metadata blocks: of inodes, folders, fragments, ids, and extended attributes.
+//! The superblock, and tables in metadata blocks: inodes, folders, fragments, ids, and extended attributes.
 
 use std::collections::HashMap;
 use std::io;
@@ -7,14 +7,14 @@ use super::block::Compressor;
 use crate::compare::format::image::{Image, invalid};
 use crate::compare::format::path_text;
 
-/// Maximum number of bytes of a metadata block, unpacked.
+/// Maximum number of bytes of an unpacked metadata block.
 const METADATA: usize = 8192;
 /// Maximum number of bytes of one table.
 const LARGEST: usize = 64 << 20;
-/// What stands in place of a table that is not there.
+/// Stands for a missing table.
 pub(super) const NONE: u64 = u64::MAX;
 
-/// Numbers one after another.
+/// Reads numbers, one after another.
 pub(super) struct Numbers<'a>(pub &'a [u8]);
 
 impl<'a> Numbers<'a> {
@@ -111,7 +111,7 @@ impl Superblock {
     }
 }
 
-/// A table in metadata blocks, unpacked, and where in it each block begins, by its place behind the table's start.
+/// An unpacked table, and the offset in it of each metadata block, by the block's place after the start of the table.
 #[derive(Default)]
 pub(super) struct Table {
     pub bytes: Vec<u8>,
@@ -119,7 +119,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Where a reference points: a block's place in the upper bits, and an offset in it in the lower 16.
+    /// The offset of a reference: the upper bits are a block's place, and the lower 16 an offset in the block.
     pub fn place(&self, reference: u64) -> io::Result<usize> {
         self.starts
             .get(&(reference >> 16))
@@ -128,7 +128,7 @@ impl Table {
             .ok_or_else(|| invalid("a reference of SquashFS that points to no block"))
     }
 
-    /// Whether the block at that place behind the table's start holds a byte.
+    /// Whether the block at that place after the table's start contains an offset.
     pub fn is_in(&self, block: u32, place: usize) -> bool {
         self.starts
             .get(&u64::from(block))
@@ -139,15 +139,15 @@ impl Table {
 /// Names and values of extended attributes.
 pub(super) type Attributes = Vec<(String, Vec<u8>)>;
 
-/// What is in the tables of an image.
+/// The tables of an image.
 pub(super) struct Tables {
     pub options: Vec<u8>,
     pub inodes: Table,
     pub folders: Table,
-    /// Where each block of fragments is, and its size as it is stored.
+    /// Place and stored size of each fragment block.
     pub fragments: Vec<(u64, u32)>,
     pub ids: Vec<u32>,
-    /// References to inodes, by number, if the image has them.
+    /// References to inodes by number, if the image has them.
     pub export: Option<Vec<u64>>,
     pub xattrs: Vec<Attributes>,
 }
@@ -155,7 +155,7 @@ pub(super) struct Tables {
 pub(super) struct Reader<'a, 'b> {
     pub image: &'a mut Image<'b>,
     pub compressor: Compressor,
-    /// Where tables that are behind that of the folders begin.
+    /// Places of the tables after the folder table.
     begins: Vec<u64>,
 }
 
@@ -216,7 +216,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         })
     }
 
-    /// A metadata block, and the place behind it.
+    /// Reads a metadata block; returns the place after it too.
     fn block(&mut self, at: u64) -> io::Result<(Vec<u8>, u64)> {
         const PLAIN: u16 = 0x8000;
         let header = Numbers(&self.image.read(at, 2)?).u16()?;
@@ -235,7 +235,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         Ok((bytes, start.saturating_add(length)))
     }
 
-    /// The blocks from one place to another.
+    /// Reads the blocks from one place to another.
     fn run(&mut self, from: u64, to: u64) -> io::Result<Table> {
         let mut table = Table::default();
         let mut at = from;
@@ -254,7 +254,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         Ok(table)
     }
 
-    /// Entries of one size in blocks that a list of places names.
+    /// Reads entries of equal size from the blocks in a list of places.
     fn entries(&mut self, at: u64, count: u64, size: u64) -> io::Result<Vec<u8>> {
         if at == NONE {
             return if count == 0 {
@@ -287,7 +287,7 @@ impl<'a, 'b> Reader<'a, 'b> {
         Ok(table)
     }
 
-    /// Lists of extended attributes, by the index that inodes have.
+    /// Lists of extended attributes, by the index that inodes refer to.
     fn xattrs(&mut self, at: u64) -> io::Result<Vec<Attributes>> {
         let header = self.image.read(at, 16)?;
         let mut numbers = Numbers(&header);
@@ -329,7 +329,7 @@ impl<'a, 'b> Reader<'a, 'b> {
     }
 }
 
-/// Whether parts of a table are all of it, and none is in two that differ.
+/// Whether parts of a table cover it completely, without overlapping parts that differ.
 pub(super) fn covers(parts: &mut Vec<(usize, usize)>, whole: usize) -> bool {
     parts.sort_unstable();
     parts.dedup();
@@ -346,9 +346,10 @@ pub(super) fn covers(parts: &mut Vec<(usize, usize)>, whole: usize) -> bool {
 struct Attribute {
     name: String,
     value: Vec<u8>,
-    /// What lists count of it: the length that the kernel gives to those who ask for the name and the value.
+    /// The length that a list counts for it: what the kernel reports to callers who ask for the length of name and
+    /// value.
     counted: usize,
-    /// The part of the table that holds the value, if that is not behind the name.
+    /// The range of the table with the value, if that is not after the name.
     elsewhere: Option<(usize, usize)>,
 }
 
@@ -385,7 +386,7 @@ fn attribute(rest: &mut Numbers, values: &Table) -> io::Result<Attribute> {
     })
 }
 
-/// Bytes behind their length.
+/// Reads bytes with a length before them.
 fn sized<'a>(rest: &mut Numbers<'a>) -> io::Result<&'a [u8]> {
     let length = rest.u32()?;
     rest.take(usize::try_from(length).unwrap_or(usize::MAX))

@@ -1,8 +1,8 @@
-//! Small images, made byte by byte, and what a comparison must say of each.
+//! Small images, made byte by byte, and the expected results of comparing them.
 
 use crate::compare::{Cause, Options, Outcome, compare_bytes};
 
-/// What an image is made of: one file in the root, nothing compressed.
+/// The variable parts of an image with one uncompressed file in the root.
 #[derive(Clone)]
 struct Made {
     created: u32,
@@ -11,17 +11,17 @@ struct Made {
     owner: u32,
     name: &'static [u8],
     contents: &'static [u8],
-    /// Number of the file's inode that the folder has.
+    /// The number of the file's inode in the folder.
     number: u32,
-    /// Number of the folder that the root is in.
+    /// The number of the root's parent.
     parent: u32,
-    /// Inodes behind that of the root.
+    /// Further inodes after the root's.
     more: &'static [u8],
-    /// Bytes behind the names in the root.
+    /// Bytes after the names in the root.
     behind: &'static [u8],
     /// Bytes between the file and the tables.
     between: &'static [u8],
-    /// Bytes behind the image.
+    /// Bytes after the image.
     after: &'static [u8],
 }
 
@@ -44,7 +44,7 @@ fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap()
 }
 
-/// A metadata block that is not compressed.
+/// An uncompressed metadata block.
 fn block(bytes: &[u8]) -> Vec<u8> {
     let header = u16::try_from(bytes.len()).unwrap() | 0x8000;
     [&header.to_le_bytes(), bytes].concat()

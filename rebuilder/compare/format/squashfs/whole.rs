@@ -1,4 +1,4 @@
-//! What is told of an image as a whole, and whether all of it is used.
+//! Fields of an image as a whole, and the check that all of it is used.
 
 use std::collections::HashSet;
 use std::io::{self, Write as _};
@@ -12,7 +12,8 @@ use crate::compare::format::image::invalid;
 use crate::compare::stored::{Fields, Value};
 
 impl Walk<'_, '_> {
-    /// Every inode has a name, every part of a folder's table is of a folder, and tables that follow from others do.
+    /// Checks that every inode has a name, that every part of the folder table belongs to a folder, and that derived
+    /// tables are correct.
     pub(super) fn everything_is_used(&mut self) -> io::Result<()> {
         if self.names.len() != self.inodes.len() {
             return Err(invalid("an inode of SquashFS without a name"));
@@ -37,7 +38,7 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// What is told of the image as a whole.
+    /// The fields of the image as a whole.
     pub(super) fn fields(&mut self, superblock: &Superblock) -> io::Result<Fields> {
         let mut fields: Fields = vec![
             (&FS_TIME, Value::Time(superblock.time.into())),
@@ -47,7 +48,7 @@ impl Walk<'_, '_> {
             (&OPTIONS, Value::Text(hex::encode(&self.tables.options))),
             (&LAYOUT, Value::Text(self.layout()?)),
         ];
-        // By path, so that both sides tell them in one order.
+        // Sorted by path, so that both sides have the same order.
         let mut names: Vec<_> = self.names.iter().collect();
         names.sort_unstable_by_key(|(_, (path, _))| path);
         for (place, (path, names)) in names {
@@ -61,7 +62,7 @@ impl Walk<'_, '_> {
         for (place, size) in &self.tables.fragments {
             self.image.claim(*place, stored(*size))?;
         }
-        // What is behind the end is told by itself.
+        // Bytes after the end are reported separately.
         let size = self.image.size();
         self.image
             .claim(superblock.used, size.saturating_sub(superblock.used))?;
@@ -77,7 +78,7 @@ impl Walk<'_, '_> {
         Ok(fields)
     }
 
-    /// The order of parts, as one digest: of the data of files, of their ends, and of inodes.
+    /// One digest of the order of parts: the data of files, their ends, and the inodes.
     fn layout(&mut self) -> io::Result<String> {
         let mut digest = HashingWriter::new(io::sink());
         self.places.sort_unstable();
@@ -104,7 +105,7 @@ impl Walk<'_, '_> {
         Ok(format!("parts at {}", digest.finish().1.to_hex()))
     }
 
-    /// What is in blocks of fragments and in no file: length and digest.
+    /// Length and digest of the bytes in fragment blocks that belong to no file.
     fn hidden_in_fragments(&mut self) -> io::Result<Option<String>> {
         self.ends.sort_unstable();
         let (mut hidden, mut length) = (HashingWriter::new(io::sink()), 0_u64);

@@ -1,4 +1,4 @@
-//! The headers of extended headers: they have all the fields of a member's, and readers use the length alone.
+//! The headers of extended headers: they have all the fields of a member's header, but readers use only the length.
 
 use super::header::{GID, GNAME, Header, LINK, MODE, TIME, UID, UNAME};
 use super::kinds::{EXTENDED, EXTENDED_TIME, HIDDEN, NUMBERS_AS_WRITTEN, OBJECT};
@@ -8,8 +8,8 @@ use super::short::{is_object_name, marked};
 use crate::compare::format::{described, path_text};
 use crate::compare::stored::{Fields, Value};
 
-/// Fields of the extended headers before a member. `owner` is its header: names of users in extended headers are
-/// expected to be its own.
+/// Fields of the extended headers before a member. `owner` is the member's header: the user names in extended headers
+/// should be those of the member.
 pub(super) fn fields(extended: &[Extended], owner: &Header, path: &[u8], fields: &mut Fields) {
     let mut texts = Vec::new();
     let mut times = Vec::new();
@@ -44,7 +44,7 @@ fn push(texts: &[String], times: &[String], fields: &mut Fields) {
     }
 }
 
-/// Mode, user and group, as numbers and by name.
+/// Mode, user and group, with numbers and names.
 fn owner(header: &Header) -> String {
     let number = |span| header.unsigned(span).unwrap_or(0);
     let (user, group) = (header.owner(UNAME), header.owner(GNAME));
@@ -75,7 +75,7 @@ fn own(
     };
     hidden("padding", &one.padding);
     hidden("unused bytes", &header.unused());
-    // bsdtar leaves the link of the member in it.
+    // bsdtar copies the link target of the member.
     let link = header.text(LINK);
     let of_member = !link.is_empty() && member.is_some_and(|member| member.text(LINK) == link);
     if !of_member {
@@ -120,7 +120,7 @@ fn own(
     }
 }
 
-/// Which records it has and in which order; of a long name, how many NULs end it.
+/// The keys of its records, in order; for a long name, the number of NULs that end it.
 fn keys(one: &Extended, letter: u8) -> String {
     if matches!(letter, b'L' | b'K') {
         let length = one
@@ -142,7 +142,7 @@ fn keys(one: &Extended, letter: u8) -> String {
     format!("{} records, sha256 {}", keys.len(), digest.to_hex())
 }
 
-/// The name, if it is one that writers give to extended headers.
+/// The name for display, if it is one that writers give to extended headers.
 fn shown_name(name: &[u8], letter: u8, path: &[u8]) -> Option<String> {
     let whole = |known: &[&[u8]]| known.contains(&name).then(|| path_text(name));
     match letter {
@@ -154,17 +154,17 @@ fn shown_name(name: &[u8], letter: u8, path: &[u8]) -> Option<String> {
     }
 }
 
-/// POSIX: `$TMPDIR/GlobalHead.%p.%n`, with the number of a process.
+/// POSIX: `$TMPDIR/GlobalHead.%p.%n`, with a process id.
 fn global_name(name: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(name).ok()?;
     let numbers = text.strip_prefix("/tmp/GlobalHead.")?;
-    // Two numbers of ten digits.
+    // Two numbers of at most ten digits.
     let short = numbers.len() <= 21;
     let is_number = numbers.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     (short && is_number).then(|| text.to_owned())
 }
 
-/// Git names an extended header by the object whose path it has.
+/// Git names an extended header after the object whose path it has.
 fn is_object_header(name: &[u8]) -> bool {
     let object = name.strip_suffix(b".paxheader");
     object.is_some_and(|object| is_object_name(&[object, b".data"].concat()))

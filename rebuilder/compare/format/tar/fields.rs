@@ -17,21 +17,21 @@ use crate::compare::stored::{FieldKind, Fields, Type, Value};
 use crate::compare::tree::clean;
 use unicode_normalization::is_nfc;
 
-/// Largest numbers of seven and of eleven octal digits; larger ones do not fit into the fields of a header.
+/// Largest numbers with seven and eleven octal digits; larger ones do not fit into the fields of a header.
 const MOST_ID: u64 = 0o777_7777;
 const MOST_SIZE: u64 = 0o777_7777_7777;
 
-/// One member before its data.
+/// One member, without its data.
 pub(super) struct Entry {
     pub path: String,
     pub fields: Fields,
     /// Length of the stored data.
     pub stored: u64,
-    /// Length of its path, or of its link if that is longer.
+    /// Length of its path, or of its link target if that is longer.
     pub longest_name: usize,
 }
 
-/// All that the headers of a member say, but for the map of a sparse file.
+/// Everything in the headers of a member, except the map of a sparse file.
 pub(super) fn entry(header: &Header, extended: &[Extended], pax: &Pax, globals: &Globals) -> Entry {
     let mut fields = Fields::new();
     let names = Names::of(header, pax);
@@ -107,7 +107,7 @@ fn spelling(spelled: &str, path: &str, kind: &Value, fields: &mut Fields) {
     } else {
         spelled.replacen(path, "…", 1)
     };
-    // A system takes both ends of a path for a folder.
+    // Systems treat a path with either ending as a folder.
     let kind: &'static FieldKind = if !is_folder && (spelled.ends_with('/') || spelled.ends_with("/.")) {
         &DOUBTFUL
     } else {
@@ -116,10 +116,10 @@ fn spelling(spelled: &str, path: &str, kind: &Value, fields: &mut Fields) {
     fields.push((kind, Value::Text(text)));
 }
 
-/// What some readers make another path or another type of.
+/// Fields for names and types that some readers interpret differently.
 fn odd_path(header: &Header, pax: &Pax, kind: &Value, fields: &mut Fields) {
     if header.letter == 0 && *kind == Value::Type(Type::Folder) {
-        // Python looks at the slash of the header's own name, others at that of the path, and BusyBox at neither.
+        // Python checks the slash in the header's own name, other readers that in the path, and BusyBox neither.
         let own = if header.name().ends_with(b"/") {
             ""
         } else {
@@ -128,7 +128,7 @@ fn odd_path(header: &Header, pax: &Pax, kind: &Value, fields: &mut Fields) {
         let text = format!("a folder by its slash alone{own}");
         fields.push((&ODD_PATH, Value::Text(text)));
     }
-    // libarchive composes what it converts, and complains of what it cannot convert.
+    // libarchive normalises names when it converts them, and warns about those that it cannot convert.
     for text in [pax.path, pax.link].into_iter().flatten() {
         if !text.is_ascii() && !std::str::from_utf8(text).is_ok_and(is_nfc) {
             let text = format!("{}, not composed or not UTF-8, in a pax record", path_text(text));
@@ -137,7 +137,7 @@ fn odd_path(header: &Header, pax: &Pax, kind: &Value, fields: &mut Fields) {
     }
 }
 
-/// A hard link names a member; how that name is written says as little as for the member itself.
+/// A hard link names a member; the spelling of that name does not matter, as for the member itself.
 fn link(header: &Header, spelled: &str, fields: &mut Fields) {
     let target = if header.letter == b'1' {
         clean(spelled).into_owned()
@@ -155,7 +155,7 @@ fn link(header: &Header, spelled: &str, fields: &mut Fields) {
     fields.push((&LINK, Value::Target(target)));
 }
 
-/// The permissions; above them some writers put the type of the file, as the letter has it.
+/// The permissions; some writers add the file type in the upper bits.
 fn mode(header: &Header, dialect: &mut Vec<String>, fields: &mut Fields) {
     let Some(mode) = header.unsigned(MODE_AT).and_then(|mode| u32::try_from(mode).ok()) else {
         return;
@@ -192,7 +192,7 @@ fn time(header: &Header, pax: &Pax, dialect: &mut Vec<String>, fields: &mut Fiel
     let Some(own) = own else { return };
     let fits = u64::try_from(time).is_ok_and(|time| time <= MOST_SIZE);
     let most = i64::try_from(MOST_SIZE).unwrap_or(i64::MAX);
-    // Towards zero, as some round.
+    // Some writers round towards zero.
     let rounded = time < 0 && Some(own) == time.checked_add(1);
     let follows = own == time || rounded || (!fits && (own == 0 || own == most));
     if !follows {
@@ -202,7 +202,7 @@ fn time(header: &Header, pax: &Pax, dialect: &mut Vec<String>, fields: &mut Fiel
     }
 }
 
-/// Number and name of an owner; the header's own beside them where they do not follow.
+/// Number and name of an owner; the values in the header are added if they do not follow from these.
 fn owner(
     header: &Header,
     (number, name): (header::Span, header::Span),
@@ -210,7 +210,7 @@ fn owner(
     pax_name: Option<&[u8]>,
     dialect: &mut Vec<String>,
 ) -> String {
-    /// What GNU tar writes for numbers that do not fit.
+    /// GNU tar writes this for numbers that do not fit.
     const NOBODY: u64 = 65534;
     let (own, own_name) = (header.unsigned(number), header.owner(name));
     let mut texts: Vec<String> = Vec::new();
@@ -255,7 +255,7 @@ fn device(header: &Header, pax: &Pax, fields: &mut Fields) {
     }
 }
 
-/// The character set of records says nothing if their texts are the same in all of them.
+/// The character set of the records does not matter if their texts are the same in every character set.
 fn charset(names: &Names, pax: &Pax, dialect: &mut Vec<String>, fields: &mut Fields) {
     let Some(charset) = &pax.rest.charset else { return };
     let texts = [Some(&*names.path), Some(&*names.link), pax.uname, pax.gname];
@@ -270,7 +270,7 @@ fn charset(names: &Names, pax: &Pax, dialect: &mut Vec<String>, fields: &mut Fie
     }
 }
 
-/// Length of the stored data; where the header says another one, readers without pax find other members.
+/// Length of the stored data; if the header has another length, readers without pax support find other members.
 fn size(header: &Header, pax: &Pax, dialect: &mut Vec<String>, fields: &mut Fields) -> u64 {
     let own = header.unsigned(SIZE);
     let Some(size) = pax.size else {
@@ -310,7 +310,7 @@ fn records(pax: &Pax, globals: &Globals, fields: &mut Fields) {
     }
 }
 
-/// Bytes of the header that are not the spelling of a value.
+/// Bytes of the header that are not part of a value's spelling.
 fn unused(header: &Header, pax: &Pax, fields: &mut Fields) {
     let odd = header.odd_numbers();
     if !odd.is_empty() {

@@ -1,9 +1,9 @@
-//! The block that a header is: each byte of it is a value, the spelling of a value, or a byte that no field uses.
+//! A header block: each byte is a value, the spelling of a value, or unused.
 
 use super::number::{is_usual, number, spelling};
 use crate::compare::stored::{Type, Value};
 
-/// All of an archive is in blocks of this size.
+/// Archives consist of blocks of this size.
 pub(super) const BLOCK: usize = 512;
 pub(super) type Block = [u8; BLOCK];
 
@@ -29,16 +29,16 @@ const SHORT_PREFIX: Span = (345, 131);
 const NUMBERS: [Span; 6] = [MODE, UID, GID, SIZE, TIME, CHECKSUM];
 const TYPE_AT: usize = 156;
 
-/// Whose fields follow the ones that all headers have.
+/// The format of the fields after those that all headers have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Magic {
-    /// None: the seventh edition of Unix.
+    /// No magic: Unix Version 7.
     V7,
     /// POSIX.
     Ustar,
-    /// GNU, whose fields after the device numbers are its own.
+    /// GNU, with its own fields after the device numbers.
     Gnu,
-    /// POSIX with times instead of the end of the prefix, as star and npm write it; star puts its mark at the end.
+    /// POSIX with times instead of the end of the prefix, as star and npm write it; star adds a mark at the end.
     Star,
     /// Something else.
     Other,
@@ -59,7 +59,7 @@ impl<'a> Header<'a> {
                 .iter()
                 .all(|time| number(time).is_some() && time.iter().any(|byte| *byte != 0));
         let magic = match field(block, MAGIC) {
-            // Readers look at the version only to tell GNU from POSIX.
+            // Readers use the version only to distinguish GNU from POSIX.
             [b'u', b's', b't', b'a', b'r', 0, ..] if has_times => Magic::Star,
             [b'u', b's', b't', b'a', b'r', 0, ..] => Magic::Ustar,
             b"ustar  \0" => Magic::Gnu,
@@ -70,7 +70,7 @@ impl<'a> Header<'a> {
         Self { block, magic, letter }
     }
 
-    /// The bytes of a text up to its first NUL.
+    /// A text field up to its first NUL.
     pub fn text(&self, span: Span) -> &'a [u8] {
         let bytes = field(self.block, span);
         bytes.split(|byte| *byte == 0).next().unwrap_or_default()
@@ -80,7 +80,7 @@ impl<'a> Header<'a> {
         number(field(self.block, span))
     }
 
-    /// A number that is not negative.
+    /// A non-negative number.
     pub fn unsigned(&self, span: Span) -> Option<u64> {
         self.number(span).and_then(|value| value.try_into().ok())
     }
@@ -95,7 +95,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// POSIX: the folders that the name field does not hold.
+    /// POSIX: the folders that do not fit into the name field.
     fn prefix(&self) -> &'a [u8] {
         match self.magic {
             Magic::Ustar | Magic::Star => self.text(PREFIX),
@@ -107,7 +107,7 @@ impl<'a> Header<'a> {
         field(self.block, VERSION)
     }
 
-    /// The text of an owner; the seventh edition has none.
+    /// The text of an owner; Unix Version 7 has none.
     pub fn owner(&self, span: Span) -> &'a [u8] {
         if self.magic == Magic::V7 {
             b""
@@ -116,7 +116,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// Major and minor number of a device, if they are numbers.
+    /// Major and minor number of a device, if they are valid.
     pub fn device(&self) -> Option<(u64, u64)> {
         Some((self.unsigned(MAJOR)?, self.unsigned(MINOR)?))
     }
@@ -125,7 +125,7 @@ impl<'a> Header<'a> {
         matches!(self.letter, b'3' | b'4')
     }
 
-    /// Whether it is a block of an archive at all; archives of old count bytes with a sign.
+    /// Whether the block is a header at all; very old archives sum signed bytes.
     pub fn checksum(&self) -> Checksum {
         let bytes = |bytes: &[u8]| {
             bytes
@@ -149,7 +149,7 @@ impl<'a> Header<'a> {
         Checksum::Wrong
     }
 
-    /// Numbers that readers take for different ones.
+    /// Number fields that readers interpret differently.
     pub fn odd_numbers(&self) -> Vec<String> {
         let odd = NUMBERS.into_iter().chain([MAJOR, MINOR]).filter(|span| {
             let value = self.number(*span);
@@ -159,7 +159,7 @@ impl<'a> Header<'a> {
             .collect()
     }
 
-    /// How the header is written, whatever its values: magic, type letter, form of its numbers, end of its prefix.
+    /// The form of the header, whatever its values are: magic, type letter, forms of its numbers, end of its prefix.
     pub fn dialect(&self) -> String {
         let name = match self.magic {
             Magic::V7 => "v7",
@@ -207,8 +207,8 @@ impl<'a> Header<'a> {
         text
     }
 
-    /// Bytes that no field uses: after the end of texts, and where the header has no fields. They belong to nothing,
-    /// so any but NUL is hidden.
+    /// Unused bytes: after the end of texts, and where the header has no fields. They have no meaning, so anything but
+    /// NUL is hidden data.
     pub fn unused(&self) -> Vec<u8> {
         const STAR_MARK: &[u8] = b"tar\0";
         let (texts, whole): (&[Span], &[Span]) = match self.magic {
@@ -219,7 +219,7 @@ impl<'a> Header<'a> {
                 (&[NAME, LINK, UNAME, GNAME, SHORT_PREFIX], &[(500, 8)])
             }
             Magic::Star => (&[NAME, LINK, UNAME, GNAME, SHORT_PREFIX], &[(500, 12)]),
-            // The map of a sparse file is read on its own, and so is what lies around it.
+            // The map of a sparse file and the bytes around it are read separately.
             Magic::Gnu if self.letter == b'S' => (&[NAME, LINK, UNAME, GNAME], &[]),
             Magic::Gnu => (&[NAME, LINK, UNAME, GNAME], &[(369, 143)]),
         };
@@ -239,23 +239,23 @@ impl<'a> Header<'a> {
         unused.concat()
     }
 
-    /// Times that GNU keeps where POSIX has the beginning of the path.
+    /// Times in GNU headers, in place of the beginning of POSIX's prefix.
     pub fn gnu_times(&self) -> Option<&'a [u8]> {
         let times = field(self.block, (345, 24));
         (self.magic == Magic::Gnu && times.iter().any(|byte| *byte != 0)).then_some(times)
     }
 
-    /// Times that star and npm keep where POSIX has the end of a long path.
+    /// Times in headers of star and npm, in place of the end of POSIX's prefix.
     pub fn star_times(&self) -> Option<&'a [u8]> {
         (self.magic == Magic::Star).then(|| field(self.block, (476, 24)))
     }
 
-    /// What unpackers make of the member.
+    /// What unpackers make from the member.
     pub fn type_of(&self, path: &[u8]) -> Value {
         let folder = path.ends_with(b"/");
         let name = match self.letter {
             b'1' => return Value::Type(Type::HardLink),
-            // Before there was a letter for folders, the slash told them.
+            // Before there was a letter for folders, a trailing slash marked them.
             0 if folder => return Value::Type(Type::Folder),
             b'S' if self.magic != Magic::Gnu => "sparse file of another dialect",
             b'0' | b'7' if folder => return Value::Type(Type::FileOrFolder),
@@ -288,7 +288,7 @@ pub(super) fn field(block: &Block, (at, length): Span) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// Whether it is the end marker.
+/// Whether the block is part of the end marker.
 pub(super) fn is_zero(block: &Block) -> bool {
     block.iter().all(|byte| *byte == 0)
 }

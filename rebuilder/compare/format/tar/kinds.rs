@@ -1,4 +1,4 @@
-//! What tar stores beside the bytes of its members.
+//! The fields that tar stores besides the bytes of its members.
 
 use crate::compare::cause::{Cause, Confidence, Reason};
 use crate::compare::normalise::Normalisation;
@@ -12,7 +12,7 @@ pub(super) static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
 pub(super) static LINK: FieldKind = FieldKind::new("link", Cause::Content);
 pub(super) static MODE: FieldKind =
     FieldKind::by("mode", Cause::Permissions, Normalisation::TarFileMode).installed();
-/// No system has modes of symbolic links that a tar could set.
+/// No system has settable modes of symbolic links.
 pub(super) static LINK_MODE: FieldKind = dialect("mode of a symbolic link");
 pub(super) static TIME: FieldKind = FieldKind::by("time", Cause::Timestamp, Normalisation::TarTime);
 pub(super) static OWNER: FieldKind =
@@ -33,13 +33,13 @@ pub(super) static EXTENDED_TIME: FieldKind = FieldKind::by(
     Normalisation::TarTime,
 )
 .refined(of_other_headers);
-/// Of names that are not UTF-8; some readers replace what they cannot convert.
+/// For names that are not UTF-8; some readers replace what they cannot convert.
 pub(super) static CHARSET: FieldKind = FieldKind::new("character set of the names", Cause::ArchiveDialect);
 pub(super) static SPARSE_NAME: FieldKind =
     dialect("name in the header of a sparse file").refined(process_number);
 pub(super) static SPELLING: FieldKind = dialect(stored::SPELLING);
 pub(super) static LINK_SPELLING: FieldKind = dialect("link as written");
-/// Git's name of a file in its header is that of the object, which follows from the contents.
+/// In its header, git names a file after the object, which follows from the contents.
 pub(super) static OBJECT: FieldKind = FieldKind::new("name of the object in the header", Cause::Content)
     .following_contents()
     .refined(one_dialect);
@@ -66,7 +66,7 @@ pub(super) static DOUBTFUL: FieldKind = FieldKind::new(
     "records that readers take for different ones",
     Cause::AmbiguousArchive,
 );
-/// Unpackers refuse some of them, or make something else of them.
+/// Unpackers refuse some of these paths, or change them.
 pub(super) static ODD_PATH: FieldKind =
     FieldKind::new("paths that unpackers read differently", Cause::AmbiguousArchive);
 pub(super) static SHORT: FieldKind =
@@ -81,7 +81,7 @@ pub(super) static DATA: FieldKind =
     FieldKind::new("data of a member that is not a file", Cause::AmbiguousArchive);
 pub(super) static STAR_TIMES: FieldKind =
     FieldKind::by("times of star", Cause::Timestamp, Normalisation::TarTime).refined(on_one_side);
-/// Readers that do not look at the magic take them for the beginning of the path.
+/// Readers that ignore the magic take these times for the beginning of the path.
 pub(super) static GNU_TIMES: FieldKind =
     FieldKind::new("times where others have the prefix", Cause::AmbiguousArchive);
 pub(super) static FINE_TIME: FieldKind =
@@ -91,7 +91,7 @@ pub(super) static BETWEEN: FieldKind = FieldKind::new("bytes between members", C
 pub(super) static AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
 pub(super) static ZEROS: FieldKind = dialect("zeros at the end");
 
-/// What only one side writes at all is a matter of the dialect.
+/// A field that only one side writes at all depends on the dialect.
 fn on_one_side(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
     let one_side = released.is_empty() || rebuilt.is_empty();
     one_side.then(|| {
@@ -103,7 +103,7 @@ fn on_one_side(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
     })
 }
 
-/// Times that both sides have are the same, but for digits that one of them leaves out.
+/// Times that both sides have are equal, except that one of them omits digits.
 fn same_times(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
     let (released, rebuilt) = (joined(released), joined(rebuilt));
     let differs = released
@@ -121,7 +121,7 @@ fn same_times(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
     })
 }
 
-/// Whether the shorter time is the longer one, cut or rounded.
+/// Whether the shorter time is the longer one, truncated or rounded.
 fn same_time(one: &str, other: &str) -> bool {
     let (short, long) = if one.len() <= other.len() {
         (one, other)
@@ -135,7 +135,7 @@ fn same_time(one: &str, other: &str) -> bool {
         Some((digits(time)?.checked_mul(by)?, by))
     };
     match (scale(short), scale(long)) {
-        // A time without decimals is another time, as writers that have decimals write all of them.
+        // A time without decimals is a different time, as writers with decimals write all of them.
         (Some((short_time, unit)), Some((long_time, _))) => {
             short_time == long_time
                 || (decimals(short) > 0 && short_time.abs_diff(long_time) < unit.unsigned_abs())
@@ -144,7 +144,7 @@ fn same_time(one: &str, other: &str) -> bool {
     }
 }
 
-/// Some writers give extended headers no time, and headers of another kind are another dialect.
+/// Some writers give extended headers no time; headers of another kind are another dialect.
 fn of_other_headers(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
     let letters = |values: &[Value]| -> String { joined(values).split(' ').step_by(2).collect() };
     let untimed = |values: &[Value]| {
@@ -197,7 +197,7 @@ fn revision(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
     }
 }
 
-/// GNU tar puts the number of its process into names of extended headers and of sparse files.
+/// GNU tar includes its process id in the names of extended headers and of sparse files.
 fn process_number(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
     let without = |values: &[Value]| {
         let mut text = joined(values);

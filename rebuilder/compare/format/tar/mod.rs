@@ -1,7 +1,7 @@
-//! tar: POSIX ustar and pax, GNU, and what came before.
+//! tar: POSIX ustar and pax, GNU, and earlier forms.
 //!
-//! An archive is read block by block here, so that each byte is told apart: values ([`fields`]), how they are spelled
-//! ([`header`], [`extension`]), contents ([`sparse`]), and bytes that mean nothing. The last are content.
+//! The reader works block by block and accounts for each byte: values ([`fields`]), their spelling ([`header`],
+//! [`extension`]), contents ([`sparse`]), and bytes without a meaning, which are content.
 
 mod extension;
 mod fields;
@@ -65,7 +65,7 @@ impl FormatReader for Tar {
         let block = head
             .first_chunk::<BLOCK>()
             .filter(|block| block.first() != Some(&0));
-        // The checksum tells old archives without magic from other bytes.
+        // The checksum distinguishes old archives without magic from other files.
         block.is_some_and(|block| Header::new(block).checksum() != Checksum::Wrong)
     }
 
@@ -103,10 +103,10 @@ impl FormatReader for Tar {
     }
 }
 
-/// Maximum number of fields of global headers that are kept; an ordinary archive has three.
+/// Maximum number of fields of global headers that are kept; ordinary archives have three.
 const MOST_GLOBAL: usize = 1000;
 
-/// An archive that is being read.
+/// The state of reading an archive.
 struct Walk<'a, R> {
     blocks: Blocks<R>,
     source: &'a Source,
@@ -114,7 +114,7 @@ struct Walk<'a, R> {
     globals: Globals,
     /// Fields of the archive itself.
     archive: Fields,
-    /// What fills up the member that was read last.
+    /// The padding of the last member.
     between: Vec<u8>,
 }
 
@@ -138,7 +138,7 @@ impl<R: Read> Walk<'_, R> {
         Ok(())
     }
 
-    /// Answers whether to go on.
+    /// Reads one member; returns whether to continue.
     fn member(&mut self, block: &Block, extended: &[Extended], visit: Visit) -> io::Result<bool> {
         let header = Header::new(block);
         let pax = Pax::of(extended, &header);
@@ -165,7 +165,7 @@ impl<R: Read> Walk<'_, R> {
             Some(found) => {
                 sparse_fields(found, &pax, &mut entry.fields);
                 if let Some(map) = &found.map {
-                    // The zeros of a sparse file are not in the archive, so they are counted as they are made.
+                    // The zeros of a sparse file are not in the archive, so they are counted when they are generated.
                     expanded = Metered {
                         inner: sparse::Expanded::new(&mut data, map),
                         meter: self.meter,
@@ -198,7 +198,7 @@ impl<R: Read> Walk<'_, R> {
         Ok(true)
     }
 
-    /// What comes after the last member.
+    /// Reads what follows the last member.
     fn end(mut self, next: &Next) -> io::Result<Fields> {
         if self.between.iter().any(|byte| *byte != 0) {
             self.archive

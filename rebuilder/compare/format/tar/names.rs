@@ -1,22 +1,22 @@
-//! Which path and which link target a member has, and whether what other readers take for them says something else.
+//! The path and the link target of a member, and whether other readers would find another one.
 
 use super::header::{Header, LINK};
 use super::pax_fields::Pax;
 use super::short::{bsdtar, is_object_name, marked, shortened, shortened_link};
 
-/// What the names of a member come to.
+/// The names of a member.
 #[derive(Default)]
 pub(super) struct Names {
     pub path: Vec<u8>,
     pub link: Vec<u8>,
-    /// How names in the header follow from those in extended headers.
+    /// How the names in the header follow from those in extended headers.
     pub dialect: Vec<String>,
-    /// Names in the header that say something else.
+    /// Names in the header that do not follow.
     pub short: Vec<Vec<u8>>,
-    /// Names of the file and of its link by their objects, in git's archives.
+    /// In git's archives, names of the file and of its link by their objects.
     pub objects: Vec<Vec<u8>>,
     pub short_link: Option<Vec<u8>>,
-    /// The name of a sparse file's header, with the number of a process.
+    /// The name in a sparse file's header, with a process id.
     pub sparse: Option<String>,
 }
 
@@ -41,7 +41,7 @@ impl Names {
                 .to_vec(),
             ..Self::default()
         };
-        // From the name that replaces all others down to the header's own.
+        // From the name that overrides all others down to the one in the header.
         let mut above: Option<&[u8]> = None;
         for (place, name) in [sparse_name, pax.path, pax.long_name, Some(&*own)]
             .into_iter()
@@ -58,7 +58,7 @@ impl Names {
         names
     }
 
-    /// A name that another one replaces.
+    /// Adds a name that another one overrides.
     fn below(&mut self, above: &[u8], name: &[u8], is_sparse: bool, is_header: bool) {
         if name == above {
             return;
@@ -99,7 +99,7 @@ impl Names {
     }
 }
 
-/// Git names a link that does not fit by the header that has its target.
+/// If a link target does not fit, git writes the name of the header that contains it.
 fn is_git_link(link: &[u8]) -> bool {
     let object = link
         .strip_prefix(b"see ")

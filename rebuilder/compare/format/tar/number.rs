@@ -1,10 +1,10 @@
-//! Numbers in headers: octal digits, or base 256 (GNU), each in several spellings that all readers take for one value.
+//! Numbers in headers: octal digits, or base 256 (GNU), in spellings that all readers interpret equally.
 
-/// The value, if all readers take the field for the same.
+/// The value, if all readers interpret the field equally.
 ///
-/// Octal digits after any spaces, up to the end of the field or to one of the common ends: NULs, a space and NULs,
-/// spaces, or a NUL and a space. A field of NULs alone is 0. Base 256 begins with the byte 0x80, or with 0xff for
-/// negative numbers; at most eight bytes of it may have a value.
+/// Octal digits after any spaces, up to the end of the field or to one of the common terminators: NULs, a space and
+/// NULs, spaces, or a NUL and a space. A field of only NULs is 0. Base 256 begins with the byte 0x80, or with 0xff for
+/// negative numbers; only the last eight bytes may carry the value.
 pub(super) fn number(field: &[u8]) -> Option<i128> {
     match field.first()? {
         0x80 | 0xff => return base_256(field),
@@ -34,7 +34,7 @@ pub(super) fn number(field: &[u8]) -> Option<i128> {
     })
 }
 
-/// GNU's base 256. Some readers look at the last eight bytes alone, so the bytes before them must say nothing.
+/// GNU's base 256. Some readers use only the last eight bytes, so the bytes before them must be padding.
 fn base_256(field: &[u8]) -> Option<i128> {
     let (first, rest) = field.split_first()?;
     let fill = if *first == 0xff { 0xff } else { 0 };
@@ -55,7 +55,7 @@ fn base_256(field: &[u8]) -> Option<i128> {
         .filter(|value| *value < 0)
 }
 
-/// How the number is spelled; with its value, that gives back the bytes.
+/// The spelling of the number; together with its value, it determines the bytes.
 pub(super) fn spelling(field: &[u8]) -> String {
     if matches!(field.first(), Some(0x80 | 0xff)) {
         return "256".to_owned();
@@ -68,7 +68,7 @@ pub(super) fn spelling(field: &[u8]) -> String {
     field.iter().map(letter).collect()
 }
 
-/// Whether a field holds digits up to its last byte, and a NUL there, as most writers do it.
+/// Whether a field has digits up to its last byte, which is a NUL, as most writers produce it.
 pub(super) fn is_usual(field: &[u8]) -> bool {
     let Some((last, digits)) = field.split_last() else {
         return false;
@@ -76,7 +76,7 @@ pub(super) fn is_usual(field: &[u8]) -> bool {
     *last == 0 && digits.iter().all(|byte| (b'0'..=b'7').contains(byte))
 }
 
-/// A decimal number as pax records have it: digits without a sign, and without zeros before them.
+/// A decimal number in the form of pax records: digits without a sign or leading zeros.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     let canonical = text == b"0" || text.first().is_some_and(|byte| *byte != b'0');
     if !canonical || !text.iter().all(u8::is_ascii_digit) {
@@ -85,10 +85,10 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Maximum number of digits on either side of the point of a time.
+/// Maximum number of digits on either side of the decimal point of a time.
 const MOST_DIGITS: usize = 18;
 
-/// Whole seconds of a time as pax records have it, rounded down, and whether there is a fraction.
+/// The seconds of a time in a pax record, rounded down, and whether it has a fraction.
 pub(super) fn seconds(text: &[u8]) -> Option<(i64, bool)> {
     let text = std::str::from_utf8(text).ok()?;
     let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));

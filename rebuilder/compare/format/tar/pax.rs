@@ -1,6 +1,6 @@
 //! Records of pax extended headers (POSIX.1-2017, pax, "pax Extended Header").
 
-/// The records of one header in stored order, and the bytes from the first that is malformed on.
+/// The records of one header in stored order, and the bytes from the first malformed record on.
 pub(super) struct Records<'a> {
     pub records: Vec<(&'a [u8], &'a [u8])>,
     pub malformed: &'a [u8],
@@ -22,7 +22,7 @@ pub(super) fn records(body: &[u8]) -> Records<'_> {
 type Record<'a> = (&'a [u8], &'a [u8]);
 
 fn first(rest: &[u8]) -> Option<(Record<'_>, &[u8])> {
-    /// Digits of the longest length.
+    /// Maximum number of digits of a length.
     const LONGEST: usize = 10;
     let space = rest
         .iter()

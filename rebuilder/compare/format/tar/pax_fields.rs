@@ -1,4 +1,4 @@
-//! What extended headers say of one member: values that replace those of its header, and the rest by what it is about.
+//! The content of extended headers for one member: values that override those of its header, and the rest by meaning.
 
 use std::collections::BTreeMap;
 
@@ -22,9 +22,9 @@ pub(super) struct Pax<'a> {
     pub mtime: Option<i64>,
     pub major: Option<u64>,
     pub minor: Option<u64>,
-    /// `GNU.sparse.*` without that beginning, in stored order.
+    /// `GNU.sparse.*` without that prefix, in stored order.
     pub sparse: Vec<(&'a str, &'a [u8])>,
-    /// GNU's long name and long link.
+    /// GNU's long name and long link target.
     pub long_name: Option<&'a [u8]>,
     pub long_link: Option<&'a [u8]>,
     pub rest: Rest,
@@ -34,22 +34,22 @@ pub(super) struct Pax<'a> {
 #[derive(Default)]
 pub(super) struct Rest {
     pub times: Vec<String>,
-    /// Where the file lay before it was packed.
+    /// The place of the file before it was packed.
     pub home: Vec<String>,
     /// Where the file was downloaded from.
     pub origin: Vec<String>,
     pub security: Vec<String>,
     pub comments: Vec<String>,
-    /// Of a meaning that is not known here.
+    /// Records whose meaning is not known here.
     pub meaning: Vec<String>,
-    /// What some readers take for something else than others do.
+    /// Records that readers interpret differently.
     pub doubtful: Vec<String>,
-    /// Bytes that no reader takes for anything.
+    /// Bytes that all readers ignore.
     pub hidden: Vec<Vec<u8>>,
     pub charset: Option<String>,
 }
 
-/// Records of global headers that came so far, as later members show them.
+/// The records of global headers so far, as later members see them.
 #[derive(Default)]
 pub(super) struct Globals {
     pub times: Option<String>,
@@ -57,7 +57,7 @@ pub(super) struct Globals {
 }
 
 impl Globals {
-    /// Takes in one more global header; returns the comments in it.
+    /// Adds a global header; returns the comments in it.
     pub fn add(&mut self, body: &[u8]) -> Vec<String> {
         let Records { records, malformed } = records(body);
         let (mut times, mut doubtful, mut comments) = (Vec::new(), Vec::new(), Vec::new());
@@ -82,7 +82,7 @@ impl Globals {
     }
 }
 
-/// A text that stays short, and is another one for another text.
+/// A short text that differs for different texts.
 pub(super) fn bounded(text: String) -> String {
     const LONGEST: usize = 400;
     if text.len() <= LONGEST {
@@ -97,7 +97,7 @@ fn record_text(key: &[u8], value: &[u8]) -> String {
 }
 
 impl<'a> Pax<'a> {
-    /// Of the extended headers before a member; global ones are not looked at.
+    /// Reads the extended headers before a member; global ones are ignored.
     pub fn of(extended: &'a [Extended], header: &Header) -> Self {
         let mut pax = Self::default();
         let mut seen: Vec<u8> = Vec::new();
@@ -168,7 +168,7 @@ impl<'a> Pax<'a> {
                     .push(format!("repeated {}", record_text(key, before)));
             }
             let is_text = matches!(key, b"path" | b"linkpath" | b"uname" | b"gname");
-            // npm writes owners without a name, as its header has them too.
+            // npm writes empty owner names, which are empty in its headers too.
             let no_owner = value.is_empty()
                 && ((key == b"uname" && header.owner(UNAME).is_empty())
                     || (key == b"gname" && header.owner(GNAME).is_empty()));
@@ -188,7 +188,7 @@ impl<'a> Pax<'a> {
         }
     }
 
-    /// An empty value takes back what was said before.
+    /// An empty value revokes earlier ones.
     fn forget(&mut self, key: &[u8]) {
         match key {
             b"path" => self.path = None,
@@ -243,16 +243,16 @@ impl<'a> Pax<'a> {
                 rest.charset = Some(path_text(value));
             }
             _ if is_security(&path_text(key)) => rest.security.push(text()),
-            // Attributes, flags, volumes, and whatever some unpacker may know of.
+            // Attributes, flags, volumes, and records that other unpackers may understand.
             _ => rest.meaning.push(text()),
         }
     }
 }
 
-/// A longer name of a user is something else.
+/// Maximum length of a user name; a longer one is treated as something else.
 const LONGEST_OWNER: usize = 64;
 
-/// bsdtar writes each attribute twice, once in base 64.
+/// bsdtar writes each attribute twice, once in base64.
 const XATTR_AGAIN: &[u8] = b"LIBARCHIVE.xattr.";
 
 /// Access lists, capabilities and labels.
@@ -260,7 +260,7 @@ fn is_security(key: &str) -> bool {
     key.contains("security.") || key.contains("acl") || key.contains("selinux")
 }
 
-/// Without characters that fill it up, as bsdtar writes it.
+/// Base64 without padding, as bsdtar writes it.
 fn base_64(bytes: &[u8]) -> Vec<u8> {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = Vec::with_capacity(bytes.len().saturating_mul(2));

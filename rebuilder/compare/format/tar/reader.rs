@@ -1,18 +1,18 @@
-//! Blocks as they come: headers, the extended headers before them, and what fills them up.
+//! Reads blocks in order: headers, the extended headers before them, and padding.
 
 use std::io::{self, Read};
 
 use super::header::{BLOCK, Block, Checksum, Header, SIZE, is_zero};
 use crate::compare::limits::{Hit, Limit};
 
-/// Maximum number of bytes of extended headers and maps of one member.
+/// Maximum number of bytes of the extended headers and maps of one member.
 pub(super) const MOST_EXTENDED: usize = 8 << 20;
 
 pub(super) fn too_much() -> io::Error {
     Hit::error(Limit::NameLength, "extended headers of more than 8 MiB")
 }
 
-/// A stream that knows where it is.
+/// A stream that knows its position.
 pub(super) struct Blocks<R> {
     inner: R,
     pub position: u64,
@@ -35,7 +35,7 @@ impl<R: Read> Blocks<R> {
         self.inner
     }
 
-    /// The next block; none at the end of the stream.
+    /// The next block; `None` at the end of the stream.
     pub fn block(&mut self) -> io::Result<Option<Block>> {
         let mut block = [0; BLOCK];
         let mut filled = 0;
@@ -65,7 +65,7 @@ impl<R: Read> Blocks<R> {
         Ok(bytes)
     }
 
-    /// What fills up the last block of `size` bytes.
+    /// The padding after `size` bytes.
     pub fn padding(&mut self, size: u64) -> io::Result<Vec<u8>> {
         let over = size.checked_rem(BLOCK as u64).filter(|over| *over > 0);
         let length = over.and_then(|over| BLOCK.checked_sub(usize::try_from(over).ok()?));
@@ -73,19 +73,19 @@ impl<R: Read> Blocks<R> {
     }
 }
 
-/// One header that says more of the next member, or of all that follow.
+/// A header with more data about the next member, or about all that follow.
 pub(super) struct Extended {
     pub block: Block,
     pub body: Vec<u8>,
     pub padding: Vec<u8>,
 }
 
-/// What comes next.
+/// The next member or the end.
 pub(super) struct Next {
     pub extended: Vec<Extended>,
-    /// The member's own header; none at the end.
+    /// The member's own header; `None` at the end.
     pub header: Option<Block>,
-    /// Whether the end is a block of zeros.
+    /// Whether a block of zeros marks the end.
     pub marked: bool,
 }
 

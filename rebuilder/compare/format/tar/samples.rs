@@ -30,7 +30,7 @@ impl Head {
         self.at(257, GNU)
     }
 
-    /// Another time than all others have.
+    /// The same header with another time.
     pub fn later(self) -> Self {
         self.at(136, b"14524770467\0")
     }
@@ -98,7 +98,7 @@ pub fn archive(parts: &[Vec<u8>]) -> Vec<u8> {
     [&*parts.concat(), &END].concat()
 }
 
-/// A Debian package with nothing but `data.tar`.
+/// A Debian package that contains only `data.tar`.
 pub fn deb(data: &[u8]) -> Vec<u8> {
     let member = |name: &str, bytes: &[u8]| {
         let head = format!(

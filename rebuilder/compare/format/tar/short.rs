@@ -1,13 +1,13 @@
-//! Names that a header cannot hold stand in an extended header, and the header itself has a shortened one.
+//! Names that do not fit into a header are in an extended header, and the header itself has a shortened one.
 //!
-//! Readers that do not know the extended header take the shortened name. It says nothing new only if it follows from
-//! the long one, as some writer shortens it.
+//! Readers that do not know the extended header use the shortened name. It is harmless only if it follows from the
+//! long name in the way in which some writer shortens it.
 
 /// Maximum length of a name, and of its part in the prefix field.
 const NAME: usize = 100;
 const PREFIX: usize = 155;
 
-/// How `short` follows from `long`, as a writer that is known does it; none if it does not.
+/// How a known writer derives `short` from `long`; `None` if none does.
 pub(super) fn shortened(short: &[u8], long: &[u8]) -> Option<&'static str> {
     if short == long {
         return Some("");
@@ -47,7 +47,8 @@ pub(super) fn shortened(short: &[u8], long: &[u8]) -> Option<&'static str> {
     (bsdtar(long, None) == short).then_some("shortened as bsdtar does")
 }
 
-/// Whether it is folders of the long name, and then the first 99 characters of the rest, as npm's tar cuts it.
+/// Whether the name consists of folders of the long name and the first 99 characters of the rest, as npm's tar
+/// truncates it.
 fn split(short: &[u8], long: &[u8]) -> bool {
     let slashes = short
         .iter()
@@ -69,7 +70,7 @@ fn split(short: &[u8], long: &[u8]) -> bool {
     })
 }
 
-/// Whether `short` is how git names a file whose path does not fit: by its object.
+/// Whether `short` is git's name for a file whose path does not fit: that of its object.
 pub(super) fn is_object_name(short: &[u8]) -> bool {
     let object = short.strip_suffix(b".data");
     object.is_some_and(|object| {
@@ -80,7 +81,7 @@ pub(super) fn is_object_name(short: &[u8]) -> bool {
     })
 }
 
-/// A link target that does not fit, as writers name it.
+/// How a writer shortens a link target that does not fit.
 pub(super) fn shortened_link(short: &[u8], long: &[u8]) -> Option<&'static str> {
     match short {
         b"././@LongSymLink" | b"././@LongHardLink" if long.len() > NAME => Some("link as bsdtar names it"),
@@ -88,7 +89,7 @@ pub(super) fn shortened_link(short: &[u8], long: &[u8]) -> Option<&'static str> 
     }
 }
 
-/// A user's or a group's name that does not fit.
+/// Whether a user's or group's name was shortened because it does not fit.
 pub(super) fn shortened_owner(short: &[u8], long: &[u8]) -> bool {
     const OWNER: usize = 32;
     let fits = |name: Vec<u8>| {
@@ -110,7 +111,7 @@ fn trimmed(name: &[u8]) -> &[u8] {
     name.get(..end).unwrap_or_default()
 }
 
-/// As Python encodes to ASCII with "replace".
+/// The result of Python's encoding to ASCII with "replace".
 fn replaced(long: &[u8]) -> Vec<u8> {
     let mut name = Vec::with_capacity(long.len());
     for chunk in long.utf8_chunks() {
@@ -125,8 +126,8 @@ fn replaced(long: &[u8]) -> Vec<u8> {
     name
 }
 
-/// libarchive's `build_ustar_entry_name`: leading folders, as much of the rest as fits, and the last name cut; with
-/// the folder `insert` before the last name.
+/// libarchive's `build_ustar_entry_name`: leading folders, as much of the rest as fits, and the last component
+/// truncated; with the folder `insert` before the last component.
 pub(super) fn bsdtar(long: &[u8], insert: Option<&[u8]>) -> Vec<u8> {
     let inserted = insert.map_or(0, |insert| insert.len().saturating_add(2));
     let (mut end, mut is_folder) = (long.len(), false);
@@ -156,7 +157,7 @@ pub(super) fn bsdtar(long: &[u8], insert: Option<&[u8]>) -> Vec<u8> {
         .saturating_sub(inserted);
     let file_end = end.min(file.saturating_add(room));
     room = room.saturating_sub(file_end.saturating_sub(file));
-    // Up to the last slash at or before `most`, that slash with it.
+    // Up to and including the last slash at or before `most`.
     let folders = |from: usize, most: usize| {
         let most = most.min(file).max(from);
         let last = (from..=most)
@@ -183,13 +184,13 @@ pub(super) fn bsdtar(long: &[u8], insert: Option<&[u8]>) -> Vec<u8> {
     name
 }
 
-/// The folder that writers put into the names of pax headers and of sparse files, with the number of a process.
+/// A name with the folder that writers insert for pax headers and sparse files, which may contain a process id.
 pub(super) struct Marked {
-    /// The name with `…` for what follows from the path.
+    /// The name with `…` for the parts that follow from the path.
     pub shown: String,
 }
 
-/// Whether the name of a pax header or of a sparse file follows from the path of its member, with `marker` as a folder.
+/// Whether the name of a pax header or sparse file follows from the path of its member, with `marker` as a folder.
 ///
 /// GNU tar writes `d/PaxHeaders.PID/f` and `d/GNUSparseFile.PID/f`, bsdtar `d/PaxHeader/f`, Go `d/PaxHeaders.0/f`.
 pub(super) fn marked(name: &[u8], path: &[u8], marker: &str) -> Option<Marked> {
@@ -234,7 +235,7 @@ pub(super) fn marked(name: &[u8], path: &[u8], marker: &str) -> Option<Marked> {
     let own_folder_text = without_dot(own_folder);
     let folder = without_dot(&folder);
     let folder_fits = folder.is_empty() || folder == b"." || begins(&own_folder_text, &folder);
-    // One letter stands for any name.
+    // A single letter is not enough to stand for any name.
     let file_fits = begins(own_file, trimmed(&file))
         || ascii.starts_with(trimmed(&file))
         || own_file == b"."
@@ -244,7 +245,7 @@ pub(super) fn marked(name: &[u8], path: &[u8], marker: &str) -> Option<Marked> {
     })
 }
 
-/// A name that was cut at the end of its field, in the folder of the path or in the marker after it.
+/// A name that was truncated at the end of its field, in the folder of the path or in the marker after it.
 fn cut_before_marker(name: &[u8], path: &[u8], marker: &str) -> Option<Marked> {
     let path = trimmed(path);
     let slash = path.iter().rposition(|byte| *byte == b'/')?;

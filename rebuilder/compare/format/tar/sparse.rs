@@ -1,4 +1,4 @@
-//! Sparse files: which parts of a file an archive has, and the file that unpackers make of them.
+//! Sparse files: the parts of a file that an archive stores, and the file that unpackers make from them.
 //!
 //! Old GNU (type `S`: a map in the header and in blocks after it) and GNU's three pax formats (GNU tar manual,
 //! "Storing Sparse Files"): 0.0 and 0.1 with the map in records, 1.0 with the map before the data.
@@ -21,7 +21,7 @@ pub(super) struct Map {
 }
 
 impl Map {
-    /// Whether the parts follow each other within the file, and are all that is stored.
+    /// Whether the parts are in order within the file, and cover exactly what is stored.
     pub fn is_valid(&self, stored: u64) -> bool {
         let (mut end, mut total) = (0_u64, 0_u64);
         for (offset, length) in &self.parts {
@@ -36,7 +36,7 @@ impl Map {
         end <= self.size && total == stored
     }
 
-    /// For people, and different for different maps.
+    /// A readable description, which differs for different maps.
     pub fn described(&self) -> String {
         let text: Vec<String> = self
             .parts
@@ -57,11 +57,11 @@ impl Map {
     }
 }
 
-/// The file as unpackers make it, with zeros where nothing is stored.
+/// The unpacked file, with zeros where nothing is stored.
 pub(super) struct Expanded<'a, R> {
     pub stored: R,
     pub map: &'a Map,
-    /// The part that comes next or is being read, and where in the file.
+    /// Index of the next or current part, and the position in the file.
     part: usize,
     at: u64,
 }
@@ -113,18 +113,18 @@ impl<R: Read> Read for Expanded<'_, R> {
     }
 }
 
-/// A map as the archive has it, or the bytes that are not one.
+/// A map from the archive, or the bytes that are not one.
 pub(super) struct Found {
     pub map: Option<Map>,
-    /// Name of the format, and how its numbers are spelled if that is unusual.
+    /// Name of the format, and the spelling of its numbers if that is unusual.
     pub format: String,
-    /// Bytes of the map that have no meaning.
+    /// Bytes of the map without a meaning.
     pub unused: Vec<u8>,
-    /// All bytes of the map where it lies with the data.
+    /// All bytes of the map, if it is stored with the data.
     pub before_data: Vec<u8>,
 }
 
-/// The map of old GNU: pairs of numbers, the last of them followed by empty ones.
+/// The map of old GNU: pairs of numbers, followed by empty ones.
 pub(super) fn old_gnu<R: Read>(header: &Header, blocks: &mut Blocks<R>) -> io::Result<Found> {
     let mut pairs = field(header.block, (386, 96)).to_vec();
     let mut unused = field(header.block, (369, 17)).to_vec();
@@ -141,7 +141,7 @@ pub(super) fn old_gnu<R: Read>(header: &Header, blocks: &mut Blocks<R>) -> io::R
             return Err(too_much());
         }
     }
-    // Writers set the flag to 1; anything else that is not 0 means the same and says something else.
+    // Writers set the flag to 1; any other value except 0 has the same effect, but carries extra data.
     unused.extend(flags.iter().filter(|flag| **flag > 1));
     let mut map = number(field(header.block, (483, 12)))
         .and_then(|size| u64::try_from(size).ok())
@@ -185,7 +185,7 @@ pub(super) fn old_gnu<R: Read>(header: &Header, blocks: &mut Blocks<R>) -> io::R
     })
 }
 
-/// The map of a pax sparse file; of format 1.0, the blocks before the data are read.
+/// The map of a pax sparse file; for format 1.0, it is read from the blocks before the data.
 pub(super) fn pax<R: Read>(pax: &Pax, stored: u64, blocks: &mut Blocks<R>) -> io::Result<Option<Found>> {
     let sparse = &pax.sparse;
     if sparse.is_empty() {
@@ -246,8 +246,7 @@ pub(super) fn pax<R: Read>(pax: &Pax, stored: u64, blocks: &mut Blocks<R>) -> io
     Ok(Some(Found { map, ..none(format) }))
 }
 
-/// The numbers of format 0.0, whose records are in turn an offset and a length; a text that is no number if they are
-/// not.
+/// The numbers of format 0.0, whose records alternate between offset and length; an invalid text if they do not.
 fn in_turn<'a>(sparse: &[(&str, &'a [u8])]) -> Vec<&'a [u8]> {
     let pairs = sparse
         .iter()
@@ -274,7 +273,7 @@ fn map_of(texts: &[&[u8]], size: u64) -> Option<Map> {
     Some(Map { parts, size })
 }
 
-/// Format 1.0: before the data, decimal numbers that end in newlines, filled up with NULs to whole blocks.
+/// Format 1.0: before the data, newline-terminated decimal numbers, padded with NULs to whole blocks.
 fn before_data<R: Read>(size: u64, stored: u64, blocks: &mut Blocks<R>) -> io::Result<Found> {
     let (mut bytes, mut wanted, mut lines, mut end) = (Vec::new(), None, 0_usize, 0_usize);
     let whole = |bytes: &Vec<u8>| bytes.len() as u64 <= stored.saturating_sub(BLOCK as u64);

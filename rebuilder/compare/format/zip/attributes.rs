@@ -1,4 +1,4 @@
-//! What an entry is and who may do what with it: the attributes of Unix and of MS-DOS (APPNOTE 4.4.15).
+//! The type and the permissions of an entry: attributes of Unix and MS-DOS (APPNOTE 4.4.15).
 
 use super::header::Central;
 use crate::compare::cause::Cause;
@@ -27,8 +27,8 @@ const LINK: u32 = 0o12;
 
 const DOS_READ_ONLY: u32 = 0x01;
 const DOS_FOLDER: u32 = 0x10;
-/// Read-only (which a Unix mode says too), folder, archive, normal, temporary, sparse, compressed, offline, not
-/// indexed, and the mark of 7-Zip that the upper half is a mode.
+/// Read-only (which a Unix mode repeats), folder, archive, normal, temporary, sparse, compressed, offline, not
+/// indexed, and 7-Zip's mark that the upper half is a Unix mode.
 const DOS_HARMLESS: u32 =
     DOS_READ_ONLY | DOS_FOLDER | 0x20 | 0x80 | 0x100 | 0x200 | 0x800 | 0x1000 | 0x2000 | 0x8000;
 
@@ -78,7 +78,7 @@ pub(super) fn fields(central: &Central, fields: &mut Fields) {
     fields.push((&MODE, Value::Mode(mode)));
 }
 
-/// Only Unix and its kin have links and the like; others take what is in their place for files.
+/// Only Unix-like systems have links and the like; other unpackers treat such entries as files.
 fn file_type(central: &Central, kind: u32) -> Value {
     let known = match kind {
         _ if central.header.is_folder() => return Value::Type(Type::Folder),
@@ -95,12 +95,12 @@ fn file_type(central: &Central, kind: u32) -> Value {
     })
 }
 
-/// Whether unpackers read the upper attributes in a way of that system: all but MS-DOS, HPFS, NTFS, VFAT, and Unix.
+/// Whether unpackers interpret the upper attributes for this system: all except MS-DOS, HPFS, NTFS, VFAT, and Unix.
 fn has_own_attributes(system: u8) -> bool {
     !matches!(system, 0 | 3 | 6 | 10 | 14 | 19)
 }
 
-/// The permission bits that unpackers give, before their umask.
+/// The permission bits that unpackers set, before their umask.
 fn mode(central: &Central, is_folder: bool) -> u32 {
     let stored = central.external >> 16;
     if stored != 0 || central.is_unix() {

@@ -1,4 +1,5 @@
-//! Bytes of a zip file in any order, with the position known, so that going on or a little back keeps the buffer.
+//! Random access to the bytes of a zip file, with a known position, so that reading on or a little back keeps the
+//! buffer.
 
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom, Write as _};
 
@@ -39,7 +40,7 @@ impl Bytes {
         Ok(())
     }
 
-    /// So many bytes from there, or as many as there are.
+    /// Reads `length` bytes at an offset, or as many as there are.
     pub fn read_at(&mut self, at: u64, length: usize) -> io::Result<Vec<u8>> {
         self.go(at)?;
         let left = self.size.saturating_sub(at).min(length as u64);
@@ -48,7 +49,7 @@ impl Bytes {
         Ok(bytes)
     }
 
-    /// Length, digest and first bytes of a range, all of which is read.
+    /// Length, digest and first bytes of a range, which is read completely.
     pub fn described(&mut self, from: u64, to: u64, meter: &Meter) -> io::Result<String> {
         self.go(from)?;
         let mut digest = HashingWriter::new(First::default());
@@ -106,14 +107,14 @@ impl BufRead for Bytes {
     }
 }
 
-/// Keeps the first bytes that are written to it.
+/// Keeps only the first bytes that are written to it.
 #[derive(Default)]
 struct First(Vec<u8>);
 
 impl First {
     const SHOWN: usize = 64;
 
-    /// Text if it is text, hexadecimal digits otherwise.
+    /// The bytes as text if they are text, otherwise in hexadecimal.
     fn text(&self) -> String {
         let printable = |byte: &u8| byte.is_ascii_graphic() || byte.is_ascii_whitespace();
         if self.0.iter().all(printable) {
@@ -136,7 +137,7 @@ impl io::Write for First {
     }
 }
 
-/// Numbers of a record, little-endian; zero behind its end, which its readers rule out.
+/// Little-endian numbers of a record; zero beyond its end, which its readers exclude.
 #[derive(Clone, Copy)]
 pub(super) struct Numbers<'a>(pub &'a [u8]);
 

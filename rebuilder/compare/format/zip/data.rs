@@ -1,4 +1,4 @@
-//! The data of entries: the methods that are read, and whether what they give is what the directory promises.
+//! The data of entries: the supported methods, and whether the data matches the directory.
 
 use std::io::{self, BufRead, Cursor, Read};
 
@@ -38,7 +38,7 @@ pub(super) fn method(method: u16) -> String {
     name.into()
 }
 
-/// The version that a method needs (APPNOTE 4.4.3.2), if it is later than most.
+/// The version that a method needs (APPNOTE 4.4.3.2), if it is a later one than most need.
 pub(super) fn needs(method: u16) -> u16 {
     match method {
         LZMA | ZSTD | XZ | 98 => 63,
@@ -47,12 +47,12 @@ pub(super) fn needs(method: u16) -> u16 {
     }
 }
 
-/// Whether [`open`] reads it.
+/// Whether [`open`] supports the method.
 pub(super) fn reads(method: u16) -> bool {
     matches!(method, STORED | DEFLATED | BZIP2 | LZMA | ZSTD | XZ)
 }
 
-/// The decoder of an entry's data; it takes from `input` no more than belongs to one stream.
+/// The decoder for an entry's data; it takes only one stream from `input`.
 fn open<'a>(header: &Header, input: &'a mut dyn BufRead) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match header.method {
         STORED => Box::new(input),
@@ -79,7 +79,7 @@ fn open<'a>(header: &Header, input: &'a mut dyn BufRead) -> io::Result<Box<dyn R
     })
 }
 
-/// The header that an .lzma file would have (APPNOTE 5.8.8): properties and size, unless the stream marks its end.
+/// The header of an equivalent .lzma file (APPNOTE 5.8.8): properties and size, unless the stream marks its end.
 fn lzma_header(header: &Header, input: &mut dyn BufRead) -> io::Result<Vec<u8>> {
     let mut start = [0; 9];
     input.read_exact(&mut start)?;
@@ -94,18 +94,19 @@ fn lzma_header(header: &Header, input: &mut dyn BufRead) -> io::Result<Vec<u8>> 
     Ok([properties.as_slice(), &size.to_le_bytes()].concat())
 }
 
-/// What is wrong with an entry's data.
+/// Faults in an entry's data.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     /// Whether the data was read to its end.
     pub is_judged: bool,
     /// Why it could not be read to its end.
     pub unread: Option<String>,
-    /// What the directory says, against what is there.
+    /// The values in the directory, compared with the data.
     pub wrong: Option<String>,
 }
 
-/// Reads the data of an entry and checks it. Damage ends the data and is told by [`Checked::faults`]; limits are errors.
+/// Reads the data of an entry and checks it. Damage ends the data and is reported by [`Checked::faults`]; limits are
+/// errors.
 pub(super) struct Checked<'a> {
     inner: Option<Box<dyn Read + 'a>>,
     meter: &'a Meter,
@@ -117,7 +118,7 @@ pub(super) struct Checked<'a> {
 }
 
 impl<'a> Checked<'a> {
-    /// Data that is not read at all is empty, and without faults.
+    /// Data that is not read is empty and has no faults.
     pub fn new(header: &Header, input: &'a mut dyn BufRead, is_read: bool, meter: &'a Meter) -> Self {
         let mut unread = None;
         let inner = is_read.then(|| open(header, input).map_err(|error| unread = Some(error.to_string())));
@@ -132,7 +133,7 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// What is wrong; reads to the end first if only a part was read. Data that nobody read is not judged.
+    /// The faults; reads to the end first if only a part was read. Data that nothing has read is not judged.
     pub fn faults(mut self, header: &Header) -> io::Result<Faults> {
         if !self.is_read || self.unread.is_none() && self.size == 0 && !self.ended {
             return Ok(Faults::default());
@@ -185,14 +186,14 @@ fn asks_for_memory(error: &io::Error) -> bool {
     inner == Some(&liblzma::stream::Error::MemLimit)
 }
 
-/// CRC-32, as zip has it everywhere.
+/// CRC-32, as zip uses it.
 pub(super) fn crc(bytes: &[u8]) -> u32 {
     let mut crc = Crc::new();
     crc.update(bytes);
     crc.sum()
 }
 
-/// CRC-32 of all that a reader gives.
+/// CRC-32 of everything that a reader gives.
 pub(super) fn crc_of(mut reader: impl BufRead, meter: &Meter) -> io::Result<u32> {
     let mut crc = Crc::new();
     loop {

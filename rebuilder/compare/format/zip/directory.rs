@@ -1,4 +1,4 @@
-//! Where everything in a zip file is: what the directory names, and what belongs to nothing.
+//! The places of everything in a zip file: the entries in the directory, and bytes that belong to nothing.
 
 use std::io::{self, Write as _};
 
@@ -18,17 +18,17 @@ static PHYSICAL: FieldKind = FieldKind::new("order of the entries' data", Cause:
 
 /// Where entries and records are.
 pub(super) struct Directory {
-    /// Where local headers are, in order.
+    /// Offsets of the local headers, in order.
     starts: Vec<u64>,
-    /// The directory and the end records, in order.
+    /// Ranges of the directory and the end records, in order.
     records: Vec<(u64, u64)>,
-    /// Whether the local headers are in the order of the directory, and a digest of their order if not.
+    /// A digest of the order of the local headers, if it is not that of the directory.
     order: Option<String>,
     pub end: u64,
 }
 
 impl Directory {
-    /// Reads the directory once, to know what comes after what.
+    /// Reads the directory once, to find the order of everything.
     pub fn survey(bytes: &mut Bytes, end: &End, meter: &Meter) -> io::Result<Self> {
         let limit = end.directory.saturating_add(end.size);
         let mut starts = Vec::new();
@@ -70,7 +70,7 @@ impl Directory {
         self.starts.len() as u64
     }
 
-    /// Where the next thing behind the beginning of another one begins, and whether that is an entry.
+    /// The beginning of whatever follows `start`, and whether that is an entry.
     pub fn after(&self, start: u64) -> (u64, bool) {
         let entry = self
             .starts
@@ -88,14 +88,14 @@ impl Directory {
         }
     }
 
-    /// Where the first thing begins.
+    /// The offset of the first entry or record.
     pub fn first(&self) -> u64 {
         let records = self.records.iter().map(|(record, _)| *record);
         let entry = self.starts.first().copied();
         entry.into_iter().chain(records).min().unwrap_or(0)
     }
 
-    /// Bytes behind records that belong to nothing, and what else is known of the whole file.
+    /// Fields for bytes after records that belong to nothing, and for the file as a whole.
     pub fn fields(&self, bytes: &mut Bytes, end: &End, meter: &Meter) -> io::Result<Fields> {
         let mut fields = Fields::new();
         let first = self.first();
@@ -107,7 +107,7 @@ impl Directory {
             if next == u64::MAX || next <= *from {
                 continue;
             }
-            // Mozilla's omni.ja begins with the directory, and a copy of the end record behind it.
+            // Mozilla's omni.ja begins with the directory, followed by a copy of the end record.
             let length = next.saturating_sub(*from);
             let copy =
                 length == end.fixed.len() as u64 && bytes.read_at(*from, end.fixed.len())? == end.fixed;
@@ -124,10 +124,10 @@ impl Directory {
     }
 }
 
-/// Bytes before the first entry that are told as a field; more are a member of their own.
+/// Maximum number of bytes before the first entry that become a field; more become a member.
 pub(super) const LONGEST_PREFIX: u64 = 4096;
 
-/// Bytes between the last entry and a record: a signing block, or anything.
+/// Fields for the bytes between the last entry and a record: a signing block, or anything else.
 pub(super) fn between(bytes: &mut Bytes, from: u64, to: u64, meter: &Meter) -> io::Result<Fields> {
     if let Some(fields) = signing::block(bytes, from, to, meter)? {
         return Ok(fields);
@@ -141,7 +141,7 @@ pub(super) fn overlap(what: &str) -> io::Error {
     Hit::error(Limit::OverlappingEntries, what)
 }
 
-/// A digest of the order in which entries are in the file.
+/// A digest of the order of the entries in the file.
 fn order(starts: &[u64]) -> io::Result<String> {
     let mut places: Vec<(u64, u64)> = starts.iter().copied().zip(0..).collect();
     places.sort_unstable();

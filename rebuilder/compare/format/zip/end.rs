@@ -1,4 +1,4 @@
-//! The end of a zip file: where its directory is, and records that say so twice (APPNOTE 4.3.14 to 4.3.16).
+//! The end of a zip file: the place of its directory, and redundant records about it (APPNOTE 4.3.14 to 4.3.16).
 
 use std::io;
 
@@ -15,43 +15,43 @@ static ZIP64_END: FieldKind =
 static EXTENSIBLE: FieldKind = FieldKind::new("data of the ZIP64 end record", Cause::Content);
 static AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
 
-/// The fixed part of an end record, and the longest comment behind it.
+/// Length of the fixed part of an end record, and with the longest comment.
 const FIXED: usize = 22;
 const LONGEST: usize = FIXED + u16::MAX as usize;
 const SIGNATURE: &[u8] = b"PK\x05\x06";
 
-/// What the end of a zip file says of it.
+/// The end records of a zip file.
 #[derive(Debug, Default)]
 pub(super) struct End {
-    /// Where the record is, and where its comment ends.
+    /// Offset of the record, and the end of its comment.
     pub at: u64,
     pub after: u64,
     /// The record without its comment.
     pub fixed: Vec<u8>,
     pub comment: Vec<u8>,
-    /// Where the directory is, how long it is said to be, and how many entries it is said to have.
+    /// Offset of the directory, and its length and number of entries according to the record.
     pub directory: u64,
     pub size: u64,
     pub entries: u64,
-    /// What is added to every offset: bytes were put before the archive.
+    /// Added to every offset if other bytes precede the archive.
     pub shift: u64,
     zip64: Option<Zip64End>,
-    /// What readers may disagree about.
+    /// Values that readers may interpret differently.
     disagreements: Vec<String>,
 }
 
 #[derive(Debug, Default)]
 struct Zip64End {
     record: u64,
-    /// Where its extensible data begins, and where it ends.
+    /// Beginning and end of its extensible data.
     data: u64,
     end: u64,
     locator: u64,
     versions: (u16, u16),
 }
 
-/// The end of a zip file; none if there is none within the longest comment from the end of the file, or no directory
-/// where it says.
+/// The end of a zip file; `None` if there is no end record within the longest comment's length of the end of the file,
+/// or no directory where it points.
 pub(super) fn find(bytes: &mut Bytes) -> io::Result<Option<End>> {
     let from = bytes.size.saturating_sub(LONGEST as u64);
     let tail = bytes.read_at(from, LONGEST)?;
@@ -63,7 +63,7 @@ pub(super) fn find(bytes: &mut Bytes) -> io::Result<Option<End>> {
         .filter(|(at, window)| window.starts_with(SIGNATURE) && end_of(*at) <= tail.len())
         .map(|(at, _)| at)
         .collect();
-    // A comment that ends with the file is the best sign; the last record is the next.
+    // First try a record whose comment ends with the file, then the last record.
     found.sort_by_key(|at| (end_of(*at) != tail.len(), std::cmp::Reverse(*at)));
     for at in found.into_iter().take(MOST_TRIED) {
         let (record, rest) = tail
@@ -91,11 +91,11 @@ pub(super) fn find(bytes: &mut Bytes) -> io::Result<Option<End>> {
     Ok(None)
 }
 
-/// How many places that look like an end record are tried.
+/// Maximum number of possible end records that are tried.
 const MOST_TRIED: usize = 16;
 
 impl End {
-    /// Finds the directory: right before the end, as most readers do, or else where its offset says.
+    /// Finds the directory: directly before the end record, as most readers do, otherwise at its offset.
     fn locate(&mut self, bytes: &mut Bytes) -> io::Result<bool> {
         let fixed = std::mem::take(&mut self.fixed);
         let numbers = Numbers(&fixed);
@@ -149,7 +149,7 @@ impl End {
         Ok(fits && size != 0 && holds(bytes, offset)?)
     }
 
-    /// The ZIP64 end record that a locator right before the end names, and its numbers.
+    /// The ZIP64 end record, if a locator is directly before the end record, and its numbers.
     fn zip64(&mut self, bytes: &mut Bytes) -> io::Result<Option<(Zip64End, [u64; 3])>> {
         let Some(locator) = self.at.checked_sub(20) else {
             return Ok(None);
@@ -205,7 +205,7 @@ impl End {
         Ok(None)
     }
 
-    /// What is known of the file beside entries and the directory, as ranges in order.
+    /// The ranges of the end records, in order.
     pub fn ranges(&self) -> Vec<(u64, u64)> {
         let zip64 = self.zip64.iter().flat_map(|zip64| {
             [
@@ -216,7 +216,8 @@ impl End {
         zip64.chain([(self.at, self.after)]).collect()
     }
 
-    /// Fields of the end records, once it is known how many entries the directory really has and where it ends.
+    /// Fields of the end records. `entries` is the real number of entries, and `directory_end` the real end of the
+    /// directory.
     pub fn fields(
         mut self,
         bytes: &mut Bytes,

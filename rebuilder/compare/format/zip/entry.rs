@@ -1,7 +1,7 @@
-//! Fields of one entry: what both of its headers say, and where they disagree.
+//! Fields of one entry: its two headers, and where they disagree.
 //!
-//! Readers of the directory go by the central header, readers of streams by the local one. Where the two say different
-//! things, the archive is another one for each of them.
+//! Readers of the directory use the central header, readers of streams the local one. If the two differ, the archive
+//! is a different one for each of them.
 
 use super::attributes;
 use super::data;
@@ -60,8 +60,8 @@ static FLAGS: FieldKind = FieldKind::new("flags that unpackers refuse or ignore"
 static ENCRYPTION: FieldKind = FieldKind::new("encryption", Cause::Content);
 static COMMENT: FieldKind = FieldKind::new("comment", Cause::Content);
 
-/// The newest version needed that every common unpacker accepts: 4.6, for bzip2. Info-ZIP's unzip refuses later ones;
-/// what a rare method needs is told by its name.
+/// The newest required version that every common unpacker accepts: 4.6, for bzip2. Info-ZIP's unzip refuses later
+/// ones; rare methods are reported by name.
 const NEWEST: u16 = 46;
 
 /// An entry as its reader found it.
@@ -69,7 +69,7 @@ pub(super) struct Entry<'a> {
     pub local: &'a Local,
     pub central: &'a Central,
     pub descriptor: Option<Descriptor>,
-    /// How much comes before the archive in its file.
+    /// Number of bytes before the archive in its file.
     pub shift: u64,
 }
 
@@ -78,13 +78,13 @@ pub(super) fn is_time(finding: &Finding) -> bool {
     finding.place.is(&TIME) || is_utc(finding)
 }
 
-/// Whether a finding is about a time that both sides have in UTC.
+/// Whether a finding is about a time that both sides store in UTC.
 pub(super) fn is_utc(finding: &Finding) -> bool {
     let kind = finding.place.field();
     kind.is_some_and(records::is_utc) && finding.cause == Cause::Timestamp
 }
 
-/// What both headers say of an entry.
+/// The fields from both headers of an entry.
 pub(super) fn fields(entry: &Entry) -> Fields {
     let Entry { local, central, .. } = *entry;
     let (inner, outer) = (&local.header, &central.header);
@@ -149,7 +149,7 @@ fn of_data(entry: &Entry, add: &mut impl FnMut(&'static FieldKind, String)) {
     add(&ENCRYPTION, encryption.into());
 }
 
-/// What the name is, as far as its bytes do not say it.
+/// Properties of the name besides its bytes.
 fn of_name(central: &Central, local: &Header, add: &mut impl FnMut(&'static FieldKind, String)) {
     let header = &central.header;
     let flags = || format!("{} and {}", local.has(UTF8), header.has(UTF8));
@@ -165,13 +165,13 @@ fn of_name(central: &Central, local: &Header, add: &mut impl FnMut(&'static Fiel
         };
         add(&NAME_ENCODING, format!("UTF-8: {} {system}", flags()));
     }
-    // Unpackers turn them into slashes if the writer says that it is MS-DOS or Windows.
+    // If the writer claims to be MS-DOS or Windows, unpackers turn backslashes into slashes.
     if header.name.contains(&b'\\') {
         add(&BACKSLASHES, central.system_name());
     }
 }
 
-/// What a reader of the stream and one of the directory would see differently.
+/// Differences between what readers of the stream and of the directory see.
 fn disagreements(entry: &Entry) -> Vec<String> {
     let Entry { local, central, .. } = *entry;
     let (inner, outer) = (&local.header, &central.header);
@@ -199,7 +199,7 @@ fn disagreements(entry: &Entry) -> Vec<String> {
         });
     }
     let late = inner.has(LATE_SIZES);
-    // Zero, or all ones beside a ZIP64 field, stands for what the data descriptor says.
+    // Zero, or all ones beside a ZIP64 field, means that the data descriptor has the value.
     let is_open = |value: u64| late && (value == 0 || value == u64::from(u32::MAX));
     let said = |header: &Header| [u64::from(header.crc), header.packed, header.size];
     if said(inner)
@@ -225,7 +225,7 @@ fn disagreements(entry: &Entry) -> Vec<String> {
     texts
 }
 
-/// What readers of the stream and of the directory see differently behind the data.
+/// Differences in the descriptor after the data.
 fn of_descriptor(entry: &Entry) -> Option<String> {
     let (inner, outer) = (&entry.local.header, &entry.central.header);
     match entry.descriptor {
@@ -241,7 +241,7 @@ fn of_descriptor(entry: &Entry) -> Option<String> {
     }
 }
 
-/// The path of an entry; a folder's without the slash at its end.
+/// The path of an entry; for a folder, without the trailing slash.
 pub(super) fn path(header: &Header) -> String {
     let name = match header.name.strip_suffix(b"/") {
         Some(name) if !name.is_empty() => name,
@@ -250,7 +250,7 @@ pub(super) fn path(header: &Header) -> String {
     path_text(name)
 }
 
-/// Adds what the compressed bytes are, so that other ones for the same contents are seen.
+/// Adds the length and checksum of the compressed bytes, so that another compression is visible.
 pub(super) fn packed(fields: &mut Fields, length: u64, crc: u32) {
     fields.push((&PACKED, Value::Text(format!("{length} bytes, CRC-32 {crc:08x}"))));
 }

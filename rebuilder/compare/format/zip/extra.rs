@@ -1,4 +1,4 @@
-//! Extra fields (APPNOTE 4.5 and 4.6): each known kind by its grammar; what does not keep to it is unknown.
+//! Extra fields (APPNOTE 4.5 and 4.6): known kinds by their grammar; anything else is unknown.
 
 use super::bytes::Numbers;
 
@@ -6,10 +6,10 @@ pub(super) const ZIP64: u16 = 0x0001;
 pub(super) const AES: u16 = 0x9901;
 pub(super) const ALIGNMENT: u16 = 0xd935;
 
-/// One record, or what is left of a field that ends in the middle of one.
+/// One record, or the rest of a field that ends in the middle of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record<'a> {
-    /// None for what is left.
+    /// `None` for the rest.
     pub id: Option<u16>,
     pub data: &'a [u8],
 }
@@ -31,28 +31,28 @@ pub(super) fn records(mut extra: &[u8]) -> impl Iterator<Item = Record<'_>> {
     })
 }
 
-/// The data of the first record of that kind.
+/// The data of the first record of this kind.
 pub(super) fn find(extra: &[u8], id: u16) -> Option<&[u8]> {
     records(extra)
         .find(|record| record.id == Some(id))
         .map(|record| record.data)
 }
 
-/// What a record means.
+/// The meaning of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Meaning<'a> {
     /// Unix seconds.
     Times(Times),
-    /// Hundreds of nanoseconds since 1601: modified, accessed, created.
+    /// In 100 nanoseconds since 1601: modified, accessed, created.
     NtfsTimes([u64; 3]),
-    /// User and group, and the times beside them.
+    /// User and group, and the times stored with them.
     Owner(Option<(u64, u64)>, Times),
     Zip64,
     /// The mark of the first entry of a jar.
     Jar,
-    /// What the data begins at a multiple of, and the bytes that make it so.
+    /// The alignment of the data, and the padding that produces it.
     Alignment(u16, &'a [u8]),
-    /// CRC-32 of the header's name or comment, and what stands for it.
+    /// CRC-32 of the header's name or comment, and the text that replaces it.
     UnicodePath(u32, &'a [u8]),
     UnicodeComment(u32, &'a [u8]),
     Aes(String),
@@ -73,7 +73,7 @@ impl Times {
     }
 }
 
-/// The meaning of a record in a local or in a central header.
+/// The meaning of a record in a local or central header.
 pub(super) fn meaning<'a>(record: &Record<'a>, is_local: bool) -> Meaning<'a> {
     let data = record.data;
     let known = match record.id {
@@ -99,7 +99,7 @@ fn seconds(data: &[u8], at: usize) -> i64 {
     i64::from(i32::from_le_bytes(Numbers(data).u32(at).to_le_bytes()))
 }
 
-/// Flags, and the times that they name; a central header has the time of modification alone, whatever they say.
+/// Flags, and the times that they announce; a central header has only the modification time, whatever they say.
 fn universal_times(data: &[u8], is_local: bool) -> Option<Times> {
     let (flags, mut rest) = data.split_first()?;
     if flags & !7 != 0 {
@@ -122,7 +122,7 @@ fn universal_times(data: &[u8], is_local: bool) -> Option<Times> {
     })
 }
 
-/// Access, modification, and maybe the owner.
+/// Access and modification time, and optionally the owner.
 fn old_unix(data: &[u8], needs_owner: bool) -> Option<Meaning<'static>> {
     let numbers = Numbers(data);
     let owner = match data.len() {
@@ -138,7 +138,7 @@ fn old_unix(data: &[u8], needs_owner: bool) -> Option<Meaning<'static>> {
     Some(Meaning::Owner(owner, times))
 }
 
-/// Empty in central headers.
+/// The owner; empty in central headers.
 fn short_owner(data: &[u8]) -> Option<Meaning<'static>> {
     let numbers = Numbers(data);
     let owner = match data.len() {
@@ -149,7 +149,7 @@ fn short_owner(data: &[u8]) -> Option<Meaning<'static>> {
     Some(Meaning::Owner(owner, Times::default()))
 }
 
-/// Version 1; then user and group, each with its length.
+/// Version 1, followed by user and group, each with its length.
 fn owner(data: &[u8]) -> Option<(u64, u64)> {
     fn number(data: &[u8]) -> Option<(u64, &[u8])> {
         let (length, rest) = data.split_first()?;

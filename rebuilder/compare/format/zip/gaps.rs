@@ -1,11 +1,11 @@
-//! Bytes behind the data of an entry: its data descriptor (APPNOTE 4.3.9), and what belongs to nothing.
+//! Bytes after the data of an entry: its data descriptor (APPNOTE 4.3.9), and bytes that belong to nothing.
 
 use std::io;
 
 use super::bytes::{Bytes, Numbers};
 use super::header::{Header, LATE_SIZES};
 
-/// A data descriptor as it was found.
+/// The form of a data descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Descriptor {
     pub is_signed: bool,
@@ -30,7 +30,7 @@ impl Descriptor {
     }
 }
 
-/// The descriptor of an entry whose data ends at `from`, if it is there and right, and where it ends.
+/// The descriptor of an entry whose data ends at `from`, if it exists and is correct, and its end.
 pub(super) fn descriptor(
     bytes: &mut Bytes,
     header: &Header,

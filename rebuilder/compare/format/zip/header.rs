@@ -1,4 +1,4 @@
-//! Local and central headers (APPNOTE 4.3.7 and 4.3.12), with the numbers that ZIP64 fields replace.
+//! Local and central headers (APPNOTE 4.3.7 and 4.3.12), including the numbers from ZIP64 fields.
 
 use std::io::{self, Read as _};
 
@@ -10,12 +10,12 @@ pub(super) const ENCRYPTED: u16 = 1;
 pub(super) const LATE_SIZES: u16 = 1 << 3;
 pub(super) const STRONG: u16 = 1 << 6;
 pub(super) const UTF8: u16 = 1 << 11;
-/// How hard the compressor tried, or details of its method.
+/// The compression level, or details of the method.
 pub(super) const LEVEL: u16 = 6;
 
 const MAX: u32 = u32::MAX;
 
-/// What both headers have.
+/// The fields that both headers have.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Header {
     pub needs: u16,
@@ -28,7 +28,7 @@ pub(super) struct Header {
     pub size: u64,
     pub name: Vec<u8>,
     pub extra: Vec<u8>,
-    /// Which numbers a ZIP64 field holds, and what it has beyond them.
+    /// The numbers that came from a ZIP64 field, and the rest of that field.
     pub zip64: Zip64,
 }
 
@@ -37,7 +37,7 @@ impl Header {
         self.flags & flag != 0
     }
 
-    /// From the fields that both headers have in one order; `at` is where it begins.
+    /// Reads the fields that both headers have in the same order; `at` is the offset of the first one.
     fn fixed(numbers: Numbers, at: usize) -> Self {
         let place = |after: usize| at.saturating_add(after);
         Self {
@@ -57,17 +57,17 @@ impl Header {
     }
 }
 
-/// A local header and where it is.
+/// A local header and its place.
 #[derive(Debug, Default)]
 pub(super) struct Local {
     pub header: Header,
     pub start: u64,
-    /// Where the data begins.
+    /// Offset of the data.
     pub data: u64,
 }
 
 impl Local {
-    /// None if there is no local header.
+    /// `None` if there is no local header.
     pub fn read(bytes: &mut Bytes, start: u64) -> io::Result<Option<Self>> {
         let fixed = bytes.read_at(start, 30)?;
         if fixed.len() < 30 || !fixed.starts_with(b"PK\x03\x04") {
@@ -97,18 +97,18 @@ impl Local {
 #[derive(Debug, Default)]
 pub(super) struct Central {
     pub header: Header,
-    /// Version and system of the writer.
+    /// Version and system of the program that wrote the entry.
     pub made: u16,
     pub comment: Vec<u8>,
     pub disk: u32,
     pub internal: u16,
     pub external: u32,
-    /// Where its local header is, as it says itself.
+    /// Offset of its local header, as stored.
     pub offset: u64,
 }
 
 impl Central {
-    /// None if there is no central header.
+    /// `None` if there is no central header.
     pub fn read(bytes: &mut Bytes) -> io::Result<Option<Self>> {
         if !bytes_follow(bytes, b"PK\x01\x02")? {
             return Ok(None);
@@ -139,7 +139,7 @@ impl Central {
         Ok(Some(central))
     }
 
-    /// The system that wrote it (APPNOTE 4.4.2).
+    /// The system on which the entry was written (APPNOTE 4.4.2).
     pub fn system(&self) -> u8 {
         self.made.to_be_bytes()[0]
     }
@@ -168,17 +168,17 @@ fn bytes_follow(bytes: &mut Bytes, signature: &[u8]) -> io::Result<bool> {
     Ok(found)
 }
 
-/// What a ZIP64 field held (APPNOTE 4.5.3).
+/// The content of a ZIP64 field (APPNOTE 4.5.3).
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Zip64 {
-    /// How many of the numbers that it may replace it replaces; none if there is no such field.
+    /// Number of values that it replaces; `None` if there is no such field.
     pub replaces: Option<u8>,
-    /// What is left of it.
+    /// The rest of the field.
     pub rest: Vec<u8>,
 }
 
 impl Zip64 {
-    /// Replaces each number that is all ones by the next one of the field.
+    /// Replaces each value that is all ones by the next one in the field.
     fn resolve(extra: &[u8], numbers: &mut [&mut u64], disk: Option<&mut u32>) -> Self {
         let Some(mut rest) = extra::find(extra, extra::ZIP64) else {
             return Self::default();

@@ -1,7 +1,7 @@
 //! zip: wheels, jars, and everything else that Java and Python pack (APPNOTE 6.3.10).
 //!
 //! A zip file has two directories: the central one at its end, and the local headers before each entry's data. Both
-//! are read, and so is everything that is between, before and behind them; what no record accounts for is content.
+//! are read, and so is everything between, before and after them; bytes that no record accounts for are content.
 
 mod attributes;
 mod bytes;
@@ -72,7 +72,7 @@ impl FormatReader for Zip {
         Some(Normalisation::ZipFileOrder)
     }
 
-    /// unzip gives a folder its mode only as it makes it.
+    /// unzip sets a folder's mode only when it creates it.
     fn folders_first(&self) -> bool {
         true
     }
@@ -146,7 +146,7 @@ const SMALL: u64 = 1 << 16;
 
 const NO_LOCAL: &str = "no local header where the directory says";
 
-/// Where the data of an entry is.
+/// The place of an entry's data.
 #[derive(Clone, Copy)]
 struct Data {
     start: u64,
@@ -155,7 +155,7 @@ struct Data {
 
 impl Data {
     fn of(local: &Local, central: &header::Header) -> Self {
-        // Without a local header it is not known where the data begins.
+        // Without a local header, the beginning of the data is not known.
         let length = if local.data > local.start {
             central.packed
         } else {
@@ -178,12 +178,12 @@ struct Walk<'a> {
     bytes: Bytes,
     shift: u64,
     directory: Directory,
-    /// What was found out about entries once they were read.
+    /// Fields that are found when entries are read.
     fields: Fields,
 }
 
 impl Walk<'_> {
-    /// A program before the archive, as self-extractors have it, is compared like a member.
+    /// A program before the archive, as in self-extracting archives, is compared like a member.
     fn prefix(&mut self, visit: Visit) -> io::Result<bool> {
         let length = self.directory.first();
         if length <= directory::LONGEST_PREFIX {
@@ -200,7 +200,7 @@ impl Walk<'_> {
         })
     }
 
-    /// Reads one entry; answers whether to go on.
+    /// Reads one entry; returns whether to continue.
     fn entry(&mut self, central: &Central, visit: Visit) -> io::Result<bool> {
         let (meter, header) = (self.meter, &central.header);
         meter.member(header.name.len())?;
@@ -258,7 +258,7 @@ impl Walk<'_> {
         Ok(true)
     }
 
-    /// The local header of an entry, and why its data is not read, if it is not.
+    /// The local header of an entry, and why its data cannot be read, if it cannot.
     fn local(&mut self, central: &Central) -> io::Result<(Local, Option<String>)> {
         let start = central.offset.saturating_add(self.shift);
         if let Some(local) = Local::read(&mut self.bytes, start)? {
@@ -272,7 +272,7 @@ impl Walk<'_> {
         Ok((stand_in, Some(NO_LOCAL.into())))
     }
 
-    /// The data if it is small, and its CRC-32 if that is asked for: compressed data is compared too.
+    /// The data if it is small, and its CRC-32 on request, so that the compressed bytes are compared too.
     fn small(&mut self, data: Data, wants_crc: bool) -> io::Result<(Option<Vec<u8>>, u32)> {
         self.bytes.go(data.start)?;
         let mut input = (&mut self.bytes).take(data.length());
@@ -290,7 +290,7 @@ impl Walk<'_> {
         Ok((Some(small), crc))
     }
 
-    /// Notes what was wrong with the data of an entry, of which `left` bytes were not needed.
+    /// Notes the faults in the data of an entry, of which `left` bytes were not needed.
     fn judge(&mut self, path: &str, faults: &Faults, data: Data, left: u64) -> io::Result<()> {
         let mut add = |kind: &'static FieldKind, text: &str| {
             let text = format!("{path}: {text}");
@@ -311,7 +311,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Bytes behind an entry that begins at `start` which belong to nothing.
+    /// Bytes after the entry that begins at `start` which belong to nothing.
     fn behind(&mut self, from: u64, start: u64, fields: &mut Fields) -> io::Result<()> {
         let (next, is_entry) = self.directory.after(start);
         if from >= next {
@@ -330,7 +330,7 @@ impl Walk<'_> {
     /// Fields of the archive itself.
     fn finish(mut self, end: End) -> io::Result<Fields> {
         let mut fields = self.fields;
-        // Which entry comes first is told elsewhere.
+        // Other fields tell which entry comes first.
         fields.sort_by_key(|(kind, value)| (kind.name, value.to_string()));
         fields.extend(self.directory.fields(&mut self.bytes, &end, self.meter)?);
         let (entries, directory_end) = (self.directory.entries(), self.directory.end);
@@ -339,7 +339,7 @@ impl Walk<'_> {
     }
 }
 
-/// Contents that are not read on one side were not compared, so nothing is told of them but that.
+/// Contents that one side could not read were not compared; only that is reported.
 fn without_contents(node: &mut Node) {
     let unread = node.findings.iter().any(|finding| finding.place.is(&UNREAD));
     if unread && node.rebuilt_name.is_none() {
@@ -349,7 +349,7 @@ fn without_contents(node: &mut Node) {
     }
 }
 
-/// Why the data of an entry is not read, if it is not.
+/// Why the data of an entry cannot be read, if it cannot.
 fn unreadable(central: &Central) -> Option<String> {
     if records::is_encrypted(central) {
         return Some("encrypted".into());

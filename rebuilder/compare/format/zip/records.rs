@@ -1,4 +1,4 @@
-//! Fields from the extra fields of an entry's two headers.
+//! Fields from the extra fields in an entry's two headers.
 
 use super::data::{self, crc};
 use super::entry::{DISAGREES, Entry};
@@ -35,7 +35,7 @@ static UNICODE_PATH: FieldKind = FieldKind::new("Unicode path beside another nam
 static UNICODE_COMMENT: FieldKind = FieldKind::new("Unicode comment", Cause::Content);
 static AES: FieldKind = FieldKind::new("AES encryption", Cause::Content);
 
-/// Whether a field is a time in UTC that a build gives.
+/// Whether a field is a UTC time that builds set.
 pub(super) fn is_utc(kind: &'static FieldKind) -> bool {
     [&MODIFIED, &CREATED, &NTFS].contains(&kind)
 }
@@ -48,19 +48,19 @@ fn one_side(released: &[Value], rebuilt: &[Value]) -> Option<Reason> {
     })
 }
 
-/// What one header's extra field says.
+/// The content of one header's extra field.
 #[derive(Default)]
 struct Said {
     times: Times,
     ntfs: Option<[u64; 3]>,
     owner: Option<(u64, u64)>,
     has_zip64: bool,
-    /// Which known records there are, in order.
+    /// The known records, in order.
     layout: String,
     rest: Fields,
 }
 
-/// Fields of both extra fields.
+/// The fields from both extra fields.
 pub(super) fn fields(entry: &Entry, fields: &mut Fields) {
     if entry.local.header.extra.is_empty() && entry.central.header.extra.is_empty() {
         return;
@@ -103,10 +103,10 @@ pub(super) fn fields(entry: &Entry, fields: &mut Fields) {
     fields.extend(outer.rest);
 }
 
-/// Extra fields with more records than any tool writes are compared as they are.
+/// Extra fields with more records than any tool writes are compared as bytes.
 const MOST_RECORDS: usize = 64;
 
-/// What one header's extra field says, record by record.
+/// Reads one header's extra field, record by record.
 fn said(entry: &Entry, header: &Header, is_local: bool) -> Said {
     let mut said = Said::default();
     let place = if is_local { "local" } else { "central" };
@@ -161,14 +161,14 @@ fn said(entry: &Entry, header: &Header, is_local: bool) -> Said {
             }
             Meaning::UnicodeComment(..) => add(&UNICODE_COMMENT, raw(place, &record)),
             Meaning::Aes(text) => add(&AES, format!("{place}: {text}, {}", hex::encode(record.data))),
-            // One that is repeated is read by some readers, and not by others.
+            // Some readers use a repeated record, and others do not.
             _ => add(&UNKNOWN, raw(place, &record)),
         }
     }
     said
 }
 
-/// A Unicode path that is not the name of the header, or is the path of another name.
+/// A Unicode path that differs from the name in the header, or that is for another name.
 fn another_path(header: &Header, sum: u32, name: &[u8]) -> Option<String> {
     let is_of_it = sum == crc(&header.name);
     if is_of_it && name == header.name {
@@ -179,7 +179,7 @@ fn another_path(header: &Header, sum: u32, name: &[u8]) -> Option<String> {
 }
 
 impl Said {
-    /// Zeros at the end, with which `zipalign` makes stored data begin at a multiple of four or of a page.
+    /// Zeros at the end, with which `zipalign` aligns stored data to four bytes or a page.
     fn zeros(&mut self, entry: &Entry, header: &Header, zeros: u64, is_local: bool) {
         let multiple = zeros.saturating_add(1).next_power_of_two().max(4);
         let at = entry.local.data.saturating_sub(entry.shift);
@@ -191,7 +191,7 @@ impl Said {
     }
 }
 
-/// The records before zeros that are at the end of the field, and how many zeros those are.
+/// The records before trailing zeros, and the number of these zeros.
 fn without_zeros(extra: &[u8]) -> (&[u8], u64) {
     let mut used = 0_usize;
     for record in extra::records(extra) {
@@ -204,7 +204,7 @@ fn without_zeros(extra: &[u8]) -> (&[u8], u64) {
     (extra, 0)
 }
 
-/// Whether padding is what makes the data begin at a multiple, and no more than that.
+/// Whether padding aligns the data, and is not longer than necessary.
 fn aligns(entry: &Entry, multiple: u64, padding: &[u8]) -> bool {
     let at = entry.local.data.saturating_sub(entry.shift);
     multiple.is_power_of_two()
@@ -213,14 +213,14 @@ fn aligns(entry: &Entry, multiple: u64, padding: &[u8]) -> bool {
         && padding.iter().all(|byte| *byte == 0)
 }
 
-/// What a ZIP64 field holds beyond the numbers that it replaces: nothing, or sizes that are told elsewhere too.
+/// Whether a ZIP64 field contains nothing besides the replaced numbers, or only sizes that are stored elsewhere too.
 fn is_usual(zip64: &Zip64, central: &Header) -> bool {
     let sizes = [central.size, central.packed].map(u64::to_le_bytes).concat();
     let rest = &zip64.rest;
     rest.is_empty() || *rest == sizes || matches!(rest.len(), 8 | 16) && rest.iter().all(|byte| *byte == 0)
 }
 
-/// How a record is written: its length, and the byte that says what follows, flags of times or the length of an owner.
+/// The form of a record: its length, and the byte with the flags of its times or the length of an owner.
 fn shape(record: &Record) -> String {
     let length = record.data.len();
     let detail = match record.id {
@@ -238,7 +238,7 @@ fn raw(place: &str, record: &Record) -> String {
     format!("{place} {id}: {}", hex::encode(record.data))
 }
 
-/// Whether an entry says that AES hides its data.
+/// Whether an entry is encrypted with AES, according to its extra field.
 pub(super) fn is_encrypted(central: &Central) -> bool {
     central
         .header

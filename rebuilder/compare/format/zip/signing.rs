@@ -16,14 +16,14 @@ static SIGNATURE: FieldKind = FieldKind::by(
 static OTHER: FieldKind = FieldKind::new("other data of the APK signing block", Cause::Content);
 
 const MAGIC: &[u8] = b"APK Sig Block 42";
-/// What a block with padding before it begins at a multiple of.
+/// The alignment of a block with padding before it.
 const PAGE: u64 = 4096;
-/// Signatures of schemes 2, 3 and 3.1, and stamps of the source.
+/// Signatures of the schemes 2, 3 and 3.1, and source stamps.
 const SIGNATURES: [u32; 5] = [0x7109_871a, 0xf053_68c0, 0x1b93_ad61, 0x2b09_189e, 0x6dff_800d];
 const PADDING: u32 = 0x4272_6577;
 const MOST_PAIRS: usize = 1000;
 
-/// Fields of the signing block that ends at `to`; none if the range is anything else.
+/// Fields of the signing block that ends at `to`; `None` if the range is anything else.
 pub(super) fn block(bytes: &mut Bytes, from: u64, to: u64, meter: &Meter) -> io::Result<Option<Fields>> {
     let Some(footer) = to.checked_sub(24).filter(|footer| *footer >= from) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Times of entries: MS-DOS times have no zone, those in extra fields are UTC.
+//! Times of entries: MS-DOS times have no zone, those in extra fields are in UTC.
 
 use super::end;
 use super::entry;
@@ -6,7 +6,7 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::{Finding, Node};
 use crate::compare::zones::zones_apart;
 
-/// Seconds since 1970 of an MS-DOS date and time, read as UTC, and whether there is such a time.
+/// An MS-DOS date and time as seconds since 1970, read as UTC, and whether it is valid.
 pub(super) fn dos_time((date, time): (u16, u16)) -> (i64, bool) {
     let field = |value: u16, shift: u16, bits: u16| {
         let mask = 1_u16.unbounded_shl(u32::from(bits)).wrapping_sub(1);
@@ -37,7 +37,7 @@ pub(super) fn dos_time((date, time): (u16, u16)) -> (i64, bool) {
     (clamped.unwrap_or(0), false)
 }
 
-/// Hundreds of nanoseconds since 1601, as text.
+/// A time in units of 100 nanoseconds since 1601, as text.
 pub(super) fn ntfs_time(ticks: u64) -> String {
     const TO_1970: u64 = 11_644_473_600;
     let (seconds, rest) = (ticks / 10_000_000, ticks % 10_000_000);
@@ -47,11 +47,11 @@ pub(super) fn ntfs_time(ticks: u64) -> String {
     jiff::Timestamp::new(unix, nanoseconds).map_or_else(|_| ticks.to_string(), |time| time.to_string())
 }
 
-/// Furthest that two zones are apart in practice; a whole day is another day.
+/// The maximum distance of two zones in practice; a whole day is another day.
 const DAY: u64 = 24 * 3600;
 
-/// Times that all differ by one whole number of quarter hours were written in two time zones, unless the entries have
-/// times in UTC that differ too.
+/// If all times differ by the same whole number of quarter hours, they were written in two time zones, unless the
+/// entries have times in UTC that also differ.
 pub(super) fn one_zone(children: &mut [Node]) {
     let seconds = |text: &str| {
         text.parse::<jiff::Timestamp>()

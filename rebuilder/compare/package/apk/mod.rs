@@ -1,5 +1,6 @@
-//! Alpine packages (apk-package(5) of apk-tools 2): three gzip streams, one behind the other. The first holds a
-//! signature of the second, the second `.PKGINFO`, which has the digest of the third, and the third the files.
+//! Alpine packages (apk-package(5) of apk-tools 2): three gzip streams, one after another. The first contains a
+//! signature of the second, the second contains `.PKGINFO` with the digest of the third, and the third contains the
+//! files.
 
 mod settle;
 #[cfg(test)]
@@ -14,7 +15,7 @@ pub(super) static APK: Package = Package {
     ..Package::new("apk")
 };
 
-/// apk-tools reads the signature first, then the control files, and takes what follows for the files to install.
+/// apk-tools reads the signature first, then the control files, and installs what follows.
 fn placed(format: &str, path: &str) -> Option<Placed> {
     const CONTROL: [&str; 8] = [
         ".PKGINFO",

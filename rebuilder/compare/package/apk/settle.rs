@@ -1,4 +1,4 @@
-//! What only all of two Alpine packages tells: their signatures, and what `.PKGINFO` records.
+//! Findings that depend on several members of two Alpine packages: signatures, and the fields of `.PKGINFO`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read};
@@ -68,7 +68,7 @@ struct Info {
 }
 
 impl Info {
-    /// None if a line is anything else.
+    /// `None` if a line is anything else.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let (mut fields, mut comments) = (Vec::new(), Vec::new());
@@ -119,7 +119,7 @@ fn compare(settling: &Settling, sides: &Both<Info>) -> Vec<Finding> {
     findings
 }
 
-/// A field that both sides have once, with two values.
+/// The finding for a field that both sides have once, with different values.
 fn field(settling: &Settling, key: &str, values: Both<&str>, finding: Finding) -> Finding {
     let proven = |cause| {
         finding
@@ -158,7 +158,7 @@ fn is_commit(value: &str) -> bool {
     digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// A name with an address for mail, or the word that abuild writes without one.
+/// Whether a value is a name with an e-mail address, or abuild's placeholder.
 fn is_person(value: &str) -> bool {
     let is_name = |name: &str| {
         name.len() <= 80
@@ -176,7 +176,7 @@ fn is_person(value: &str) -> bool {
     }
 }
 
-/// Comments in which abuild names itself, fakeroot, and the time.
+/// Compares the comments in which abuild names itself, fakeroot, and the time.
 fn comments(sides: &Both<Info>, findings: &mut Vec<Finding>) {
     let comments = sides.as_ref().map(|side| &side.comments);
     if comments.same() {
@@ -231,7 +231,7 @@ fn comments(sides: &Both<Info>, findings: &mut Vec<Finding>) {
     });
 }
 
-/// The SHA-256 digest of what comes behind the stream that holds `.PKGINFO`, in hexadecimal digits.
+/// The SHA-256 digest, in hexadecimal, of everything after the stream with `.PKGINFO`.
 fn data_hash(source: &Source, meter: &Meter) -> io::Result<String> {
     const MOST: u64 = 32 << 20;
     let Source::Decoded {

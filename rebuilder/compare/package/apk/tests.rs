@@ -1,11 +1,11 @@
-//! Whole Alpine packages, compared.
+//! Comparisons of whole Alpine packages.
 
 use std::io::Write as _;
 
 use crate::compare::package::digest::{self, Algorithm};
 use crate::compare::{Cause, Comparison, Options, compare_bytes};
 
-/// Members without an end of the archive, as abuild cuts it off, compressed.
+/// Compressed members without an end of the archive, which abuild cuts off.
 fn stream(members: &[(&str, &[u8])], ended: bool) -> Vec<u8> {
     let mut writer = tar::Builder::new(Vec::new());
     for (name, bytes) in members {

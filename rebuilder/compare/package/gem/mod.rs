@@ -21,7 +21,7 @@ pub(super) static GEM: Package = Package {
     recognises: |archive| archive.format == "tar" && archive.has("metadata.gz") && archive.has("data.tar.gz"),
     unpacks: |part| part == "data.tar",
     ignores_owners: true,
-    // RubyGems installs modes as they are, so a file that others may write is one.
+    // RubyGems installs modes unchanged, so a file that others may write stays writable.
     ignored_modes: 0o064,
     // RubyGems sets its own times and owners when it unpacks.
     repacked: Some(Normalisation::GemInnerArchives),
@@ -33,7 +33,7 @@ pub(super) static GEM: Package = Package {
     ..Package::new("gem")
 };
 
-/// RubyGems reads a gem as a stream: the specification before the files that it describes.
+/// RubyGems reads a gem as a stream: the specification must come before the files.
 fn placed(format: &str, path: &str) -> Option<Placed> {
     let rank = match path {
         "metadata.gz" | "metadata.gz.sig" => 0,

@@ -1,5 +1,5 @@
-//! What only all members of two gems together tell: the specification by its meaning, checksums recomputed from the
-//! members beside them, and signatures of those.
+//! Findings that depend on several members of two gems: the specification by its meaning, checksums recomputed from
+//! the members, and signatures of the members.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Read as _;
@@ -55,7 +55,7 @@ pub(super) fn settle(settling: &Settling, node: &mut Node) {
             _ => {}
         }
     }
-    // A list that is the same on both sides is wrong on one of them, if a member is not the same.
+    // A list that is the same on both sides is wrong on one of them, if a listed member differs.
     if stale && members.as_ref().all(|members| members.contains_key(CHECKSUMS)) {
         let mut list = Node {
             name: CHECKSUMS.to_owned(),
@@ -67,16 +67,16 @@ pub(super) fn settle(settling: &Settling, node: &mut Node) {
     }
 }
 
-/// What a signature beside it signs: RubyGems signs these members, and no others.
+/// The member that a signature file signs: RubyGems signs these members only.
 fn signed(path: &str) -> Option<&str> {
     let of = path.strip_suffix(".sig")?;
     [METADATA, CHECKSUMS, DATA].contains(&of).then_some(of)
 }
 
-/// A compressed document: its bytes, and what they mean.
+/// A compressed document: its bytes and its parsed value.
 fn document(packed: &[u8]) -> Option<(Vec<u8>, Value)> {
     let mut bytes = Vec::new();
-    // RubyGems reads the first stream alone, so there has to be nothing behind it.
+    // RubyGems reads only the first stream, so there must be nothing after it.
     let mut decoder = flate2::bufread::GzDecoder::new(packed).take(MOST_DECODED);
     decoder.read_to_end(&mut bytes).ok()?;
     let is_whole = (bytes.len() as u64) < MOST_DECODED && decoder.into_inner().into_inner().is_empty();
@@ -85,7 +85,7 @@ fn document(packed: &[u8]) -> Option<(Vec<u8>, Value)> {
     Some((bytes, value))
 }
 
-/// The same values in other quotes, another order of keys, or other blanks.
+/// The finding for equal values with other quotes, another order of keys, or other blanks.
 fn written() -> Finding {
     Finding::new("how the YAML is written", "", "")
         .because(Cause::ArchiveDialect, Confidence::Proven)
@@ -93,7 +93,7 @@ fn written() -> Finding {
         .set_aside_by(Normalisation::GemMetadataYamlNormalize)
 }
 
-/// Findings for each value in which two specifications differ.
+/// Findings for each value that differs between two specifications.
 fn specification(released: &Value, rebuilt: &Value) -> Vec<Finding> {
     let mut findings = Vec::new();
     differences("", Some(released), Some(rebuilt), &mut findings);
@@ -156,7 +156,7 @@ fn shown(value: Option<&Value>) -> String {
     }
 }
 
-/// Values at the top of a specification that the packer writes about itself, if they have their form.
+/// Adjusts the finding for a top-level value that the packer writes about itself, if it has the usual form.
 fn known(place: &str, sides: [Option<&Value>; 2], finding: Finding) -> Finding {
     let all = |is: fn(&Value) -> bool| sides.iter().all(|side| side.is_some_and(is));
     match place {
@@ -186,7 +186,7 @@ fn plain(value: &Value) -> &str {
     }
 }
 
-/// `2024-01-02`, or with the time of the day and a zone.
+/// Whether a value is a date such as `2024-01-02`, or one with a time and a zone.
 fn is_date(value: &Value) -> bool {
     let text = plain(value);
     let shape: String = text
@@ -216,7 +216,7 @@ fn is_version(value: &Value) -> bool {
     text.len() <= 40 && text.starts_with(|first: char| first.is_ascii_digit()) && text.split('.').all(part)
 }
 
-/// Certificates in PEM (RFC 7468), and nothing beside them.
+/// Whether a value is a list of PEM certificates (RFC 7468) and nothing else.
 fn is_certificates(value: &Value) -> bool {
     let is_certificate = |value: &Value| {
         let lines: Vec<&str> = plain(value).lines().collect();
@@ -235,7 +235,7 @@ fn is_certificates(value: &Value) -> bool {
     }
 }
 
-/// A digest that is claimed: algorithm and member, and the digest in hexadecimal.
+/// Stored digests in hexadecimal, by algorithm and member.
 type Claims = BTreeMap<(String, String), String>;
 
 fn claims(packed: &[u8]) -> Option<Claims> {
@@ -258,7 +258,7 @@ fn claims(packed: &[u8]) -> Option<Claims> {
     Some(claims)
 }
 
-/// Lists of checksums are right or wrong: RubyGems compares them with the members when it installs.
+/// Checks lists of checksums: RubyGems compares them with the members when it installs.
 fn settle_checksums(settling: &Settling, child: &mut Node, members: &Both<Members>) {
     let mut wrong: Vec<Finding> = Vec::new();
     let mut totals = Both::new(0_usize, 0_usize);

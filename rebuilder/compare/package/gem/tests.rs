@@ -1,4 +1,4 @@
-//! Whole gems, compared.
+//! Comparisons of whole gems.
 
 use std::io::Write as _;
 

@@ -1,10 +1,10 @@
-//! YAML as Psych loads it into Ruby: scalars with what they mean, mappings without an order.
+//! YAML as Psych loads it into Ruby: scalars by meaning, mappings without an order.
 
 use std::collections::BTreeMap;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Tag};
 
-/// A value with the tag that Ruby makes an object of.
+/// A value, with the tag from which Ruby makes an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Value {
     pub tag: String,
@@ -13,7 +13,7 @@ pub(super) struct Value {
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Content {
-    /// Text, in whatever quotes.
+    /// Text, in any quotes.
     Text(String),
     /// A plain scalar that Ruby reads as a number, a date, a symbol, true or false; empty for nil.
     Plain(String),
@@ -21,17 +21,17 @@ pub(super) enum Content {
     Map(BTreeMap<Value, Value>),
 }
 
-/// Maximum number of values in a file, those of aliases counted each time.
+/// Maximum number of values in a file; those behind aliases count each time.
 const MOST_VALUES: usize = 200_000;
 const DEEPEST: usize = 32;
 
-/// Reads one document without comments and directives; none if it is anything else.
+/// Reads one document without comments and directives; `None` for anything else.
 pub(super) fn read(bytes: &[u8]) -> Option<Value> {
     let mut options = Options::default();
     options.disallow_directives = true;
     options.set_emit_comments(true);
     let text = std::str::from_utf8(bytes).ok()?;
-    // Emitters end a line with one space at most, where a key has no value.
+    // Emitters write at most one trailing space, after a key without a value.
     let ends_oddly = |line: &str| {
         line.trim_end().len().saturating_add(1) < line.len() || (!line.is_empty() && line.trim().is_empty())
     };
@@ -51,7 +51,7 @@ pub(super) fn read(bytes: &[u8]) -> Option<Value> {
 
 struct Reader<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
-    /// Values that aliases stand for, each with the number of values in it.
+    /// Values that aliases refer to, each with its number of values.
     anchors: BTreeMap<usize, (Value, usize)>,
     left: usize,
 }
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
                     };
                     let event = self.next()?;
                     let value = self.value(event, depth.saturating_add(1))?;
-                    // Ruby merges `<<`, and takes the last of two keys.
+                    // Ruby merges `<<`, and uses the last of equal keys.
                     let plain = key.content != Content::Plain("<<".into());
                     (plain && map.insert(key, value).is_none()).then_some(())?;
                 }
@@ -125,7 +125,7 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
     tagged(tag, content)
 }
 
-/// Whether Ruby reads a plain scalar as text; words and numbers of YAML 1.1 are not.
+/// Whether Ruby reads a plain scalar as text, rather than as one of YAML 1.1's words or numbers.
 fn is_text(plain: &str) -> bool {
     const WORDS: [&str; 10] = ["y", "yes", "n", "no", "on", "off", "true", "false", "null", "nan"];
     let mut characters = plain.chars();

@@ -1,9 +1,9 @@
-//! Attributes of `MANIFEST.MF` that build tools write about themselves and the build.
+//! Attributes in `MANIFEST.MF` that build tools write about themselves and the build.
 
 use super::form::Form;
 use crate::compare::cause::Cause;
 
-/// What an attribute records, and what its values look like.
+/// What an attribute records, and the form of its values.
 pub(super) struct Known {
     pub cause: Cause,
     forms: &'static [Form],
@@ -18,8 +18,8 @@ impl Known {
     }
 }
 
-/// What is known of an attribute; its name has lower case. These are attributes that no JVM, launcher or framework
-/// reads; OSS Rebuild drops them too. One table.
+/// What is known about an attribute; its name is in lower case. No JVM, launcher or framework reads these attributes;
+/// OSS Rebuild drops them too. One table.
 pub(super) fn known(name: &str) -> Option<Known> {
     use Cause::{BuildHost, HostSystem, SourceRevision, Timestamp, ToolVersion};
     let (cause, forms): (Cause, &'static [Form]) = match name {

@@ -1,4 +1,4 @@
-//! Two manifests compared by what they mean, and then by how they are written.
+//! Compares two manifests, first by meaning, then by their form.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::compare::explain::{Context, explain};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
-/// Findings for each attribute of the main sections, and what is in named sections but for digests of entries.
+/// Findings for each attribute of the main sections, and for the named sections except digests of entries.
 pub(super) fn compare(sides: Both<&Manifest>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let main = sides.map(|side| side.main.values());
@@ -55,7 +55,7 @@ pub(super) fn compare(sides: Both<&Manifest>) -> Vec<Finding> {
     findings
 }
 
-/// The algorithm of a digest of an entry, if an attribute of a named section is one.
+/// The algorithm, if an attribute of a named section is the digest of an entry.
 pub(super) fn digest_of_entry(attribute: &str) -> Option<&str> {
     attribute.strip_suffix("-digest")
 }
@@ -84,7 +84,7 @@ fn section(name: &str, released: &Values, rebuilt: &Values, findings: &mut Vec<F
     }
 }
 
-/// Findings for one attribute whose values differ; `all` are those of both sides.
+/// Findings for one attribute whose values differ; `all` has the attributes of both sides.
 fn different(
     section: &str,
     attribute: &str,
@@ -136,7 +136,7 @@ fn different(
         .collect()
 }
 
-/// Whether a JVM, a launcher, a framework or a container decides something by an attribute.
+/// Whether a JVM, a launcher, a framework or a container bases decisions on an attribute.
 fn is_read(attribute: &str) -> bool {
     const BEGINNINGS: [&str; 12] = [
         "add-",

@@ -1,9 +1,10 @@
-//! Lists of clauses in attributes of OSGi bundles (OSGi Core 3.2.4): which of them are sets.
+//! Lists of clauses in attributes of OSGi bundles (OSGi Core 3.2.4), some of which are sets.
 
 use std::collections::BTreeSet;
 
-/// Attributes whose clauses are looked up by name, so that their order has no meaning. Not among them: `Class-Path` and
-/// `Bundle-ClassPath`, `Require-Bundle`, `DynamicImport-Package` and `Bundle-NativeCode`, which are tried in order.
+/// Attributes whose clauses are looked up by name, so that their order does not matter. `Class-Path`,
+/// `Bundle-ClassPath`, `Require-Bundle`, `DynamicImport-Package` and `Bundle-NativeCode` are not included, as they are
+/// tried in order.
 const SETS: [&str; 7] = [
     "export-package",
     "ignore-package",
@@ -14,7 +15,7 @@ const SETS: [&str; 7] = [
     "require-capability",
 ];
 
-/// Whether two values of an attribute are the same clauses in another order.
+/// Whether two values of an attribute have the same clauses in different orders.
 pub(super) fn only_order(attribute: &str, released: &str, rebuilt: &str) -> bool {
     SETS.contains(&attribute)
         && match (clauses(released), clauses(rebuilt)) {
@@ -23,12 +24,12 @@ pub(super) fn only_order(attribute: &str, released: &str, rebuilt: &str) -> bool
         }
 }
 
-/// The clauses, sorted; none if they cannot be told apart, or one name has several clauses that are not the same.
+/// The sorted clauses; `None` if they are ambiguous, or one name has several different clauses.
 fn clauses(value: &str) -> Option<Vec<Vec<String>>> {
     let mut clauses: Vec<Vec<String>> = Vec::new();
     let mut names = BTreeSet::new();
     let mut listed = split(value, ',')?;
-    // Some tools write a space behind each comma.
+    // Some tools write a space after each comma.
     if let [_, rest @ ..] = listed.as_mut_slice()
         && rest.iter().all(|clause| clause.starts_with(' '))
     {
@@ -55,13 +56,13 @@ fn clauses(value: &str) -> Option<Vec<Vec<String>>> {
         clauses.push(parts);
     }
     clauses.sort();
-    // Capabilities of one namespace are told apart by their attributes, and packages may be exported in two versions:
-    // both are looked up by all of the clause.
+    // Capabilities of one namespace differ by their attributes, and packages may be exported in two versions: both are
+    // looked up by the whole clause.
     let is_unique = clauses.windows(2).all(|two| two.first() != two.last());
     (is_unique && !names.is_empty()).then_some(clauses)
 }
 
-/// The packages of `uses` are a set too.
+/// The packages in `uses` are a set too.
 fn parameter(part: &str) -> String {
     let packages = part
         .strip_prefix("uses:=\"")
@@ -74,7 +75,7 @@ fn parameter(part: &str) -> String {
     format!("uses:=\"{}\"", packages.join(","))
 }
 
-/// Parts between separators that are not quoted; none if a quote is not closed or a part is empty.
+/// The parts between unquoted separators; `None` if a quote is not closed or a part is empty.
 fn split(text: &str, separator: char) -> Option<Vec<&str>> {
     let (mut parts, mut start) = (Vec::new(), 0);
     let (mut quoted, mut escaped) = (false, false);

@@ -1,4 +1,4 @@
-//! What values of attributes and properties that build tools write look like.
+//! The forms of values that build tools write into attributes and properties.
 
 use std::sync::LazyLock;
 
@@ -11,27 +11,27 @@ pub(super) enum Form {
     Milliseconds,
     /// A date or a time, in any notation.
     Date,
-    /// A version, with a vendor or without.
+    /// A version, with or without a vendor.
     Version,
     /// A tool and its version, or a version and its vendor.
     Tool,
     /// A person or an account.
     User,
-    /// An address for mail.
+    /// An e-mail address.
     Mail,
     /// A host.
     Host,
-    /// A commit of git, or a number of a revision.
+    /// A git commit, or a revision number.
     Commit,
-    /// Branches, tags, and what `git describe` says.
+    /// Branches, tags, and the output of `git describe`.
     Ref,
-    /// A number or a label that a build server gives.
+    /// A number or a label from a build server.
     Build,
     /// An operating system or an architecture.
     System,
-    /// Who makes a JDK.
+    /// The vendor of a JDK.
     Vendor,
-    /// Where the source is.
+    /// The address of the source.
     Url,
     /// true or false.
     Flag,
@@ -46,7 +46,7 @@ const LONGEST: usize = 200;
 
 macro_rules! forms {
     ($($form:ident $pattern:literal;)*) => {
-        /// The pattern of a form; none of one that is told without.
+        /// The pattern of a form; `None` for a form that is recognised without one.
         fn pattern(form: Form) -> Option<&'static LazyLock<Option<Regex>>> {
             match form {
                 Form::User => None,
@@ -82,7 +82,7 @@ forms! {
 
 impl Form {
     pub fn has(self, value: &str) -> bool {
-        // A form without a number in it says nothing of a date.
+        // A text without a digit is not a date.
         let dated = self != Self::Date || value.contains(|c: char| c.is_ascii_digit());
         if value.len() > LONGEST || !dated {
             return false;
@@ -94,7 +94,7 @@ impl Form {
     }
 }
 
-/// At most four words of letters, digits and the signs of accounts, or what stands for nobody.
+/// Whether a value is at most four words of letters, digits and characters of accounts, or a placeholder for no user.
 fn is_user(value: &str) -> bool {
     const MOST_WORDS: usize = 4;
     let is_sign = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '@' | '\\' | '$' | '-');
@@ -108,7 +108,7 @@ fn is_user(value: &str) -> bool {
 mod tests {
     use super::*;
 
-    // Long, as it is one table.
+    // One long table.
     #[test]
     fn values_of_tools_have_their_form_and_others_do_not() {
         assert!(

@@ -8,15 +8,15 @@ use std::ops::Range;
 #[derive(Debug, Default)]
 pub(super) struct Manifest {
     pub main: Section,
-    /// In stored order; sections of one name are merged by the JVM.
+    /// Named sections in stored order; the JVM merges those with the same name.
     pub sections: Vec<Section>,
-    /// A last line without an end, which the JVM leaves out and other readers take.
+    /// A last line without a line end, which the JVM ignores but other readers use.
     pub unended: Option<Vec<u8>>,
-    /// Which line ends there are: CR LF, LF, CR.
+    /// Which line ends occur: CR LF, LF, CR.
     pub ends: [bool; 3],
-    /// How many blank lines there are before each section, and after the last.
+    /// Number of blank lines before each section, and after the last.
     pub blanks: Vec<usize>,
-    /// Whether the last section ends with a blank line, and not with the file.
+    /// Whether the last section ends with a blank line, rather than with the file.
     pub closed: bool,
 }
 
@@ -25,10 +25,10 @@ pub(super) struct Manifest {
 pub(super) struct Section {
     /// Value of `Name`; empty for the main section.
     pub name: String,
-    /// Where the name is folded.
+    /// The places where the name is folded.
     pub name_folds: Vec<usize>,
     pub attributes: Vec<Attribute>,
-    /// From its first line to the end of the blank line behind it.
+    /// From its first line to the end of the blank line after it.
     pub bytes: Range<usize>,
 }
 
@@ -36,11 +36,11 @@ pub(super) struct Section {
 pub(super) struct Attribute {
     pub name: String,
     pub value: String,
-    /// How many bytes of the value each of its lines has.
+    /// Number of bytes of the value on each of its lines.
     pub folds: Vec<usize>,
 }
 
-/// Values of each attribute in stored order, by name without case.
+/// Values of each attribute in stored order, by lower-case name.
 pub(super) type Values<'a> = BTreeMap<String, Vec<&'a str>>;
 
 impl Section {
@@ -74,7 +74,7 @@ impl Manifest {
             .collect()
     }
 
-    /// Reads a file; says why the JVM refuses it, or may read it in another way than the launcher does.
+    /// Reads a file; the error says why the JVM refuses it, or may read it differently than the launcher.
     pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         if bytes.contains(&0) {
             return Err("a NUL byte, at which the launcher stops reading");
@@ -134,7 +134,7 @@ impl Manifest {
             if name.is_empty() || name.len() > 70 || !name.iter().all(is_letter) {
                 return Err("a name that no attribute may have");
             }
-            // The name and the colon must be whole on the first line.
+            // The name and the colon must be complete on the first line.
             if logical
                 .folds
                 .first()
@@ -157,15 +157,15 @@ fn text(bytes: &[u8]) -> Result<String, &'static str> {
     String::from_utf8(bytes.to_vec()).map_err(|_| "bytes that are not UTF-8")
 }
 
-/// Where `part` begins in `whole`, of which it is a part.
+/// The offset in `whole` of `part`, which is a part of it.
 fn offset(whole: &[u8], part: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
 }
 
-/// A line with those that continue it.
+/// A line with its continuation lines.
 struct Logical {
     bytes: Vec<u8>,
-    /// Lengths of its lines, without the spaces before.
+    /// Lengths of its lines, without the leading spaces.
     folds: Vec<usize>,
 }
 
@@ -175,7 +175,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// The next line without its end. A line without an end is kept apart.
+    /// The next line without its end. A last line without an end is stored separately.
     fn line(&mut self, manifest: &mut Manifest) -> Result<Option<&'a [u8]>, &'static str> {
         const LONGEST: usize = 512;
         let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
         Ok(Some(line))
     }
 
-    /// The line with those behind it that begin with a space.
+    /// The line joined with the following lines that begin with a space.
     fn unfold(&mut self, first: &[u8], manifest: &mut Manifest) -> Result<Logical, &'static str> {
         if first.starts_with(b" ") {
             return Err("a continuation of nothing");
@@ -260,7 +260,7 @@ mod tests {
             read("A: 1\rB: 2\n\n\nName: a\n b\nC: 3\n"),
             pairs(&[("|A", "1"), ("|B", "2"), ("ab|C", "3")])
         );
-        // The JVM leaves out a last line without an end.
+        // The JVM ignores a last line without an end.
         assert_eq!(read("A: 1\nB: 2"), pairs(&[("|A", "1")]));
         for refused in [
             " A: 1\n",

@@ -1,7 +1,7 @@
-//! Jars: manifests, properties that build tools leave behind, and signatures (JAR File Specification).
+//! Jars: manifests, properties from build tools, and signatures (JAR File Specification).
 //!
-//! Nothing here is told by its name alone. A manifest is compared by its attributes once the JVM would take it, a digest
-//! is recomputed from the entry beside it, and a signature is one only of the manifest beside it.
+//! A name alone never decides. A manifest is compared by its attributes if the JVM would accept it, a digest is
+//! recomputed from the entry, and a signature must be one of the manifest in the same jar.
 
 mod attribute;
 mod attributes;
@@ -56,8 +56,9 @@ fn meaning(located: Located, field: &str) -> Option<Meaning> {
     (located.top() == Some(MANIFEST) && TOOLS.contains(&field)).then_some(Meaning::Tool)
 }
 
-/// `JarInputStream` finds a manifest only as the first entry, or behind the entry of its folder. Spring Boot's loader opens
-/// jars within an executable jar in place, if they are stored, and puts them on the class path in the archive's order.
+/// `JarInputStream` finds a manifest only as the first entry, or after the entry of its folder. Spring Boot's loader
+/// opens nested jars of an executable jar in place, if they are stored, and adds them to the class path in the
+/// archive's order.
 fn placed(format: &str, path: &str) -> Option<Placed> {
     let known = ["META-INF", MANIFEST]
         .iter()

@@ -1,4 +1,4 @@
-//! What only all entries of two jars together tell: manifests with the digests in them, signatures, and properties.
+//! Findings that depend on several entries of two jars: manifests with digests, signatures, and properties.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
@@ -15,7 +15,7 @@ use crate::compare::package::digest::{Algorithm, Digests, base64};
 use crate::compare::package::settle::{Members, Settling, replace};
 use crate::compare::stale;
 
-/// The JVM finds a manifest in any case of letters.
+/// The JVM finds a manifest regardless of case.
 fn is_manifest(path: &str) -> bool {
     path.eq_ignore_ascii_case("META-INF/MANIFEST.MF")
 }
@@ -54,12 +54,12 @@ fn settle_properties(child: &mut Node, members: &Both<Members>) {
     }
 }
 
-/// One member of one path on both sides.
+/// Whether both sides have a member with this path.
 fn is_pair(child: &Node) -> bool {
     child.presence == Presence::Both && child.rebuilt_name.is_none()
 }
 
-/// The one manifest of each side; none if there are several.
+/// The single manifest of each side; `None` if there are several.
 fn manifests(members: &Both<Members>) -> Option<Both<(&str, &[u8])>> {
     let only = |members: &'_ Members| members.keys().filter(|path| is_manifest(path)).count() <= 1;
     if !members.as_ref().all(only) {
@@ -112,7 +112,7 @@ fn settle_manifests(settling: &Settling, node: &mut Node, members: &Both<Members
     let mut findings = attributes::compare(sides);
     findings.extend(digests(settling, sides).ok()?);
     if child.presence != Presence::Both {
-        // A signer adds a manifest, which says nothing but what the signature covers.
+        // A signer adds a manifest that contains only what the signature covers.
         findings.retain(|finding| {
             let is_form = finding.normalisation == Some(Normalisation::JarManifestForm);
             !is_form && !finding.place.is_words("manifest-version")
@@ -133,7 +133,7 @@ fn settle_manifests(settling: &Settling, node: &mut Node, members: &Both<Members
     Some(())
 }
 
-/// Sets aside what proves to be a signature of the jar; answers whether there is one.
+/// Sets aside confirmed signatures of the jar; returns whether there is one.
 fn settle_signatures(node: &mut Node, members: &Both<Members>, signed: &Both<Signed>) -> bool {
     let mut found = false;
     for child in &mut node.children {
@@ -149,7 +149,7 @@ fn settle_signatures(node: &mut Node, members: &Both<Members>, signed: &Both<Sig
     found
 }
 
-/// Whether on each side that has it, a member is a signature file of the manifest, or a block of such a file.
+/// Whether, on each side that has it, a member is a signature file of the manifest, or a block for such a file.
 fn are_signatures(child: &Node, members: &Both<Members>, signed: &Both<Signed>) -> bool {
     let is = |which: Which, path: &str| -> bool {
         let (members, signed) = (members.of(which), signed.of(which));
@@ -177,7 +177,7 @@ fn are_signatures(child: &Node, members: &Both<Members>, signed: &Both<Signed>) 
     }
 }
 
-/// A digest of an entry in a manifest: its section, its attribute, and its values.
+/// Digests of entries in a manifest: the values by section and attribute.
 type Claims<'a> = BTreeMap<(&'a str, String), String>;
 
 fn claims(manifest: &Manifest) -> Claims<'_> {
@@ -192,7 +192,7 @@ fn claims(manifest: &Manifest) -> Claims<'_> {
     claims
 }
 
-/// Digests that both manifests have for an entry that is not the same on both sides.
+/// Digests that both manifests share for an entry that differs between the sides.
 fn stale_digests(sides: Both<&Manifest>, differing: &HashSet<&str>) -> Vec<Finding> {
     if differing.is_empty() {
         return Vec::new();
@@ -208,7 +208,7 @@ fn stale_digests(sides: Both<&Manifest>, differing: &HashSet<&str>) -> Vec<Findi
         .collect()
 }
 
-/// Findings for the digests in which two manifests differ: right ones follow from the entries and the signer.
+/// Findings for the digests that differ between two manifests: correct ones follow from the entries and the signer.
 fn digests(settling: &Settling, sides: Both<&Manifest>) -> io::Result<Vec<Finding>> {
     let claims = sides.map(claims);
     let differing: BTreeSet<&(&str, String)> = claims

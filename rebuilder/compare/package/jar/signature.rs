@@ -1,4 +1,4 @@
-//! Signature files and blocks of a signed jar (JAR File Specification, "Signed JAR File"), recomputed.
+//! Checks the signature files and blocks of a signed jar (JAR File Specification, "Signed JAR File").
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ pub(super) struct Signed<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Whether the JVM takes a path for a signature file (`SF`) or a signature block: directly in META-INF.
+/// Whether the JVM takes a path for a signature file (`SF`) or a signature block: it must be directly in META-INF.
 pub(super) fn kind(path: &str) -> Option<Kind> {
     let upper = path.to_ascii_uppercase();
     let name = upper
@@ -34,7 +34,7 @@ pub(super) enum Kind {
     Block,
 }
 
-/// Whether all of `bytes` is a signature file of this manifest: nothing but digests, and every one of them right.
+/// Whether `bytes` are a signature file of this manifest: only digests, all of them correct.
 pub(super) fn is_file(bytes: &[u8], of: &Signed) -> bool {
     Manifest::parse(bytes).is_ok_and(|file| signs(&file, of).is_some())
 }
@@ -64,7 +64,7 @@ fn signs(file: &Manifest, of: &Signed) -> Option<()> {
             known.then_some(())?;
         }
     }
-    // Sections that the manifest has twice are digested one behind the other.
+    // Sections that occur twice in the manifest are digested one after another.
     let mut signed: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
     for section in &of.manifest.sections {
         signed.entry(&section.name).or_default().extend(part(of, section));
@@ -74,7 +74,7 @@ fn signs(file: &Manifest, of: &Signed) -> Option<()> {
         let signed = signed.get(section.name.as_str())?;
         (sections.insert(&section.name) && are_right(&section.values(), signed)).then_some(())?;
     }
-    // A manifest to which another signer added sections is verified section by section.
+    // If another signer added sections to the manifest, it is verified section by section.
     let by_sections = main == Some(true) && !sections.is_empty();
     (whole == Some(true) || (whole == Some(false) && by_sections)).then_some(())
 }
@@ -83,7 +83,7 @@ fn part<'a>(of: &Signed<'a>, section: &Section) -> &'a [u8] {
     of.bytes.get(section.bytes.clone()).unwrap_or_default()
 }
 
-/// Whether a section has digests alone, and each is that of `signed`.
+/// Whether a section has only digests, and each is that of `signed`.
 fn are_right(values: &Values, signed: &[u8]) -> bool {
     let is_right = |(name, values): (&String, &Vec<&str>)| {
         let algorithm = name.strip_suffix("-digest").and_then(Algorithm::named);
@@ -93,13 +93,13 @@ fn are_right(values: &Values, signed: &[u8]) -> bool {
     !values.is_empty() && values.iter().all(is_right)
 }
 
-/// Whether all of `bytes` is a signature block of this signature file.
+/// Whether `bytes` are a signature block for this signature file.
 pub(super) fn is_block(bytes: &[u8], file: &[u8]) -> bool {
     let Some(block) = cms::signed_data(bytes) else {
         return false;
     };
     let is_of_file = |(object, signed): &(&[u8], Option<&[u8]>)| match signed {
-        // The signature is then over the file itself.
+        // Then the signature is over the file itself.
         None => true,
         Some(signed) => algorithm(object).is_some_and(|algorithm| digest(algorithm, file) == *signed),
     };

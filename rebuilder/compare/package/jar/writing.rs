@@ -1,4 +1,4 @@
-//! How two manifests write the attributes that both have: all of their bytes that are neither a name nor a value.
+//! The form in which two manifests write common attributes: all bytes that are neither a name nor a value.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
 
-/// One finding for each way in which they are written differently.
+/// One finding for each difference in form.
 pub(super) fn compare(sides: Both<&Manifest>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut add = |place: &str, cause, values: Option<(String, String)>| {
@@ -57,7 +57,7 @@ pub(super) fn compare(sides: Both<&Manifest>) -> Vec<Finding> {
     findings
 }
 
-/// A difference in nothing but how one manifest is written.
+/// A finding for a difference only in form.
 pub(super) fn of_form(place: &str, released: String, rebuilt: String, cause: Cause) -> Finding {
     Finding::new(place, released, rebuilt)
         .because(cause, Confidence::Proven)
@@ -65,7 +65,7 @@ pub(super) fn of_form(place: &str, released: String, rebuilt: String, cause: Cau
         .set_aside_by(Normalisation::JarManifestForm)
 }
 
-/// The first of two lists that differ.
+/// The first difference of two lists.
 fn first(lists: Both<Vec<String>>) -> Option<(String, String)> {
     if lists.same() {
         return None;
@@ -88,7 +88,7 @@ fn ends(side: &Manifest) -> String {
     seen.map(|(word, _)| *word).collect::<Vec<_>>().join(", ")
 }
 
-/// Where there are more blank lines than the one between two sections, and how many there are at the end.
+/// The places with more than the one blank line between sections, and the number of blank lines at the end.
 fn blanks(side: &Manifest) -> Vec<String> {
     let last = side.blanks.last().copied().unwrap_or(0);
     let at_end = last.saturating_add(usize::from(side.closed));

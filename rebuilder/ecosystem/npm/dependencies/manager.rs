@@ -1,4 +1,4 @@
-//! Package managers: their lock files, and the version that follows one.
+//! Package managers: their lock files, and the version that a lock file implies.
 
 use crate::ecosystem::PlanError;
 use crate::ecosystem::npm::lockfile::{self, LockedPackage};
@@ -6,13 +6,13 @@ use crate::ecosystem::npm::plan::Draft;
 use crate::ecosystem::npm::registry;
 use crate::plan::{PinnedInput, Role};
 
-/// A package manager, by its lock file.
+/// A package manager and its lock files.
 pub(super) struct Manager {
-    /// What the recipe calls it.
+    /// Its name in the recipe.
     pub name: &'static str,
     pub files: &'static [&'static str],
     pub read: fn(&[u8]) -> Result<Vec<LockedPackage>, String>,
-    /// The version that reads such a lock file; npm comes with the toolchain.
+    /// The version that reads such a lock file; `None` for npm, which comes with the toolchain.
     pub version: Option<fn(&str) -> String>,
 }
 
@@ -37,14 +37,14 @@ pub(super) const MANAGERS: [Manager; 3] = [
     },
 ];
 
-/// The version of pnpm that wrote a lock file of this form.
+/// The version of pnpm that wrote a lock file with this format version.
 fn pnpm_version(text: &str) -> String {
     let form = text
         .lines()
         .find_map(|line| line.strip_prefix("lockfileVersion:"));
     let form = form.unwrap_or_default().trim().trim_matches(['\'', '"']);
     let version = match form {
-        // No lock file, so it only runs scripts, under any node.
+        // Without a lock file it only runs scripts, and this version runs on any Node.js.
         "" => "7.33.7",
         form if form.starts_with("5.4") => "7.33.7",
         form if form.starts_with('5') => "6.35.1",
@@ -54,7 +54,7 @@ fn pnpm_version(text: &str) -> String {
     version.to_owned()
 }
 
-/// The version that `packageManager` names; later ones of yarn are not in the registry by that name.
+/// The version in `packageManager`; later versions of Yarn are not in the registry under that name.
 pub(super) fn named_version(draft: &Draft<'_>, manager: &str) -> Result<Option<String>, PlanError> {
     let top = draft.manifest("")?;
     let version = top.as_ref().and_then(|top| top.version_of(manager));
@@ -62,7 +62,7 @@ pub(super) fn named_version(draft: &Draft<'_>, manager: &str) -> Result<Option<S
     Ok(version.map(str::to_owned))
 }
 
-/// A package manager of the registry, pinned.
+/// A package manager from the registry, pinned.
 pub(super) async fn tool(draft: &Draft<'_>, name: &str, version: &str) -> Result<PinnedInput, PlanError> {
     let found = registry::version(draft.planner.workshop.fetcher, name, version).await?;
     let integrity = found.dist.integrity.clone().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! The packages that a build needs, pinned and laid out where the package manager looks: those of the lock file of npm,
-//! yarn or pnpm that is nearest to the package, or else what its `package.json` asks for, solved.
+//! The packages that a build needs, pinned and placed where the package manager looks: those of the nearest lock file
+//! of npm, Yarn or pnpm, or, if there is none, a solution for the `package.json`.
 
 mod manager;
 mod workspace;
@@ -21,7 +21,8 @@ use crate::text::plural;
 use manager::{MANAGERS, Manager, named_version, tool};
 use workspace::workspace;
 
-/// Names and versions of the tarballs of npm's registry that a lock file names; `None` if it is another kind of file.
+/// Names and versions of the tarballs that a lock file takes from npm's registry; `None` if it is another kind of
+/// file.
 pub(super) fn named(file: &str, text: &[u8]) -> Option<Result<Vec<(String, String)>, String>> {
     let manager = MANAGERS.iter().find(|manager| manager.files.contains(&file))?;
     if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
@@ -36,21 +37,21 @@ pub(super) fn named(file: &str, text: &[u8]) -> Option<Result<Vec<(String, Strin
     }))
 }
 
-/// What is installed before a package is packed.
+/// The packages that are installed before a package is packed.
 pub(super) struct Dependencies {
     pub inputs: Vec<PinnedInput>,
-    /// What the recipe calls the way of installing; empty if nothing is installed.
+    /// The recipe's name for the way of installing; empty if nothing is installed.
     pub install: &'static str,
-    /// The folder that it is installed into.
+    /// The folder in which they are installed.
     pub root: String,
-    /// What says which packages.
+    /// The document that names the packages.
     pub origin: Origin,
-    /// What else is assumed of how they are installed.
+    /// Further assumptions about the installation.
     pub assumptions: Vec<Assumption>,
 }
 
 impl Dependencies {
-    /// That nothing is installed follows from what runs, so it has the same origin.
+    /// Nothing is installed; this follows from the scripts that run, so it has their origin.
     fn none(origin: Origin) -> Self {
         Self {
             inputs: Vec::new(),
@@ -62,7 +63,7 @@ impl Dependencies {
     }
 }
 
-/// Pins what the nearest lock file names, or what `package.json` asks for; nothing if nothing that runs needs it.
+/// Pins the packages that the nearest lock file names, or that `package.json` requires; none if no script needs them.
 pub(super) async fn pin(
     draft: &Draft<'_>,
     packing: &Packing,
@@ -72,7 +73,7 @@ pub(super) async fn pin(
         return Ok(Dependencies::none(packing.origin.clone()));
     }
     let mut found = packages(draft, &packing.directory, released_at).await?;
-    // Scripts may call a package manager that installed nothing.
+    // Scripts may call a package manager other than the one that installs.
     for manager in &MANAGERS {
         let called = !packing.scripts.is_empty() && packing.package.calls(manager.name)
             || packing.publish == Publish::Tool(manager.name);
@@ -118,7 +119,7 @@ async fn packages(
     solved(draft, directory, released_at, unusable).await
 }
 
-/// A folder and all that it is in, up to the top.
+/// A folder and all folders above it, up to the top.
 fn upwards(directory: &str) -> impl Iterator<Item = &str> {
     let mut next = Some(directory);
     std::iter::from_fn(move || {
@@ -128,7 +129,7 @@ fn upwards(directory: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a lock file names; the inner error says why it cannot be used.
+/// The packages that a lock file names; the inner error says why it cannot be used.
 async fn locked(
     draft: &Draft<'_>,
     manager: &Manager,
@@ -176,14 +177,14 @@ async fn locked(
     found(inputs, manager.name, origin)
 }
 
-/// How a lock file is followed.
+/// How the packages of a lock file are installed.
 #[derive(Clone, Copy)]
 enum How<'a> {
-    /// By the package manager that the source names, or that there is only one of.
+    /// By npm, or by a package manager whose version the source names.
     ByIts,
-    /// By this package manager, of a version that nothing but the form of the lock file tells.
+    /// By this package manager, in a version that only the form of the lock file implies.
     ByGuessed(&'a str, &'a str),
-    /// By npm, which places what Yarn 2 or later would place.
+    /// By npm, in place of Yarn 2 or later.
     InYarnsStead,
 }
 
@@ -199,7 +200,7 @@ fn origin_of(path: &str, how: How<'_>) -> Origin {
     }
 }
 
-/// That a package manager is there which no document names a version of.
+/// The assumption for a package manager whose version no document names.
 fn guessed_version(name: &str, version: &str) -> Assumption {
     assume(
         &format!("version of {name}"),
@@ -208,7 +209,7 @@ fn guessed_version(name: &str, version: &str) -> Assumption {
     )
 }
 
-/// What the recipe does by itself in one way of installing.
+/// The recipe's own settings for one way of installing, as assumptions.
 fn of_install(install: &str) -> Vec<Assumption> {
     let peers = || {
         assume(
@@ -220,7 +221,7 @@ fn of_install(install: &str) -> Vec<Assumption> {
     (install == RESOLVED).then(peers).into_iter().collect()
 }
 
-/// Maximum number of packages of one lock file.
+/// Maximum number of packages in one lock file.
 const MOST: usize = 10_000;
 
 fn bounded(draft: &Draft<'_>, path: &str, count: usize) -> Result<(), PlanError> {
@@ -231,12 +232,12 @@ fn bounded(draft: &Draft<'_>, path: &str, count: usize) -> Result<(), PlanError>
     Ok(())
 }
 
-/// How the recipe calls an installation from a registry of just what the plan pins.
+/// The recipe's name for an installation from a registry that has only the packages of the plan.
 const RESOLVED: &str = "resolved";
-/// The same, with npm's lock file: it names packages by SHA-1 only, so npm's cache cannot have them by their digest.
+/// The same, with npm's lock file: it pins packages only by SHA-1, so npm's cache cannot have them by their digest.
 const SERVED: &str = "npm-served";
 
-/// What `package.json` asks for, and that of every package of the same source.
+/// Solves what `package.json` requires, and the manifests of all other packages of the same source.
 async fn solved(
     draft: &Draft<'_>,
     directory: &str,
@@ -296,7 +297,7 @@ async fn packages_of(
         let (url, integrity) = (package.url, package.integrity);
         let fetched = registry::by_integrity(fetcher, name, url, "the lock file", &integrity).await;
         let (file, digests) = match fetched {
-            // What may be missing on other machines may be missing here.
+            // An optional package may be missing here as well.
             Err(PlanError::Fetch(FetchError::NotFound { .. })) if package.optional => return Ok(None),
             other => other?,
         };
@@ -318,7 +319,7 @@ async fn packages_of(
     bar.finish_and_clear();
     let mut inputs: Vec<PinnedInput> = found.into_iter().flatten().collect();
     inputs.sort_by(|a, b| a.place.cmp(&b.place));
-    // Equal files are one file; two different ones at one place are refused.
+    // Identical files are merged; two different files at one place are an error.
     inputs.dedup_by(|a, b| a.place == b.place && a.file.sha256 == b.file.sha256);
     let mut pairs = inputs.iter().zip(inputs.iter().skip(1));
     if let Some((twice, _)) = pairs.find(|(one, other)| one.place == other.place) {

@@ -1,11 +1,11 @@
-//! Workspaces: several packages of one source that are installed together.
+//! Workspaces: several packages of one source, which are installed together.
 
 use crate::artifact::pattern;
 use crate::ecosystem::PlanError;
 use crate::ecosystem::npm::manifest::Package;
 use crate::ecosystem::npm::plan::Draft;
 
-/// The folder that is installed into, and the manifests of all packages there.
+/// The folder in which the workspace is installed, and the manifests of all its packages.
 pub(super) fn workspace(draft: &Draft<'_>, directory: &str) -> Result<(String, Vec<Package>), PlanError> {
     let top = draft
         .manifest("")?
@@ -30,7 +30,8 @@ pub(super) fn workspace(draft: &Draft<'_>, directory: &str) -> Result<(String, V
     Ok((String::new(), manifests))
 }
 
-/// Whether a pattern of `workspaces` names a folder; `**` stands for any folders, `*` for a part of one name.
+/// Whether a pattern in `workspaces` matches a folder; `**` stands for any number of folders, `*` for a part of one
+/// name.
 fn is_workspace(pattern: &str, folder: &str) -> bool {
     match (pattern.split_once('/'), folder.split_once('/')) {
         (Some(("**", rest)), _) if is_workspace(rest, folder) => true,

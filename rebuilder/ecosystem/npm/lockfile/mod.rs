@@ -1,4 +1,4 @@
-//! Lock files of npm (forms 1 to 3), yarn (form 1) and pnpm (forms 5 to 9): which tarballs, by which integrity.
+//! Lock files of npm (versions 1 to 3), Yarn (version 1) and pnpm (versions 5 to 9): tarballs and their integrity.
 
 mod npm;
 mod pnpm;
@@ -13,19 +13,19 @@ pub(super) use npm::npm;
 pub(super) use pnpm::pnpm;
 pub(super) use yarn::{yarn, yarn_file, yarn_versions};
 
-/// One tarball that `npm ci` will want.
+/// One tarball that `npm ci` needs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct LockedPackage {
-    /// Where it is.
+    /// Its address.
     pub url: String,
-    /// Subresource integrity; SHA-1 or nothing in older lock files, and then the registry says what it has.
+    /// Subresource integrity; older lock files have SHA-1 or nothing, and then the registry's integrity is used.
     pub integrity: String,
-    /// Whether npm goes on without it.
+    /// Whether the installation continues without it.
     pub optional: bool,
 }
 
 impl LockedPackage {
-    /// Whether the lock file pins it by a digest that is not broken.
+    /// Whether the lock file pins it with a secure digest.
     pub fn is_pinned(&self) -> bool {
         let mut hashes = self.integrity.split_whitespace();
         hashes.any(|hash| {
@@ -35,7 +35,7 @@ impl LockedPackage {
         })
     }
 
-    /// Name and version, if the address is one of npm's registry.
+    /// Name and version, if the address is in npm's registry.
     pub fn name_and_version(&self) -> Option<(String, String)> {
         let path = self
             .url
@@ -49,7 +49,7 @@ impl LockedPackage {
     }
 }
 
-/// Addresses of copies of npm's registry, which older lock files name.
+/// Mirrors of npm's registry that older lock files name.
 const COPIES: [&str; 6] = [
     "http://registry.npmjs.org/",
     "https://registry.yarnpkg.com/",
@@ -59,20 +59,20 @@ const COPIES: [&str; 6] = [
     "https://registry.nlark.com/",
 ];
 
-/// An address at npm's registry, if it is one of a copy; digests are compared all the same.
+/// The address in npm's registry, if the given one is in a mirror of it; digests are compared in any case.
 fn at_registry(url: &str) -> String {
     let path = COPIES.iter().find_map(|copy| url.strip_prefix(copy));
     let path = path.map(|path| path.replacen("/download/", "/-/", usize::from(!path.contains("/-/"))));
     path.map_or_else(|| url.to_owned(), |path| format!("{REGISTRY}/{path}"))
 }
 
-/// One entry for each address. A lock file may name one tarball in many places, but not two tarballs by one address.
+/// One entry for each address. A lock file may name one tarball in many places, but not two tarballs with one address.
 fn unique(mut found: Vec<LockedPackage>) -> Result<Vec<LockedPackage>, String> {
     found.sort();
     let mut unique: Vec<LockedPackage> = Vec::new();
     for package in found {
         match unique.last_mut() {
-            // SHA-1 in one place and SHA-512 in another: it was installed by several versions of npm.
+            // SHA-1 in one place and SHA-512 in another: several versions of npm wrote the file.
             Some(last)
                 if last.url == package.url
                     && (last.integrity == package.integrity || last.is_pinned() != package.is_pinned()) =>
@@ -100,7 +100,7 @@ pub(super) fn registry_path(url: &str) -> String {
     path.replace("%2f", "/").replace("%2F", "/")
 }
 
-/// A tarball that is either pinned, or one of npm's registry, which then says what it has.
+/// A tarball that is either pinned, or in npm's registry, whose integrity is then used.
 fn fetchable(name: &str, url: &str, integrity: &str, optional: bool) -> Result<LockedPackage, String> {
     let package = LockedPackage {
         url: at_registry(url),
@@ -117,7 +117,7 @@ fn fetchable(name: &str, url: &str, integrity: &str, optional: bool) -> Result<L
     ))
 }
 
-/// Whether a package says that it runs on this platform; `!NAME` excludes one.
+/// Whether a package supports this platform; `!NAME` excludes one.
 pub(super) fn fits(entry: &Value, key: &str, own: &str) -> bool {
     let Some(list) = entry[key].as_array() else {
         return true;
@@ -128,7 +128,7 @@ pub(super) fn fits(entry: &Value, key: &str, own: &str) -> bool {
     !excluded && (only_exclusions || names.contains(&own))
 }
 
-/// Where npm's cache (cacache, content version 2) keeps content with this integrity.
+/// The path in npm's cache (cacache, content version 2) of content with this integrity.
 pub(super) fn cache_place(digests: &Digests, integrity: &str) -> Option<String> {
     let algorithm = ["sha512", "sha384", "sha256"]
         .into_iter()

@@ -1,4 +1,4 @@
-//! Lock files of npm, in forms 1 to 3.
+//! Lock files of npm, versions 1 to 3.
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ pub(in crate::ecosystem::npm) fn npm(text: &[u8]) -> Result<Vec<LockedPackage>, 
     unique(found)
 }
 
-/// Form 1 nests dependencies in dependencies.
+/// Version 1 nests dependencies in dependencies.
 fn nested(
     dependencies: &serde_json::Map<String, Value>,
     found: &mut Vec<LockedPackage>,
@@ -38,7 +38,7 @@ fn nested(
 
 fn take(name: &str, entry: &Value, nested: bool, found: &mut Vec<LockedPackage>) -> Result<(), String> {
     let is = |key: &str| entry[key] == true;
-    // Links are folders of the source; bundled packages come inside of others.
+    // Links are folders of the source; bundled packages are inside other packages.
     if is("link")
         || is("inBundle")
         || is("bundled")
@@ -55,7 +55,7 @@ fn take(name: &str, entry: &Value, nested: bool, found: &mut Vec<LockedPackage>)
             of_version(entry["name"].as_str().unwrap_or(own), version)
                 .ok_or_else(|| format!("{name} has no address"))?
         }
-        // Workspaces are folders of the source too, and have no place to be fetched from.
+        // Workspaces are folders of the source too, and have no address.
         _ => return Ok(()),
     };
     let integrity = integrity.unwrap_or_default();
@@ -63,7 +63,7 @@ fn take(name: &str, entry: &Value, nested: bool, found: &mut Vec<LockedPackage>)
     Ok(())
 }
 
-/// The address of a version at the registry; `None` if it comes from somewhere else.
+/// The address of a version in the registry; `None` if it is from somewhere else.
 fn of_version(name: &str, version: &str) -> Option<String> {
     let (name, version) = match version.strip_prefix("npm:") {
         Some(alias) => alias.rsplit_once('@')?,

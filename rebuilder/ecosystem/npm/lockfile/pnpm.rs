@@ -1,4 +1,4 @@
-//! Lock files of pnpm, in forms 5 to 9.
+//! Lock files of pnpm, versions 5 to 9.
 
 use super::{LockedPackage, fits, unique};
 use crate::evidence::json::member;
@@ -54,7 +54,7 @@ pub(in crate::ecosystem::npm) fn pnpm(text: &[u8]) -> Result<Vec<LockedPackage>,
     unique(found)
 }
 
-/// Name and version in `/name/1.0.0_PEERS` (form 5), `/name@1.0.0(PEERS)` (form 6) or `name@1.0.0` (form 9).
+/// Name and version in `/name/1.0.0_PEERS` (version 5), `/name@1.0.0(PEERS)` (version 6) or `name@1.0.0` (version 9).
 fn pnpm_key(key: &str) -> Option<(&str, &str)> {
     let plain = key.trim_start_matches('/').split('(').next()?;
     let scope = plain.starts_with('@').then(|| plain.find('/')).flatten();

@@ -119,7 +119,7 @@ fn reads_all_forms_and_refuses_what_nothing_pins() {
             r#"{"version":"1.0.0","resolved":"https://h/a.tgz"}"#,
             Err("no integrity pins"),
         ),
-        // Some versions of npm leave addresses out; older ones knew SHA-1 only.
+        // Some versions of npm omit addresses; older ones wrote only SHA-1.
         (r#"{"version":"1.0.0"}"#, Ok(1)),
         (r#"{"version":"npm:b@1.0.0"}"#, Ok(1)),
         (r#"{"version":"github:a/a#1234"}"#, Err("no address")),

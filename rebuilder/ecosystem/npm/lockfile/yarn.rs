@@ -1,8 +1,8 @@
-//! Lock files of yarn: those of form 1, and names and versions in those of yarn 2 and later.
+//! Lock files of Yarn: version 1, and the names and versions in those of Yarn 2 and later.
 
 use super::{LockedPackage, fetchable, registry_path, unique};
 
-/// The tarballs that a `yarn.lock` of form 1 names.
+/// The tarballs that a `yarn.lock` of version 1 names.
 pub(in crate::ecosystem::npm) fn yarn(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
     let text = String::from_utf8_lossy(text);
     if text.contains("__metadata:") {
@@ -17,7 +17,7 @@ pub(in crate::ecosystem::npm) fn yarn(text: &[u8]) -> Result<Vec<LockedPackage>,
     unique(found)
 }
 
-/// Names and versions in a `yarn.lock` of yarn 2 or later; `None` if it is of form 1.
+/// Names and versions in a `yarn.lock` of Yarn 2 or later; `None` if it is of version 1.
 pub(in crate::ecosystem::npm) fn yarn_versions(text: &[u8]) -> Option<Vec<(String, String)>> {
     let text = String::from_utf8_lossy(text);
     if !text.contains("__metadata:") {
@@ -35,7 +35,7 @@ pub(in crate::ecosystem::npm) fn yarn_versions(text: &[u8]) -> Option<Vec<(Strin
     Some(found)
 }
 
-/// What yarn calls a tarball in its offline mirror: with the scope before the name.
+/// The file name of a tarball in Yarn's offline mirror, which begins with the scope.
 pub(in crate::ecosystem::npm) fn yarn_file(url: &str) -> String {
     let path = registry_path(url);
     let file = path.rsplit('/').next().unwrap_or_default();

@@ -12,9 +12,10 @@ pub(in crate::evidence) fn blob(signed: &BlobSignature, artifact: &Artifact, tru
     blob_over(signed, &in_memory(artifact)?, trust)
 }
 
-/// Verifies a signature over some bytes: by a trusted key, or, if it is not by one, by the key of its certificate.
+/// Verifies a signature over some bytes with the trusted keys, or, if none of them made it, with the key of its
+/// certificate.
 ///
-/// The latter proves no more than that the certificate belongs to the signature, as nothing shows when it was made.
+/// The latter proves only that the certificate belongs to the signature, as nothing shows when the signature was made.
 pub(in crate::evidence) fn blob_over(signed: &BlobSignature, bytes: &[u8], trust: &Trust) -> Proof {
     let keys = trust.plain_keys();
     for (key, plain) in &keys {

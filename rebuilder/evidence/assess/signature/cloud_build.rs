@@ -1,4 +1,4 @@
-//! Signatures of Google Cloud Build over its provenance.
+//! Google Cloud Build's signatures of its provenance.
 
 use super::{over_message, verify_envelope};
 use crate::artifact::pattern;
@@ -6,14 +6,15 @@ use crate::evidence::dsse::Envelope;
 use crate::evidence::trust::Trust;
 use crate::evidence::{Proof, Unproven};
 
-/// The names of the keys, one for each region, that signed before Cloud Build kept to DSSE: the payload alone.
+/// The names of the regional keys; they signed the payload alone, before Cloud Build followed DSSE.
 const OF_PAYLOAD: &str =
     "projects/verified-builder/locations/*/keyRings/attestor/cryptoKeys/builtByGCB/cryptoKeyVersions/*";
 
-/// Verifies an envelope of Cloud Build. Its global keys sign as DSSE says, and those of a region the bytes of the payload.
+/// Verifies an envelope of Cloud Build. Its global keys sign as DSSE specifies; its regional keys sign the bytes of
+/// the payload.
 ///
-/// What signs files signs the bytes of a statement too, if it is given them as a file. So a signature over the payload
-/// alone counts only by a key that the user calls by this very name: an envelope can name any key.
+/// A key that signs files can also be made to sign the bytes of a statement. So a signature over the payload alone
+/// counts only for a key that the user has given this very name: an envelope can name any key.
 pub(super) fn cloud_build(envelope: &Envelope, trust: &Trust) -> Proof {
     let (regional, global): (Vec<_>, Vec<_>) = envelope
         .signatures

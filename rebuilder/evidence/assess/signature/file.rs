@@ -1,4 +1,4 @@
-//! Signatures over a file's bytes or around a text: OpenPGP and SSH.
+//! OpenPGP and SSH signatures, over a file's bytes or around a text.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -9,7 +9,8 @@ use crate::evidence::openpgp::{OpenPgpError, SignedText};
 use crate::evidence::trust::{KeyMaterial, Trust};
 use crate::evidence::{Proof, Unproven, Verified, openpgp};
 
-/// Most bytes of an artifact that are read into memory, for signatures that cannot be checked in a stream.
+/// Maximum number of bytes of an artifact that are read into memory, for signatures that cannot be verified in a
+/// stream.
 const MEMORY_LIMIT: u64 = 512 << 20;
 
 pub(super) fn unreadable(error: &std::io::Error) -> Unproven {
@@ -50,7 +51,7 @@ pub(in crate::evidence::assess) fn openpgp_detached(
         match keyring.verify_detached(&artifact.name, signature, open(artifact)?) {
             Ok(signers) => return good_key(key, format!("the signature is good, by {}", signers.join(", "))),
             Err(error @ OpenPgpError::OverText { .. }) => over_text = Some(error.to_string()),
-            // Another certificate than this one made it.
+            // Another certificate than this one made the signature.
             Err(error) if error.is_unknown_key() => {}
             Err(error) => reasons.push(error.to_string()),
         }
@@ -70,7 +71,7 @@ fn unknown_key(issuers: &[String]) -> Unproven {
     Unproven::Unverifiable(format!("it names the key {names}, which is not trusted here"))
 }
 
-/// Verifies an inline-signed text with the trusted certificates; second, the text, even if no signature verifies.
+/// Verifies an inline-signed text with the trusted certificates; also returns the text, even if no signature verifies.
 pub(in crate::evidence::assess) fn verify_inline(text: &[u8], trust: &Trust, what: &str) -> (Proof, Vec<u8>) {
     let mut reasons = Vec::new();
     for key in &trust.keys {
@@ -113,7 +114,7 @@ pub(in crate::evidence::assess) fn ssh(
     let own = own.fingerprint(ssh_key::HashAlg::Sha256);
     let note = format!("it was made with the key {own}, which is not trusted here");
     let mut last = Unproven::Unverifiable(note);
-    // A signature carries its key, so that another one did not make it says nothing.
+    // The signature carries its key; if another key made it, that says nothing about this one.
     for (key, public) in keys.filter(|(_, public)| public.key_data() == signature.public_key()) {
         match public.verify("file", &bytes, signature) {
             Ok(()) => return good_key(key, "the signature is good".to_owned()),

@@ -1,5 +1,5 @@
-//! A bundle's signature over a file, where no log shows the digest that was signed: by the digest that the bundle names,
-//! or by the file at hand.
+//! A bundle's signature over a file if no log shows the signed digest: verified with the digest that the bundle names,
+//! or with the file.
 
 use sigstore_verify::types::HashAlgorithm;
 
@@ -19,7 +19,7 @@ fn algorithm(name: &str) -> Option<HashAlgorithm> {
     }
 }
 
-/// Verifies with keys alone a signature over a file with this digest.
+/// Verifies a signature over a file with this digest, with keys alone.
 pub(super) fn over_digest(
     bundle: &Unverified,
     name: &str,
@@ -36,7 +36,7 @@ pub(super) fn over_digest(
     if let Some((key, _)) = candidates.iter().find(signed) {
         return good_key(key, format!("the signature is good; {note}"));
     }
-    // Some keys sign the file and no digest of it.
+    // Some keys sign the file itself, not a digest of it.
     if candidates.iter().all(|(_, plain)| plain.signs_digests()) {
         return Err(Unproven::Invalid(
             "the signature is not that of a trusted key over this digest".into(),

@@ -1,4 +1,4 @@
-//! minisign signatures: over a file's bytes, with a comment that is signed too.
+//! minisign signatures over a file's bytes, with a comment that is signed too.
 
 use std::io::Read as _;
 
@@ -22,7 +22,7 @@ pub(in crate::evidence::assess) fn minisign(
     for (key, public) in keys {
         match minisign_with(public, signature, artifact) {
             Ok(Verified(comment)) => return commented(key, comment, &artifact.name),
-            // What another key says of it is no better than what its own says.
+            // What the matching key says counts for more than what another key says.
             Err(unproven) if matches!(last, Unproven::Unverifiable(_)) => last = unproven,
             Err(_) => {}
         }
@@ -30,7 +30,7 @@ pub(in crate::evidence::assess) fn minisign(
     Err(last)
 }
 
-/// A good minisign signature, by what its comment says: that is signed too, and says which file was meant; or anything
+/// Judges a good minisign signature by its signed comment, which may name the file that the signer meant, or anything
 /// else.
 fn commented(key: &TrustedKey, comment: &str, file: &str) -> Proof {
     match comment_on(comment, file) {
@@ -47,10 +47,10 @@ fn commented(key: &TrustedKey, comment: &str, file: &str) -> Proof {
     }
 }
 
-/// What the trusted comment of a minisign signature says of a file.
+/// What the trusted comment of a minisign signature says about a file.
 #[derive(Debug, PartialEq, Eq)]
 enum Comment<'a> {
-    /// Nothing, or that it was meant.
+    /// Nothing, or that this file was meant.
     Usual,
     /// That another file was meant.
     Another(&'a str),
@@ -58,7 +58,7 @@ enum Comment<'a> {
     Free,
 }
 
-/// Reads a trusted comment in the forms that programs write, and no other: `timestamp:SECONDS<tab>file:NAME<tab>hashed`,
+/// Reads a trusted comment in exactly the forms that programs write: `timestamp:SECONDS<tab>file:NAME<tab>hashed`,
 /// "signature from minisign secret key", the file's name, or nothing.
 fn comment_on<'a>(comment: &'a str, file: &str) -> Comment<'a> {
     let tools = ["minisign", "rsign", "rsign2", "signify", "zig"];
@@ -74,7 +74,7 @@ fn comment_on<'a>(comment: &'a str, file: &str) -> Comment<'a> {
     let (mut when, mut name, mut how) = (None, None, None);
     for part in comment.split('\t') {
         let (label, value) = part.split_once(':').unwrap_or((part, ""));
-        // Each once, and in this order.
+        // Each at most once, and in this order.
         let (slot, good) = match label {
             "timestamp" => {
                 let good =
@@ -104,7 +104,7 @@ fn comment_on<'a>(comment: &'a str, file: &str) -> Comment<'a> {
     }
 }
 
-/// Verifies with one key; gives the signed comment. The steps are those of minisign's signature format
+/// Verifies with one key; returns the signed comment. The steps are those of minisign's signature format
 /// (jedisct1.github.io/minisign).
 fn minisign_with<'a>(
     public: &minisign_verify::PublicKey,
@@ -112,7 +112,7 @@ fn minisign_with<'a>(
     artifact: &Artifact,
 ) -> Result<Verified<&'a str>, Unproven> {
     let bad = |error: minisign_verify::Error| match error {
-        // Another key made it, of which nothing is known.
+        // A key that is not known here made it.
         minisign_verify::Error::UnexpectedKeyId => {
             unverifiable("it names a minisign key that is not trusted here")
         }

@@ -1,4 +1,4 @@
-//! Whether a signature is good, and whose it is; what it is about is not checked here.
+//! Whether a signature is good, and who made it; its subject is not checked here.
 
 mod blob;
 mod cloud_build;
@@ -31,7 +31,7 @@ pub(super) fn not_what_was_signed() -> Unproven {
     Unproven::Invalid("the signature is over other content than was read".to_owned())
 }
 
-/// Verifies the signature of a piece of evidence; what it is about is not checked.
+/// Verifies the signature of a piece of evidence; its subject is not checked.
 pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
     match &document.kind {
         Kind::Bundle(bundle) => verify_bundle(bundle, trust).0,
@@ -55,12 +55,12 @@ pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
     }
 }
 
-/// Whether a piece of evidence calls its key by the name of one that is trusted.
+/// Whether a piece of evidence names a trusted key.
 pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
     let names: Vec<&str> = match &document.kind {
         Kind::Bundle(bundle) => match bundle.key_hint() {
             Some(hint) => vec![hint],
-            // A certificate does not name a key: an error in it is an error.
+            // A certificate names no key: an error in it counts as one.
             None => return true,
         },
         Kind::KeyBundle { hint, .. } => vec![hint],
@@ -91,7 +91,7 @@ pub(super) fn over_file(document: &Document, file: &Artifact, trust: &Trust) -> 
     }
 }
 
-/// Verifies a bundle; second, what it is a signature over, also if that does not verify.
+/// Verifies a bundle; also returns the content of its signature, even if that does not verify.
 pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Proof, Option<Content>) {
     let Some(hint) = bundle.key_hint() else {
         return match trust.sigstore.verify_certificate(bundle) {
@@ -119,8 +119,8 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Proof, Optio
         }
     }
     let proof = match last {
-        // The signature may be in a form that the log's checks do not know, or the log one that the root does not have;
-        // whose it is, the key shows without the log.
+        // The log's checks may not know the form of the signature, or the trusted root may not have the log. The key
+        // alone still shows who signed.
         Some(error) if error.is_unchecked() || is_of_form(&error) => {
             let note = format!("its log entry could not be checked: {error}");
             let proof = by_key(bundle, &content, &candidates, &note).map_err(|by_key| match by_key {
@@ -135,7 +135,7 @@ pub(super) fn verify_bundle(bundle: &Unverified, trust: &Trust) -> (Proof, Optio
     (proof, Some(content))
 }
 
-/// Whether the Sigstore crates may have refused a signature or a key for its form alone.
+/// Whether the Sigstore crates may have refused a signature or a key only because of its form.
 fn is_of_form(error: &SigstoreError) -> bool {
     is_bad_signature(error) || matches!(error, SigstoreError::Refused(sigstore_verify::Error::Crypto(_)))
 }
@@ -165,7 +165,7 @@ fn by_key(
     }
 }
 
-/// Verifies the envelope of a bundle that names its key and nothing else.
+/// Verifies the envelope of a bundle that contains only a key's name.
 pub(super) fn verify_key_bundle(hint: &str, envelope: &Envelope, trust: &Trust) -> Proof {
     match candidates(hint, trust) {
         Ok(candidates) => unless_unknown(verify_with(envelope, &candidates, 1), hint, &candidates),
@@ -173,7 +173,7 @@ pub(super) fn verify_key_bundle(hint: &str, envelope: &Envelope, trust: &Trust) 
     }
 }
 
-/// The keys that a bundle's hint may mean.
+/// The keys that a bundle's hint may refer to.
 fn candidates<'a>(hint: &str, trust: &'a Trust) -> Result<Vec<(&'a TrustedKey, &'a PublicKey)>, Unproven> {
     let known = npm::registry_keys().iter().chain(&trust.keys);
     let plain: Vec<(&TrustedKey, &PublicKey)> = known
@@ -182,7 +182,7 @@ fn candidates<'a>(hint: &str, trust: &'a Trust) -> Result<Vec<(&'a TrustedKey, &
             _ => None,
         })
         .collect();
-    // A hint does not name a key for sure, so if it matches none, each is tried.
+    // A hint does not have to name a key, so if it matches none, each key is tried.
     let mut candidates: Vec<_> = plain
         .iter()
         .copied()
@@ -200,7 +200,7 @@ fn candidates<'a>(hint: &str, trust: &'a Trust) -> Result<Vec<(&'a TrustedKey, &
     Ok(candidates)
 }
 
-/// What a bundle is worth that does not verify: refuted only if something in it was checked and does not hold.
+/// The proof for a bundle that does not verify: it is invalid only if a check of it failed.
 fn unproven(error: &SigstoreError) -> Unproven {
     if error.is_unchecked() {
         Unproven::Unverifiable(error.to_string())
@@ -243,7 +243,7 @@ fn keyless(certified: &Verified<CertifiedSignature>, trust: &Trust) -> Proof {
     }))
 }
 
-/// A logged signature of `key`, which counts only for so long.
+/// The proof for a logged signature of `key`, which counts only within the key's validity.
 fn logged(key: &TrustedKey, plain: &PublicKey, signature: &Verified<SigstoreSignature>) -> Proof {
     let when = signature.first_seen;
     if let Some(reason) = key.refusal(when.unwrap_or_else(Timestamp::now)) {
@@ -265,7 +265,7 @@ fn logged(key: &TrustedKey, plain: &PublicKey, signature: &Verified<SigstoreSign
     }))
 }
 
-/// Verifies an envelope by the certificate beside its signature and the log's entry; a plain key that is trusted will do
+/// Verifies an envelope with the certificate beside its signature and the log's entry; a trusted plain key is enough
 /// without either.
 fn verify_logged(logged: &LoggedEnvelope, trust: &Trust) -> Proof {
     let keys = trust.plain_keys();
@@ -308,7 +308,7 @@ pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
     verify_with(envelope, &keys, trust.threshold)
 }
 
-/// What an envelope with a certificate beside its signature is worth: nothing shows when it was signed.
+/// The proof for an envelope with a certificate beside its signature: nothing shows when it was signed.
 fn enclosed(envelope: &Envelope, trust: &Trust) -> Unproven {
     match trust.sigstore.verify_enclosed(envelope) {
         Ok(found) => Unproven::Unverifiable(format!(
@@ -323,7 +323,7 @@ fn unverifiable(note: &str) -> Unproven {
     Unproven::Unverifiable(note.to_owned())
 }
 
-/// A good signature of `key`, of which nothing shows when it was made.
+/// The proof for a good signature of `key` without a known time.
 fn good_key(key: &TrustedKey, note: String) -> Proof {
     if let Some(reason) = key.refusal(Timestamp::now()) {
         return Err(Unproven::Invalid(reason));

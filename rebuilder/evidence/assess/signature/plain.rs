@@ -7,7 +7,7 @@ use crate::evidence::dsse::{self, DsseError, Envelope};
 use crate::evidence::trust::{PublicKey, Trust, TrustedKey};
 use crate::evidence::{Proof, Signature, Signer, Unproven, Verified, npm};
 
-/// The same proof; but that none of these keys made a signature which names another one is no fault of it.
+/// The same proof, except that a signature which names an unknown key is unverifiable rather than invalid.
 pub(super) fn unless_unknown(proof: Proof, hint: &str, candidates: &[(&TrustedKey, &PublicKey)]) -> Proof {
     let is_known = hint.is_empty() || candidates.iter().any(|(_, key)| key.is_called(hint));
     match proof {
@@ -37,7 +37,7 @@ pub(super) fn verify_with(
     )
 }
 
-/// Verifies signatures by plain keys over bytes of their own, such as those of in-toto links.
+/// Verifies signatures by plain keys over bytes that are not in an envelope, such as those of in-toto links.
 pub(in crate::evidence::assess) fn verify_message(
     message: &[u8],
     signatures: &[(String, Vec<u8>)],
@@ -80,7 +80,7 @@ pub(super) fn over_message(
                 note: "the signature is good; no log or timestamp proves when it was made".to_owned(),
             }))
         }
-        // Whoever signed may not be known here, and then nothing is known to be wrong.
+        // The signer may be unknown here, so nothing shows that the signature is wrong.
         Err(DsseError::Threshold { good: 0, .. })
             if !signatures.is_empty() && strangers(signatures, keys) =>
         {
@@ -99,7 +99,7 @@ pub(super) fn over_message(
     }
 }
 
-/// Whether each signature names a key, and none of these.
+/// Whether each signature names a key, and none of these keys.
 fn strangers(signatures: &[(String, Vec<u8>)], keys: &[(&TrustedKey, &PublicKey)]) -> bool {
     let is_known = |name: &String| name.is_empty() || keys.iter().any(|(_, key)| key.is_called(name));
     !signatures.iter().any(|(name, _)| is_known(name))

@@ -1,23 +1,23 @@
-//! The system calls that give, take or change names and contents of files, and where their arguments are.
+//! The system calls that create, open, rename or change files, and where their arguments are.
 //!
-//! A call that is not here cannot make a file, rename it or open it. What is written through an open file needs no
-//! call of its own: who opened it is known.
+//! No other call can create, rename or open a file. Writes through an open file are not traced: it is known who opened
+//! it.
 
 use nix::libc;
 use seccompiler::{BackendError, BpfProgram, SeccompAction, SeccompFilter};
 
-/// What a call does.
+/// The effect of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Opens; the argument with this number has the flags.
+    /// Opens a file; the argument with this number has the flags.
     Open(usize),
-    /// Opens; the flags are the first word of a structure.
+    /// Opens a file; the flags are the first word of a structure.
     OpenHow(usize),
     /// Makes a file and opens it.
     Create,
     Move,
     Link,
-    /// The first path is the text of the link.
+    /// The first path is the target of the link.
     Symlink,
     Remove,
     Times,
@@ -29,15 +29,15 @@ pub(super) enum Act {
 /// A path among the arguments of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Arg {
-    /// Relative to the working folder: where the text is.
+    /// Relative to the working folder; the argument with this number points to the text.
     Path(usize),
-    /// Relative to an open folder: its handle, and the text; without a text the handle itself.
+    /// Relative to an open folder: the arguments with its handle and the text. Without a text, the handle itself.
     At(usize, usize),
     /// An open file.
     Handle(usize),
 }
 
-/// One call.
+/// A system call to trace.
 pub(super) struct Call {
     number: libc::c_long,
     pub(super) act: Act,
@@ -79,7 +79,7 @@ const CALLS: &[Call] = &[
     one(libc::SYS_truncate, Act::Truncate, Arg::Path(0)),
 ];
 
-/// The same, where newer architectures never had them.
+/// More calls to trace on older architectures; newer ones never had these.
 #[cfg(target_arch = "x86_64")]
 const CALLS_HERE: &[Call] = &[
     one(libc::SYS_open, Act::Open(1), Arg::Path(0)),
@@ -105,7 +105,8 @@ impl Call {
     }
 }
 
-/// Asks the tracer about these calls, and allows all others. Other filters' refusals count for more.
+/// A filter that stops a process for its tracer at these calls, and allows all others. Refusals of other filters take
+/// precedence.
 pub(super) fn program() -> Result<BpfProgram, BackendError> {
     let calls = CALLS.iter().chain(CALLS_HERE);
     let rules = calls.map(|call| (call.number, Vec::new())).collect();

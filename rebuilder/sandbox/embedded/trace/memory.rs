@@ -1,4 +1,4 @@
-//! Looking into a stopped process: its registers, the texts that its arguments point at, and where its paths lead.
+//! Looks into a stopped process: its registers, the texts that its arguments point to, and where its paths lead.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use super::calls::Arg;
 use crate::trace::UNKNOWN;
 
-/// What a system call was given.
+/// Number and arguments of a system call.
 pub(super) struct Registers {
     pub(super) number: u64,
     pub(super) arguments: [u64; 6],
@@ -31,7 +31,7 @@ pub(super) fn registers(pid: Pid) -> nix::Result<Registers> {
     })
 }
 
-/// What a system call gave; negative numbers are errors.
+/// The return value of a system call; negative values are errors.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn result(pid: Pid) -> nix::Result<i64> {
     Ok(nix::sys::ptrace::getregs(pid)?.rax.cast_signed())
@@ -47,14 +47,14 @@ pub(super) fn registers(pid: Pid) -> nix::Result<Registers> {
     })
 }
 
-/// What a system call gave; negative numbers are errors.
+/// The return value of a system call; negative values are errors.
 #[cfg(target_arch = "aarch64")]
 pub(super) fn result(pid: Pid) -> nix::Result<i64> {
     let [first, ..] = nix::sys::ptrace::getregs(pid)?.regs;
     Ok(first.cast_signed())
 }
 
-/// Other processors are not traced: the worker says so before it starts anything.
+/// Other processors are not traced; the worker reports that before it starts anything.
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(super) fn registers(_: Pid) -> nix::Result<Registers> {
     Err(nix::Error::ENOSYS)
@@ -67,11 +67,11 @@ pub(super) fn result(_: Pid) -> nix::Result<i64> {
 
 const PAGE: usize = 4096;
 
-/// The text at an address, up to its end or the longest path that the kernel takes.
+/// The text at an address, up to its terminating zero or the longest path that the kernel accepts.
 pub(super) fn text(pid: Pid, address: u64) -> Option<Vec<u8>> {
     let base = usize::try_from(address).ok().filter(|base| *base != 0)?;
     let mut buffer = vec![0; PAGE];
-    // The page after it need not be there, and then the first part still comes.
+    // The next page may not exist; the part on the first page is still read.
     let first = PAGE.saturating_sub(base % PAGE);
     let pieces = [
         RemoteIoVec { base, len: first },
@@ -99,7 +99,7 @@ pub(super) fn word(pid: Pid, address: u64) -> Option<u64> {
     (count == Ok(8)).then(|| u64::from_ne_bytes(bytes))
 }
 
-/// What `/proc` says of where a task belongs (proc_pid_status(5)).
+/// The process and the parent process of a task, from `/proc` (proc_pid_status(5)).
 pub(super) struct Family {
     pub(super) process: i32,
     pub(super) parent: i32,
@@ -116,7 +116,7 @@ impl Seen<'_> {
         self.processes.join(self.pid.to_string()).join(name)
     }
 
-    /// What an open handle is, as the build names it; nothing for pipes and the like.
+    /// The file of an open handle, by its path in the build; `None` for pipes and the like.
     pub(super) fn handle(&self, number: u64) -> Option<PathBuf> {
         let number = i32::try_from(number).ok()?;
         self.leads_to(&format!("fd/{number}"))
@@ -129,7 +129,7 @@ impl Seen<'_> {
     fn leads_to(&self, name: &str) -> Option<PathBuf> {
         match fs::read_link(self.place(name)) {
             Ok(path) => path.is_absolute().then_some(path),
-            // The kernel tells no path of more than a page.
+            // The kernel does not tell paths of more than a page.
             Err(error) if error.raw_os_error() == Some(libc::ENAMETOOLONG) => Some(PathBuf::from(UNKNOWN)),
             Err(_) => None,
         }
@@ -145,7 +145,7 @@ impl Seen<'_> {
             .collect()
     }
 
-    /// The process that it is of, and the parent of that; nothing if it has ended.
+    /// The process that this task is part of, and that process's parent; `None` if it has ended.
     pub(super) fn family(&self) -> Option<Family> {
         let status = fs::read_to_string(self.place("status")).ok()?;
         let value = |key: &str| status.lines().find_map(|line| line.strip_prefix(key));
@@ -158,7 +158,7 @@ impl Seen<'_> {
         })
     }
 
-    /// The path of an argument, absolute; links on the way are not followed.
+    /// The path of an argument, made absolute; links are not followed.
     pub(super) fn path(&self, registers: &Registers, arg: Arg) -> Option<PathBuf> {
         let get = |index: usize| registers.arguments.get(index).copied();
         let (folder, place) = match arg {
@@ -176,7 +176,7 @@ impl Seen<'_> {
             return Some(relative.to_owned());
         }
         let base = match folder {
-            // The kernel reads 32 bits of it.
+            // The kernel reads only 32 bits of the handle.
             Some(handle) if low(handle) != libc::AT_FDCWD => {
                 self.handle(u64::from(low(handle).cast_unsigned()))?
             }
@@ -189,7 +189,7 @@ impl Seen<'_> {
         })
     }
 
-    /// The same with the links of the folders on the way followed, but not that of the last name.
+    /// The same, but links of the folders on the way are followed, except that of the last component.
     pub(super) fn place_of(&self, path: &Path) -> PathBuf {
         let plain = lexical(path);
         let (Some(parent), Some(name)) = (plain.parent(), plain.file_name()) else {
@@ -216,7 +216,7 @@ fn low(value: u64) -> i32 {
     u32::try_from(value & 0xffff_ffff).unwrap_or(0).cast_signed()
 }
 
-/// Without `.` and `..`.
+/// The path without `.` and `..`.
 pub(super) fn lexical(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {

@@ -1,12 +1,12 @@
 //! The tracer between the helper and a build: it records which process wrote, read, renamed or removed which file, and
 //! shows the build another machine.
 //!
-//! It is the helper's own main thread, by ptrace: seccomp filters stop a process at the few calls that matter
-//! ([`calls`], [`super::veil`]), and at no other one; starts, programs and ends are events of ptrace. A process has one
-//! tracer, so both jobs are done here. What a build can notice is its `TracerPid`, and that no other tracer (a debugger,
-//! a leak checker) gets at it.
+//! The tracer is the helper's main thread, and uses ptrace: seccomp filters stop a process only at the few calls that
+//! matter ([`calls`], [`super::veil`]); starts of processes and programs, and ends, are events of ptrace. A process
+//! can have only one tracer, so both jobs are done here. A build can notice its `TracerPid`, and that no other tracer
+//! (a debugger, a leak checker) can attach.
 //!
-//! A process that is killed while it is stopped is gone at the next request (`ESRCH`), which is no error here.
+//! If a process is killed while it is stopped, the next request fails with `ESRCH`; that is not an error here.
 
 mod calls;
 mod memory;
@@ -29,19 +29,19 @@ use super::wait::{self, Change};
 use memory::Seen;
 use recorder::Recorder;
 
-/// The file of events, beside what the build writes and out of its reach.
+/// The file of events, beside the folders that the build writes into, and out of its reach.
 pub(super) const EVENTS: &str = "events";
 
-/// The filter that stops processes where something is to be recorded.
+/// The filter that stops processes at the calls to record.
 pub(super) fn filter() -> Result<BpfProgram, BackendError> {
     calls::program()
 }
 
-/// How often a process that has been stopped by a signal is looked at.
+/// How often a process that a signal has stopped is checked.
 const LOOK: Duration = Duration::from_millis(5);
-/// How long the next event is waited for without a nap, while some process is stopped.
+/// How long to wait for the next event without sleeping, while some process is stopped.
 const AWAKE: Duration = Duration::from_micros(200);
-/// The first nap; each is twice as long as the one before, up to [`LOOK`].
+/// The first sleep; each is twice as long as the one before, up to [`LOOK`].
 const NAP: Duration = Duration::from_micros(50);
 
 /// The tracer of one container.
@@ -49,16 +49,16 @@ pub(super) struct Tracer {
     init: Pid,
     recorder: Option<Recorder>,
     veil: Option<Veil>,
-    /// `/proc` of this process's namespace.
+    /// `/proc` of the namespace of this process.
     processes: PathBuf,
-    /// Stopped by a signal, until another one continues them.
+    /// Processes that a signal has stopped, until another one continues them.
     paused: HashSet<i32>,
-    /// When they were looked at.
+    /// When they were last checked.
     looked: Instant,
 }
 
 impl Tracer {
-    /// Takes hold of the container's first process, which waits to be started. `events` is the file to record in.
+    /// Attaches to the container's first process, which waits to be started. `events` is the file to record in.
     pub(super) fn seize(
         init: Pid,
         events: Option<&Path>,
@@ -90,7 +90,7 @@ impl Tracer {
         })
     }
 
-    /// Follows everything until the first process has ended.
+    /// Traces everything until the first process has ended.
     pub(super) fn until_end(&mut self) -> ExitReason {
         let ended = loop {
             match self.next() {
@@ -105,8 +105,8 @@ impl Tracer {
         ended
     }
 
-    /// The next event. Meanwhile, processes that are stopped are looked at: nothing tells when another signal
-    /// continues them.
+    /// Waits for the next event, and checks stopped processes meanwhile: no event tells when another signal continues
+    /// them.
     fn next(&mut self) -> nix::Result<(Pid, Change)> {
         let (begun, mut nap) = (Instant::now(), NAP);
         loop {
@@ -127,10 +127,10 @@ impl Tracer {
     }
 
     fn changed(&mut self, pid: Pid, change: Change) {
-        // Only a process that is gone refuses to go on.
+        // Continuing fails only for a process that has ended.
         let _ = match change {
             Change::Event(event, _) if event == Stop::PTRACE_EVENT_SECCOMP as i32 => {
-                // The record is of what the process asked for, so it comes before the veil changes that.
+                // Recorded before the veil changes the call, so that the record has what the process asked for.
                 let recorded = self
                     .recorder
                     .as_mut()
@@ -162,7 +162,7 @@ impl Tracer {
                 }
                 ptrace::cont(pid, None)
             }
-            // Without a tracer, the first process of a namespace never gets it.
+            // Without a tracer, the first process of a namespace never gets this signal.
             Change::Signal(libc::SIGSTOP) if self.is_first(pid) => ptrace::cont(pid, None),
             Change::Signal(signal) => wait::pass_on(pid, signal),
             Change::Ended(_) => {
@@ -172,7 +172,7 @@ impl Tracer {
         };
     }
 
-    /// Whether a task is of the container's first process.
+    /// Whether a task belongs to the container's first process.
     fn is_first(&self, pid: Pid) -> bool {
         let seen = Seen {
             processes: &self.processes,
@@ -182,9 +182,9 @@ impl Tracer {
             .is_some_and(|family| family.process == self.init.as_raw())
     }
 
-    /// A stop that no call caused: a task's first moment, or a signal that stops all of a process.
+    /// Handles a stop that no call caused: a task's first moment, or a signal that stops a whole process.
     fn halted(&mut self, pid: Pid, signal: i32) -> nix::Result<()> {
-        // Its parent tells of it too, but not if it is killed before.
+        // The parent's event reports the task too, unless the parent is killed before.
         if let Some(recorder) = &mut self.recorder {
             recorder.found(pid);
         }
@@ -196,7 +196,7 @@ impl Tracer {
         ptrace::cont(pid, None)
     }
 
-    /// Lets those go on that another process has sent the signal to.
+    /// Continues the stopped processes that another process has sent SIGCONT to.
     fn wake(&mut self) {
         let processes = &self.processes;
         let woken: Vec<_> = self
@@ -234,7 +234,7 @@ impl Tracer {
     }
 }
 
-/// Whether SIGCONT waits for a process, by its `/proc/PID/status` (proc_pid_status(5)), or it is gone.
+/// Whether SIGCONT is pending for a process, by its `/proc/PID/status` (proc_pid_status(5)), or the process has ended.
 fn is_continued(status: &str) -> bool {
     let pending = status.lines().filter_map(|line| {
         let mask = line

@@ -1,4 +1,4 @@
-//! Writes down what traced processes do to files.
+//! Records what traced processes do to files.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -13,7 +13,7 @@ use super::calls::{self, Act, Call};
 use super::memory::{self, Registers, Seen};
 use crate::trace::{COMMAND_LINE, Event, MOST};
 
-/// Where files are that a build only reads because the system has them; such reads are not recorded.
+/// Folders of files that the system brings; reads of these files are not recorded.
 const SYSTEM: [&str; 9] = [
     "/usr/",
     "/lib",
@@ -26,13 +26,13 @@ const SYSTEM: [&str; 9] = [
     "/var/lib/",
 ];
 
-/// What a call that has not returned yet will have done.
+/// What a call will have done if it returns without an error.
 enum Pending {
     Opened,
     Done(Event),
 }
 
-/// A task of the kernel: a process or a thread of it.
+/// A kernel task: a process, or a thread of one.
 struct Task {
     process: u32,
     pending: Option<Pending>,
@@ -40,15 +40,15 @@ struct Task {
 
 /// The record of one container.
 pub(super) struct Recorder {
-    /// None once the record is full.
+    /// `None` when the record is full.
     events: Option<BufWriter<File>>,
     written: u64,
-    /// `/proc` of this process's namespace.
+    /// `/proc` of the namespace of this process.
     processes: PathBuf,
     tasks: HashMap<i32, Task>,
-    /// Those that were found before their parent told of them.
+    /// Tasks that were found before their parent's event.
     found: HashSet<i32>,
-    /// What each process has read, so that it is recorded once.
+    /// The files that each process has read, so that each is recorded once.
     read: HashMap<u32, HashSet<PathBuf>>,
     next: u32,
 }
@@ -69,7 +69,7 @@ impl Recorder {
         this
     }
 
-    /// A disk that is full shows in the build's own end.
+    /// A write error is ignored: a full disk shows in the build's own end.
     pub(super) fn finish(&mut self) {
         if let Some(events) = &mut self.events {
             let _ = events.flush();
@@ -97,7 +97,7 @@ impl Recorder {
         let Some(by) = self.tasks.get(&parent.as_raw()).map(|task| task.process) else {
             return;
         };
-        // One that was killed before its first moment may have been reported as gone already.
+        // A task that was killed before its first moment may already have been reported as ended.
         let Some(family) = self.seen(Pid::from_raw(child)).family() else {
             return;
         };
@@ -108,8 +108,8 @@ impl Recorder {
         }
     }
 
-    /// A task is in its first moment, and its parent may never tell of it: it may have been killed meanwhile, and
-    /// then the child is another one's by now.
+    /// A task is in its first moment. Its parent's event may never come: the parent may have been killed meanwhile,
+    /// and then the task has another parent by now.
     pub(super) fn found(&mut self, pid: Pid) {
         let task = pid.as_raw();
         if self.tasks.contains_key(&task) {
@@ -134,9 +134,9 @@ impl Recorder {
         self.tasks.insert(task, task_of);
     }
 
-    /// A process has become another program.
+    /// A process has executed another program.
     pub(super) fn executed(&mut self, pid: Pid) {
-        // The thread that executes takes the number of its process.
+        // A thread that executes a program gets the id of its process.
         let former = ptrace::getevent(pid)
             .ok()
             .and_then(|former| i32::try_from(former).ok());
@@ -178,7 +178,7 @@ impl Recorder {
         }
     }
 
-    /// At a call: whether its end must be waited for, to know whether it was done.
+    /// At the entry of a call: returns whether its exit must be awaited, to know whether it succeeded.
     pub(super) fn entered(&mut self, pid: Pid) -> bool {
         let pending = self.will_do(pid);
         let waits = pending.is_some();
@@ -233,7 +233,7 @@ impl Recorder {
         }))
     }
 
-    /// A call for reading; most are of the system's own files, and what they give is not waited for.
+    /// Records a read. Most reads are of the system's own files, and their results are not awaited.
     fn reads(&mut self, p: u32, pid: Pid, call: &Call, registers: &Registers) {
         let seen = self.seen(pid);
         let Some(path) = seen.path(registers, call.first) else {
@@ -253,7 +253,7 @@ impl Recorder {
         }
     }
 
-    /// At the end of a call.
+    /// At the exit of a call.
     pub(super) fn left(&mut self, pid: Pid) {
         let Some(task) = self.tasks.get_mut(&pid.as_raw()) else {
             return;
@@ -298,7 +298,7 @@ impl Recorder {
     }
 }
 
-/// A symbolic link, with what it points at.
+/// The creation of a symbolic link, with its target.
 fn symbolic(p: u32, seen: &Seen<'_>, call: &Call, registers: &Registers) -> Option<Event> {
     let calls::Arg::Path(index) = call.first else {
         return None;
@@ -314,7 +314,7 @@ fn symbolic(p: u32, seen: &Seen<'_>, call: &Call, registers: &Registers) -> Opti
     })
 }
 
-/// Whether a path is not that of a device or of the kernel's own files.
+/// Whether a path is neither that of a device nor one of the kernel's own files.
 fn is_file(path: &Path) -> bool {
     !["/dev", "/proc", "/sys"]
         .iter()

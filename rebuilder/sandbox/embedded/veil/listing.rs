@@ -1,17 +1,17 @@
-//! Listings of folders in another order.
+//! Sorts the listings of folders.
 
-/// Where names are in entries of getdents64(2), which have a byte for the kind before.
+/// Offset of names in entries of getdents64(2), which have a byte for the kind before the name.
 pub(super) const LONG: usize = 19;
-/// Where they are in entries of getdents(2).
+/// Offset of names in entries of getdents(2).
 pub(super) const SHORT: usize = 18;
 
-/// The entries of a listing (getdents(2)) in the order of their names, which are at this place of an entry. Each keeps
-/// its own number; the places from which a listing can go on stay where they are.
+/// The entries of a listing (getdents(2)), sorted by their names, which are at the offset `name` of each entry. Each
+/// entry keeps its inode number; the positions at which a listing can be continued stay in their order.
 pub(super) fn in_order(bytes: &[u8], name: usize, backwards: bool) -> Option<Vec<u8>> {
     let mut entries = Vec::new();
     let mut rest = bytes;
     while !rest.is_empty() {
-        // Inode and place, eight bytes each, then the length of the entry in two.
+        // Inode number and position, eight bytes each, then the length of the entry in two bytes.
         let length = usize::from(u16::from_ne_bytes(rest.get(16..18)?.try_into().ok()?));
         let (entry, after) = rest.split_at_checked(length.max(20))?;
         let name = entry.get(name..)?.split(|byte| *byte == 0).next()?;

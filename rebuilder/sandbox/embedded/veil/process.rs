@@ -1,4 +1,4 @@
-//! The memory of a stopped process.
+//! Reads and changes the memory of a stopped process.
 
 use std::io::{IoSlice, IoSliceMut};
 
@@ -9,9 +9,9 @@ use nix::unistd::Pid;
 
 use super::super::super::Kernel;
 
-/// Most bytes of arguments and environment that lie before what a program is told of its machine.
+/// Maximum number of bytes of arguments and environment before the auxiliary vector of a program.
 const STACK: usize = 8 << 20;
-/// Longest field of uname(2), with the zero at its end.
+/// Length of the longest field of uname(2), with the terminating zero.
 const FIELD: usize = 65;
 
 pub(super) fn number(bytes: &[u8]) -> i64 {
@@ -41,13 +41,13 @@ pub(super) fn write(pid: Pid, place: u64, bytes: &[u8]) -> nix::Result<()> {
     }
 }
 
-/// The same below the end of a stack, where no page may be yet: the kernel makes a stack longer for a debugger's word, but
+/// Writes below the end of a stack, where no page may exist yet: the kernel extends a stack for a write by ptrace, but
 /// not for [`process_vm_writev`].
 pub(super) fn write_on_stack(pid: Pid, place: u64, bytes: &[u8]) -> nix::Result<()> {
     match write(pid, place, bytes) {
         Err(nix::Error::EFAULT) => {
             let base = usize::try_from(place).map_err(|_| nix::Error::EFAULT)?;
-            // Whatever the kernel says, the second attempt shows whether there is room now.
+            // Whether this succeeds or not, the second attempt shows if there is room now.
             let _ = ptrace::write(pid, std::ptr::without_provenance_mut(base), 0);
             write(pid, place, bytes)
         }
@@ -55,7 +55,7 @@ pub(super) fn write_on_stack(pid: Pid, place: u64, bytes: &[u8]) -> nix::Result<
     }
 }
 
-/// `struct utsname`: six fields of 65 bytes; the third is the release, the fourth the version.
+/// Changes a `struct utsname`: six fields of 65 bytes; the third is the release, the fourth the version.
 pub(super) fn show_kernel(pid: Pid, place: u64, kernel: &Kernel) -> nix::Result<()> {
     for (index, text) in [(2, &kernel.release), (3, &kernel.version)] {
         let mut field = [0; FIELD];
@@ -68,7 +68,7 @@ pub(super) fn show_kernel(pid: Pid, place: u64, kernel: &Kernel) -> nix::Result<
     Ok(())
 }
 
-/// Takes the kernel's shared page out of what a new program is told of its machine (getauxval(3)).
+/// Hides the kernel's shared page (vDSO) in the auxiliary vector of a new program (getauxval(3)).
 pub(super) fn hide_shared_page(pid: Pid) -> nix::Result<()> {
     let stack = ptrace::getregs(pid)?.rsp;
     let word = |index: usize| -> nix::Result<u64> {
@@ -77,7 +77,7 @@ pub(super) fn hide_shared_page(pid: Pid) -> nix::Result<()> {
         read(pid, stack.saturating_add(offset), &mut bytes)?;
         Ok(u64::from_ne_bytes(bytes))
     };
-    // The number of arguments, the arguments and a zero, the environment and a zero, then pairs.
+    // The number of arguments, the arguments and a zero, the environment and a zero, then the pairs of the vector.
     let arguments = usize::try_from(word(0)?).unwrap_or(usize::MAX);
     let mut index = arguments.saturating_add(2);
     while index < STACK / 8 && word(index)? != 0 {

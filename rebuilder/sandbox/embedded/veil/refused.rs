@@ -1,4 +1,4 @@
-//! Calls that would tell a build with another clock what time it is, and that builds can do without.
+//! Calls that would tell a build with another clock the real time, and that builds can do without.
 
 use std::collections::BTreeMap;
 
@@ -8,16 +8,16 @@ use seccompiler::{
     SeccompRule,
 };
 
-/// Options by which a socket tells when a message came (socket(7)), in their older and newer forms.
+/// Options that make a socket report when a message arrived (socket(7)), in their older and newer forms.
 const STAMPS: [u64; 6] = [29, 35, 37, 63, 64, 65];
 
-/// The same as requests, `SIOCGSTAMP` and `SIOCGSTAMPNS`.
+/// Requests for the same, `SIOCGSTAMP` and `SIOCGSTAMPNS`.
 const LAST_STAMP: [u64; 4] = [0x8906, 0x8907, 0x8010_8906, 0x8010_8907];
 
-/// `ARCH_MAP_VDSO_X32`, `_32` and `_64` (arch_prctl(2)): the kernel's shared page once more.
+/// `ARCH_MAP_VDSO_X32`, `_32` and `_64` (arch_prctl(2)): they map the kernel's shared page again.
 const SHARED_PAGE: [u64; 3] = [0x2001, 0x2002, 0x2003];
 
-/// The filter; refused calls give `EPERM`.
+/// The filter; refused calls fail with `EPERM`.
 pub(super) fn filter() -> Result<BpfProgram, BackendError> {
     let is = |argument: u8, value: u64| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)

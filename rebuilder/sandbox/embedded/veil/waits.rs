@@ -1,5 +1,5 @@
-//! Calls that wait for a moment of the wall clock, at most or at least: locks and semaphores with a time limit, sleep and
-//! message queues. The kernel knows the machine's clock alone, so it is given the same moment by that one.
+//! Calls that wait until a moment of the wall clock, at most or at least: locks and semaphores with a time limit,
+//! sleep and message queues. The kernel knows only the machine's clock, so it is given the same moment by that clock.
 
 use std::collections::BTreeMap;
 
@@ -9,15 +9,15 @@ use seccompiler::{BackendError, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition
 use super::Register;
 use super::places::low;
 
-/// The clocks that tell the wall time.
+/// The clocks that show wall time and can be waited for.
 const CLOCKS: [libc::clockid_t; 3] = [libc::CLOCK_REALTIME, libc::CLOCK_REALTIME_ALARM, libc::CLOCK_TAI];
 
-/// Whether a clock tells the wall time.
+/// Whether a clock shows wall time.
 pub(super) fn is_wall(clock: u64) -> bool {
     CLOCKS.contains(&low(clock)) || low(clock) == libc::CLOCK_REALTIME_COARSE
 }
 
-/// The calls, as rules of a filter; those that name no time are not among them.
+/// The calls as rules of a filter; calls that name no time are left out.
 pub(super) fn rules() -> Result<BTreeMap<libc::c_long, Vec<SeccompRule>>, BackendError> {
     let word = |argument: u8, how: SeccompCmpOp, value: u64| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, how, value)
@@ -27,7 +27,7 @@ pub(super) fn rules() -> Result<BTreeMap<libc::c_long, Vec<SeccompRule>>, Backen
         let flag = u64::from(flag.cast_unsigned());
         word(argument, SeccompCmpOp::MaskedEq(flag), flag)
     };
-    // This operation has a wall-clock time without a flag.
+    // This operation has a wall-clock time even without the flag.
     let (command, lock) = (
         libc::FUTEX_CMD_MASK.cast_unsigned(),
         libc::FUTEX_LOCK_PI.cast_unsigned(),
@@ -62,7 +62,7 @@ pub(super) fn rules() -> Result<BTreeMap<libc::c_long, Vec<SeccompRule>>, Backen
     ]))
 }
 
-/// The argument that points to the moment, of a call that such a rule stopped.
+/// The argument of a stopped call that points to the moment.
 pub(super) fn moment(call: libc::c_long, regs: &libc::user_regs_struct) -> Option<Register> {
     match call {
         libc::SYS_futex => Some(|regs| &mut regs.r10),

@@ -6,7 +6,7 @@ use super::super::written::{
 use super::{compared, first};
 use crate::compare::{Cause, Outcome};
 
-/// A magic number, the words of two headers, and what they must be called.
+/// A magic number, the words of two headers, and the expected cause and place.
 type Row = (u16, &'static [u32], &'static [u32], Cause, &'static str);
 
 #[test]
@@ -128,7 +128,7 @@ fn nothing_is_hidden_behind_a_header() {
         place(&of(&[0, 2, 50], &Written(code.0[..20].to_vec()))),
         "code that cannot be read"
     );
-    // Another Python says nothing about what its code does.
+    // Another Python does not tell what its code does.
     let other = file(
         3531,
         &[0, 1, 50],

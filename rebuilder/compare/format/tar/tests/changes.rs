@@ -1,14 +1,14 @@
-//! Changes of single bytes, each beside another time, which must not hide them.
+//! Changes of single bytes, each together with another time, which must not hide them.
 
 use super::super::samples::{Head, file, global, long, padded, pax, records};
 use super::{LONG, compared, first_place, short};
 use crate::compare::{Cause, Outcome};
 
-/// A pair, of which the second has another time too, and the place of the first finding.
+/// Name, released and rebuilt members (with another time), and the place of the first finding.
 type Case = (&'static str, Vec<Vec<u8>>, Vec<Vec<u8>>, &'static str);
 
-/// Each changes a byte that a difference of times must not hide.
-// Long, as it is one table.
+/// Each case changes a byte that a difference in time must not hide.
+// One long table.
 fn changes() -> Vec<Case> {
     let head = || Head::new(b"f", 2);
     let one = |head: Head| vec![head.with(b"1\n")];

@@ -1,10 +1,10 @@
-//! Every byte of small archives, changed beside another time: the change is always told.
+//! Changes every byte of small archives together with a time: the change is always reported.
 
 use super::super::samples::{Head, archive, global, long, padded, pax};
 use super::{LONG, short, sparse};
 use crate::compare::{Options, Outcome, compare_bytes};
 
-/// Blocks that are headers have their checksum written again.
+/// Rewrites the checksums of the blocks that are headers.
 fn repaired(bytes: &mut [u8], headers: &[usize]) {
     for at in headers {
         let block: [u8; 512] = bytes[*at..*at + 512].try_into().unwrap();
@@ -101,8 +101,8 @@ fn no_changed_byte_is_silent() {
             }
         }
     }
-    // Nothing but numbers, owners and the letter of a header is set aside, and in extended headers the letter of their
-    // own name, the time, the inode and the owner.
+    // In headers, only numbers, owners and the type letter are set aside; in extended headers, the letter in their own
+    // name, the time, the inode and the owner.
     for (name, at, value) in aside {
         let in_block = at % 512;
         let of_header = (100..157).contains(&in_block) || (265..345).contains(&in_block);

@@ -170,7 +170,7 @@ fn a_sparse_file_is_what_it_unpacks_to() {
     );
 }
 
-/// A sparse file in GNU's format 1.0, which keeps its map before the data.
+/// A sparse file in GNU's format 1.0, with its map before the data.
 fn version_1(stored: &[u8]) -> Vec<Vec<u8>> {
     let map = padded(b"2\n512\n512\n2048\n512\n");
     let records = [
@@ -260,7 +260,7 @@ fn what_was_before_packing_is_set_aside_where_nothing_installs_it() {
         (Outcome::Equivalent, Cause::Randomness)
     );
     let origin = |url| with(&[("SCHILY.xattr.user.xdg.origin.url", url)]);
-    // What is of no known kind may be unpacked by anything.
+    // A member of an unknown kind may be unpacked as anything.
     assert_eq!(
         compared(&origin("https://a"), &origin("https://b")).outcome,
         Outcome::Different

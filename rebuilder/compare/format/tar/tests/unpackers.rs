@@ -1,4 +1,4 @@
-//! Archives that look alike, of which GNU tar, bsdtar or Python make different trees.
+//! Archives that look alike, but that GNU tar, bsdtar or Python unpack to different trees.
 
 use super::{Head, archive, compared, file, long, pax};
 use crate::compare::{Cause, Options, Outcome, compare_bytes};
@@ -37,7 +37,7 @@ fn a_folder_without_the_letter_of_one_is_read_differently() {
     let folder = |letter| member("d/", letter, b"0000755\0").with(b"");
     let found = compared(&[folder(b'5')], &[folder(0)]);
     assert_eq!(found.causes[0].cause, Cause::AmbiguousArchive);
-    // Python looks at the name in the header.
+    // Python uses the name in the header.
     let short = |name| vec![long(b'L', "d/", b"\0"), member(name, 0, b"0000755\0").with(b"")];
     let found = compared(&short("d/"), &short("d"));
     assert_eq!(found.outcome, Outcome::Different);

@@ -1,10 +1,10 @@
-//! Whole archives that must not be called equivalent, and every byte of one.
+//! Whole archives that are not equivalent, and every byte of one.
 
 use super::writer::{Around, Descriptor, Entry, entry, record, unix_time, zip, zip_in};
 use super::{compare, differs, set_aside, told};
 use crate::compare::{Cause, Outcome};
 
-/// Whatever bit is changed beside a time, something is told that is not told of the time alone.
+/// If any bit is changed together with a time, something is reported besides the time.
 #[test]
 fn every_bit_is_in_some_field() {
     let unix = |seconds| [unix_time(seconds), record(0x7875, &[1, 1, 5, 1, 5])].concat();
@@ -140,7 +140,7 @@ fn names() {
     differs("repeated", &zip(&twice), &zip(&swapped), Cause::Content, "line 1");
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn around_entries() {
     let entries = [entry("a", "hi\n"), entry("b", "ho\n")];
@@ -247,7 +247,7 @@ fn around_entries() {
     );
 }
 
-/// Readers of streams see the order of the data, which is not that of the directory here.
+/// Readers of streams see the order of the data, which differs from that of the directory here.
 #[test]
 fn order_of_the_data() {
     let entries = [entry("a", "hi\n"), entry("b", "ho\n")];
@@ -268,7 +268,7 @@ fn order_of_the_data() {
     assert_eq!(found.outcome, Outcome::Different);
 }
 
-/// All of a long gap is looked at.
+/// A long gap is read completely.
 #[test]
 fn long_gaps() {
     let around = |last: u8| Around {

@@ -1,4 +1,4 @@
-//! What differs between ordinary tools, and is named and set aside.
+//! Differences between ordinary tools, which are named and set aside.
 
 use super::writer::{Around, DATE, Descriptor, Entry, entry, record, unix_time, zip, zip_in};
 use super::{compare, set_aside};
@@ -6,7 +6,7 @@ use crate::compare::{Cause, Confidence, Outcome};
 
 const TIME: &str = "zip-modified-time";
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn entries() {
     type Change = fn(&mut Entry);
@@ -69,12 +69,12 @@ fn entries() {
     ];
     for (what, released, by, change) in cases {
         let rebuilt = released.but(change);
-        // A flag is in both headers, so where it is allowed to differ the bits of the descriptor are too.
+        // A flag is in both headers, so if it may differ, the bits of the descriptor may too.
         set_aside(what, &zip(&[(*released).clone()]), &zip(&[rebuilt]), by);
     }
 }
 
-/// What is odd is no difference while it is the same on both sides.
+/// Unusual properties are not differences if both sides have them.
 #[test]
 fn the_same_oddities() {
     let plain = entry("a", "hi\n");
@@ -223,7 +223,7 @@ fn commits_of_git_archive() {
     assert_eq!(found.causes.len(), 1);
 }
 
-/// Padding that makes data begin at a multiple, as `zipalign` and `apksigner` write it.
+/// Padding for alignment, as `zipalign` and `apksigner` write it.
 #[test]
 fn alignment() {
     let plain = entry("a", "hi\n");

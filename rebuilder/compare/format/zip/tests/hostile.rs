@@ -1,4 +1,4 @@
-//! What must never be set aside, although a time differs as well.
+//! Changes that must never be set aside, even if a time differs as well.
 
 use super::differs;
 use super::writer::{Descriptor, Entry, entry, record, unix_time, zip};
@@ -6,8 +6,8 @@ use crate::compare::Cause;
 
 const LOCAL: &str = "local header against the directory";
 
-/// One entry against the same one with a change and another time.
-// Long, as it is one table.
+/// One entry, compared with the same one after a change and with another time.
+// One long table.
 #[test]
 fn entries() {
     type Change = fn(&mut Entry);

@@ -1,4 +1,4 @@
-//! Pairs of zip files and what is to be said of them.
+//! Pairs of zip files and the expected findings.
 
 #![allow(
     clippy::cast_possible_truncation,
@@ -17,7 +17,7 @@ fn compare(released: &[u8], rebuilt: &[u8]) -> Comparison {
     compare_bytes("a.zip", released, rebuilt, &Options::default())
 }
 
-/// Causes, places and values, for people who read a failed test.
+/// Causes, places and values, for the message of a failed test.
 fn told(comparison: &Comparison) -> String {
     let causes = comparison.causes.iter();
     let causes = causes.map(|cause| {
@@ -33,7 +33,7 @@ fn told(comparison: &Comparison) -> String {
     causes.collect::<Vec<_>>().join("\n")
 }
 
-/// A pair of which everything is set aside by these normalisations, and by no others.
+/// Asserts that exactly these normalisations set everything aside.
 fn set_aside(what: &str, released: &[u8], rebuilt: &[u8], by: &[&str]) -> Comparison {
     let found = compare(released, rebuilt);
     let names: Vec<&str> = found.normalisations.iter().map(|own| own.name.name()).collect();
@@ -46,7 +46,8 @@ fn set_aside(what: &str, released: &[u8], rebuilt: &[u8], by: &[&str]) -> Compar
     found
 }
 
-/// A pair with that cause in that place, which is not equivalent in either direction. What is worst comes first.
+/// Asserts that a pair has that cause in that place, and is not equivalent in either direction. The worst cause comes
+/// first.
 fn differs(what: &str, released: &[u8], rebuilt: &[u8], cause: Cause, place: &str) {
     for (old, new) in [(released, rebuilt), (rebuilt, released)] {
         let found = compare(old, new);

@@ -1,15 +1,15 @@
-//! A writer of zip files that writes whatever it is told to, right or wrong.
+//! A writer of zip files that writes whatever it is told, correct or not.
 
 use std::io::Write as _;
 
 use crate::compare::format::zip::data::crc;
 
-/// One entry; what is not given is as an ordinary tool writes it.
+/// One entry; the defaults are those of an ordinary tool.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub name: Vec<u8>,
     pub data: Vec<u8>,
-    /// What is stored, if it is not made of `data`.
+    /// The stored bytes, if they are not derived from `data`.
     pub packed: Option<Vec<u8>>,
     pub method: u16,
     pub level: u32,
@@ -24,9 +24,9 @@ pub(super) struct Entry {
     pub central_extra: Vec<u8>,
     pub comment: Vec<u8>,
     pub descriptor: Option<Descriptor>,
-    /// Bytes behind the entry.
+    /// Bytes after the entry.
     pub behind: Vec<u8>,
-    /// Overwrites bytes of the local and of the central header.
+    /// Overwrites bytes of the local or central header.
     pub local_patch: Vec<(usize, Vec<u8>)>,
     pub central_patch: Vec<(usize, Vec<u8>)>,
 }
@@ -65,14 +65,14 @@ pub(super) fn entry(name: &str, data: &str) -> Entry {
 }
 
 impl Entry {
-    /// The same with a change.
+    /// A copy with a change.
     pub fn but(&self, change: impl FnOnce(&mut Self)) -> Self {
         let mut other = self.clone();
         change(&mut other);
         other
     }
 
-    /// The same, five minutes later.
+    /// A copy that is five minutes later.
     pub fn later(&self) -> Self {
         self.but(|entry| entry.time.1 += 5 << 5)
     }
@@ -154,7 +154,7 @@ pub(super) fn zip_in(around: &Around, entries: &[Entry]) -> Vec<u8> {
     out
 }
 
-/// The ZIP64 record of the end of the directory, which begins `at`, and its locator.
+/// The ZIP64 end record, which begins at `at`, and its locator.
 fn zip64_records(at: usize, count: usize, size: usize, start: usize) -> Vec<u8> {
     let mut out = b"PK\x06\x06".to_vec();
     out.extend(44_u64.to_le_bytes());
@@ -169,7 +169,7 @@ fn zip64_records(at: usize, count: usize, size: usize, start: usize) -> Vec<u8> 
 }
 
 impl Entry {
-    /// CRC-32, packed and unpacked size.
+    /// CRC-32, compressed and uncompressed size.
     fn sizes(&self) -> [u32; 3] {
         [
             crc(&self.data),
@@ -178,7 +178,7 @@ impl Entry {
         ]
     }
 
-    /// What both headers begin with.
+    /// The beginning of both headers.
     fn common(&self) -> [u16; 5] {
         let late = if self.descriptor.is_some() { 8 } else { 0 };
         [
@@ -190,7 +190,7 @@ impl Entry {
         ]
     }
 
-    /// The local header, the data, and what is behind it.
+    /// The local header, the data, and the bytes after it.
     fn local(&self) -> Vec<u8> {
         let sizes = self.sizes();
         let early = if self.descriptor.is_some() { [0; 3] } else { sizes };
@@ -220,7 +220,7 @@ impl Entry {
         out
     }
 
-    /// The header in the directory, of an entry that begins at `offset`.
+    /// The header in the directory for an entry that begins at `offset`.
     fn central(&self, offset: u32) -> Vec<u8> {
         let lengths = [
             self.name.len() as u16,

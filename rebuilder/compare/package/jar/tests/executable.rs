@@ -1,4 +1,4 @@
-//! Jars that a loader runs without unpacking them.
+//! Jars that a loader runs without unpacking.
 
 use zip::CompressionMethod::{self, Deflated, Stored};
 

