@@ -6,6 +6,9 @@ use std::path::Path;
 
 use super::{have, shell};
 
+/// The assembler of dex files.
+const SMALI: &str = "/usr/share/java/smali.jar";
+
 /// The name of a pair, the tools that it takes, and what makes one side of it.
 type Made = (&'static str, &'static [&'static str], fn(&Path));
 
@@ -14,7 +17,7 @@ pub(super) fn generate(folder: &Path) {
     let pairs: [Made; 5] = [
         ("go", &["go"], go),
         ("wasm", &["clang", "wasm-ld"], wasm),
-        ("dex", &["javac", "dx"], dex),
+        ("dex", &["java", SMALI], dex),
         ("pdf", &["gs"], pdf),
         ("font", &["/usr/bin/python3", "fonttools"], font),
     ];
@@ -67,22 +70,20 @@ fn wasm(place: &Path) {
 
 /// Forty classes, in one of which a method answers something else.
 fn dex(place: &Path) {
-    let classes = place.join("classes");
-    fs::create_dir_all(&classes).unwrap();
     for class in 0..40 {
-        let mut source = format!("class C{class} {{\n");
+        let mut source = format!(".class public LC{class};\n.super Ljava/lang/Object;\n");
         for method in 0..100 {
             let answer = class * method + i32::from(second(place) && class == 23 && method == 45);
             let _ = writeln!(
                 source,
-                "    static String m{method}(int n) {{ return \"{class}-{method}-\" + (n * {answer}); }}"
+                ".method public static m{method}(I)I\n.registers 2\nconst v0, {answer}\nmul-int v0, v0, p0\n\
+                 return v0\n.end method"
             );
         }
-        source.push_str("}\n");
-        fs::write(place.join(format!("C{class}.java")), source).unwrap();
+        fs::write(place.join(format!("C{class}.smali")), source).unwrap();
     }
     shell(&format!(
-        "cd {} && javac --release 8 -Xlint:-options -XDstringConcat=inline -d classes C*.java && dx --dex --output=classes.dex classes",
+        "cd {} && java -jar {SMALI} assemble C*.smali -o classes.dex",
         place.display()
     ));
 }
