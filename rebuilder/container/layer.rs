@@ -9,7 +9,7 @@ use crate::artifact::Sha256;
 use crate::progress::Progress;
 use crate::rootfs::ImageConfig;
 use crate::sandbox::embedded::Embedded;
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 /// The folder in a kept layer's home that contains the changes.
 const UPPER: &str = "upper";
@@ -44,9 +44,12 @@ pub async fn keep_layer(
         config: ImageConfig::default(),
     };
     receipt.write(made)?;
-    if fs::rename(made, &home).is_err() {
-        // Another process stored the layer first; use that one.
+    if let Err(error) = fs::rename(made, &home) {
         sandbox.remove_now(made)?;
+        // Unless another process stored the layer first, there is none.
+        if !home.exists() {
+            return Err(StoreError::io("store the layer in", &home)(error).into());
+        }
     }
     Ok(home.join(UPPER))
 }

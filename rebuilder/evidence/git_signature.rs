@@ -86,26 +86,28 @@ fn verify(payload: &[u8], signature: Option<&str>, trust: &Trust) -> ObjectSigna
 
 fn pgp(payload: &[u8], signature: &str, trust: &Trust) -> ObjectSignature {
     let issuers = openpgp::issuers("the signature", signature.as_bytes());
+    // A key may be in several keyrings; one that refuses the signature does not speak for the others.
+    let mut refused = None;
     for key in &trust.keys {
         let KeyMaterial::OpenPgp(keyring) = &key.material else {
             continue;
         };
         match keyring.verify_detached("the commit", signature.as_bytes(), payload) {
             Ok(signers) => {
-                return match key.refusal(Timestamp::now()) {
-                    Some(reason) => ObjectSignature::new(Standing::Invalid, Some(key.name.clone()), reason),
-                    None => ObjectSignature::new(
-                        Standing::Verified,
-                        Some(signers.join(", ")),
-                        "the OpenPGP signature is good",
-                    ),
+                let Some(reason) = key.refusal(Timestamp::now()) else {
+                    let by = Some(signers.join(", "));
+                    return ObjectSignature::new(Standing::Verified, by, "the OpenPGP signature is good");
                 };
+                refused.get_or_insert((Some(key.name.clone()), reason));
             }
             Err(error) if issuers.is_ok() && !error.is_unknown_key() => {
-                return ObjectSignature::new(Standing::Invalid, None, error.to_string());
+                refused.get_or_insert((None, error.to_string()));
             }
             Err(_) => {}
         }
+    }
+    if let Some((by, reason)) = refused {
+        return ObjectSignature::new(Standing::Invalid, by, reason);
     }
     let issuers = match issuers {
         Ok(issuers) => issuers,

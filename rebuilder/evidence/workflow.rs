@@ -19,6 +19,8 @@ pub struct Workflow {
 
 /// Maximum depth of nesting that is followed.
 const DEPTH: usize = 32;
+/// Options of npm that take no value and do not change what is run.
+const FLAGS: [&str; 5] = ["--if-present", "--silent", "-s", "--quiet", "-q"];
 
 impl Workflow {
     /// Reads a workflow file; `None` if it is not a YAML mapping.
@@ -39,16 +41,11 @@ impl Workflow {
             Value::Object(map) => {
                 if let Some(uses) = map.get("uses").and_then(Value::as_str) {
                     self.uses.push(uses.to_owned());
+                    self.read_version(member(value, ["with", "node-version"]));
                 }
                 if let Some(run) = map.get("run").and_then(Value::as_str) {
                     let lines = run.lines().map(str::trim).filter(|line| !line.is_empty());
                     self.commands.extend(lines.map(str::to_owned));
-                }
-                if let Some(version) = map.get("node-version").filter(|_| self.node_version.is_none()) {
-                    let text = version
-                        .as_str()
-                        .map_or_else(|| version.to_string(), str::to_owned);
-                    self.node_version = Some(text).filter(|text| !text.is_empty() && !text.contains("${{"));
                 }
                 for (_, inner) in map {
                     self.read(inner, depth.saturating_sub(1));
@@ -59,6 +56,16 @@ impl Workflow {
                 .for_each(|inner| self.read(inner, depth.saturating_sub(1))),
             _ => {}
         }
+    }
+
+    /// Reads the version that a step or a reusable workflow is given. A list, or the name of a matrix's value, is no version.
+    fn read_version(&mut self, version: &Value) {
+        let text = match version {
+            Value::String(text) if !text.is_empty() && !text.contains("${{") => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return,
+        };
+        self.node_version.get_or_insert(text);
     }
 
     /// Actions and reusable workflows that no commit pins, so that others may change what they do.
@@ -81,10 +88,12 @@ impl Workflow {
     pub fn npm_scripts(&self) -> Vec<String> {
         let mut scripts = Vec::new();
         for command in &self.commands {
-            let words: Vec<_> = command.split_whitespace().collect();
-            match words[..] {
+            let words = command.split_whitespace().filter(|word| !FLAGS.contains(word));
+            match words.collect::<Vec<_>>()[..] {
                 ["npm", "publish", ..] => break,
-                ["npm", "run" | "run-script", name, ..] => scripts.push(name.to_owned()),
+                ["npm", "run" | "run-script", name, ..] if !name.starts_with('-') => {
+                    scripts.push(name.to_owned());
+                }
                 ["npm", "ci" | "install" | "i"] => scripts.push("ci".to_owned()),
                 _ => {}
             }
@@ -123,6 +132,22 @@ jobs:
         );
         assert_eq!(workflow.npm_scripts(), ["ci", "build"]);
         assert_eq!(workflow.node_version.as_deref(), Some("20.x"));
+        for (text, version, scripts) in [
+            (
+                "jobs: {a: {strategy: {matrix: {node-version: [16, 18]}}, steps: [{uses: s@v1, with: {node-version: '${{ matrix.node-version }}'}}]}}",
+                None,
+                &[][..],
+            ),
+            (
+                "jobs: {a: {steps: [{uses: s@v1, with: {node-version: 18}}, {run: npm run --if-present build}, {run: npm --silent run -s pack}, {run: npm run --workspace a b}]}}",
+                Some("18"),
+                &["build", "pack"],
+            ),
+        ] {
+            let workflow = Workflow::parse(text).unwrap();
+            assert_eq!(workflow.node_version.as_deref(), version, "{text}");
+            assert_eq!(workflow.npm_scripts(), scripts, "{text}");
+        }
         assert_eq!(Workflow::parse("[1, 2"), None);
         assert_eq!(Workflow::parse("- a"), None);
     }

@@ -162,7 +162,8 @@ impl Memory {
         self.outcomes(text, audit, Some(run)).await
     }
 
-    /// Every result with a verdict of the listed subjects that were ever anything else than reproduced, the oldest first.
+    /// Every result with a verdict of the listed subjects that were ever anything else than reproduced, by subject, the
+    /// oldest first.
     pub async fn doubtful(&self, audit: &Audit) -> Result<Vec<Outcome>, MemoryError> {
         let text = format!(
             "SELECT {COLUMNS} FROM attempts a JOIN verdicts v ON v.attempt = a.id JOIN runs r ON r.id = a.run \

@@ -2,6 +2,7 @@
 //!
 //! Runs in the sandbox helper, inside the new root, as the unpacking of packages does.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -100,6 +101,7 @@ fn unpack_layer(name: &str, file: File, room: &Room) -> io::Result<()> {
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(true);
     archive.set_preserve_mtime(true);
+    let mut own = Own::default();
     for entry in headers.entries(&mut archive)? {
         let mut entry = entry?;
         room.take(entry.size())?;
@@ -109,14 +111,14 @@ fn unpack_layer(name: &str, file: File, room: &Room) -> io::Result<()> {
         };
         let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
         if file_name == ".wh..wh..opq" {
-            empty(&parent)?;
+            own.remove_beneath(&parent)?;
             continue;
         }
         if let Some(gone) = file_name.strip_prefix(".wh.") {
             if ["", ".", ".."].contains(&gone) {
                 return Err(invalid(format!("the whiteout {file_name:?} names no file")));
             }
-            remove(&parent.join(gone))?;
+            own.remove_lower(&parent.join(gone))?;
             continue;
         }
         let kind = entry.header().entry_type();
@@ -124,6 +126,7 @@ fn unpack_layer(name: &str, file: File, room: &Room) -> io::Result<()> {
             // The sandbox has its own devices, and a user namespace cannot make any.
             continue;
         }
+        own.add(&path);
         match fs::symlink_metadata(&path) {
             // A folder over a folder takes its mode and owner, and keeps what is in it.
             Ok(there) if there.is_dir() && kind.is_dir() => {}
@@ -141,6 +144,44 @@ fn unpack_layer(name: &str, file: File, room: &Room) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The paths that a layer has itself, and the folders above them. Its whiteouts are about the layers below it only (OCI
+/// Image Layer Specification, "Whiteouts"), wherever they stand in the archive.
+#[derive(Default)]
+struct Own(HashSet<PathBuf>);
+
+impl Own {
+    fn add(&mut self, path: &Path) {
+        for above in path.ancestors() {
+            if !self.0.insert(above.to_owned()) {
+                break;
+            }
+        }
+    }
+
+    /// Removes a file, or a folder, as far as it is the lower layers'.
+    fn remove_lower(&self, path: &Path) -> io::Result<()> {
+        if self.0.contains(path) {
+            self.remove_beneath(path)
+        } else {
+            remove(path)
+        }
+    }
+
+    /// Removes what the lower layers have in a folder.
+    fn remove_beneath(&self, folder: &Path) -> io::Result<()> {
+        if !self.0.contains(folder) {
+            return empty(folder);
+        }
+        match fs::symlink_metadata(folder) {
+            Ok(there) if there.is_dir() => {}
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        fs::read_dir(folder)?.try_for_each(|entry| self.remove_lower(&entry?.path()))
+    }
 }
 
 /// A path of an archive entry as a path below the root.
@@ -182,6 +223,34 @@ pub const READERS: &[Reader] = &[("image-configuration", |bytes| {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_whiteout_removes_nothing_that_its_own_layer_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("d/new")).unwrap();
+        for name in ["d/old", "d/new/old", "d/new/own", "d/own", "gone", "kept"] {
+            fs::write(at(name), name).unwrap();
+        }
+        let mut own = Own::default();
+        own.add(&at("d/new/own"));
+        own.add(&at("d/own"));
+        own.add(&at("kept"));
+        own.remove_beneath(&at("d")).unwrap();
+        own.remove_lower(&at("gone")).unwrap();
+        own.remove_lower(&at("kept")).unwrap();
+        own.remove_lower(&at("never")).unwrap();
+        for (name, is_there) in [
+            ("d/own", true),
+            ("d/new/own", true),
+            ("kept", true),
+            ("d/old", false),
+            ("d/new/old", false),
+            ("gone", false),
+        ] {
+            assert_eq!(at(name).exists(), is_there, "{name}");
+        }
+    }
 
     #[test]
     fn knows_layers_by_their_media_types() {

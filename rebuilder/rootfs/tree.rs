@@ -181,7 +181,9 @@ impl Walk {
 /// A name as text; one that is not UTF-8 is given in hex.
 fn exact(name: &std::ffi::OsStr) -> String {
     let bytes = || format!("not text: {}", hex::encode(name.as_encoded_bytes()));
-    name.to_str().map_or_else(bytes, str::to_owned)
+    // A name that reads like the form for bytes takes that form too, so that no two names have one text.
+    let text = name.to_str().filter(|text| !text.starts_with("not text: "));
+    text.map_or_else(bytes, str::to_owned)
 }
 
 /// Removes the rights that other users would have through a file or folder; returns its new mode.

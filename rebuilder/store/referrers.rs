@@ -67,6 +67,8 @@ impl Fetcher {
                 let OciManifest::Image(listed) = registry.manifest(manifest).await? else {
                     continue;
                 };
+                let beyond = listed.layers.len().saturating_sub(MOST_LAYERS);
+                found.unread = found.unread.saturating_add(beyond);
                 for layer in listed.layers.iter().take(MOST_LAYERS) {
                     let blob = registry.blob(layer, limit, &ProgressBar::hidden()).await?;
                     found.files.push((manifest, blob));
