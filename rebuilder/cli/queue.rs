@@ -95,6 +95,9 @@ struct AddArgs {
     /// Name of the audit that the jobs belong to; audits take turns
     #[arg(long, value_name = "NAME", default_value = "default")]
     audit: String,
+    /// Leave out subjects that the audit has a verdict about; those that were inconclusive are queued again
+    #[arg(long)]
+    due: bool,
     /// Jobs of a higher priority go first
     #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(-1000..=1000))]
     priority: i64,
@@ -207,11 +210,21 @@ fn subjects(texts: &[String]) -> Result<Vec<(String, Subject)>, Failure> {
 }
 
 async fn add(context: &Context, queue: &Queue, args: &AddArgs) -> Result<ExitCode, Failure> {
-    let jobs: Vec<NewJob> = subjects(&args.subjects)?
-        .iter()
-        .map(|(_, subject)| NewJob {
+    let mut subjects: Vec<_> = subjects(&args.subjects)?
+        .into_iter()
+        .map(|(_, subject)| (subject.purl(), subject))
+        .collect();
+    let all = subjects.len();
+    if args.due {
+        let settled = queue.settled(&args.audit).await?;
+        subjects.retain(|(purl, _)| !settled.contains(purl));
+    }
+    let settled = all.saturating_sub(subjects.len());
+    let jobs: Vec<NewJob> = subjects
+        .into_iter()
+        .map(|(purl, subject)| NewJob {
             task: Task::Rebuild {
-                subject: subject.purl(),
+                subject: purl,
                 attempts: args.attempts,
             },
             ecosystem: subject.ecosystem.purl_type().unwrap_or("generic").to_owned(),
@@ -230,7 +243,22 @@ async fn add(context: &Context, queue: &Queue, args: &AddArgs) -> Result<ExitCod
         .collect();
     let what = format!("{} for the audit {}", plural(jobs.len(), "job"), args.audit);
     queue.write_down(&operator(), "add-jobs", &what).await?;
-    tell(context, queue.enqueue(&jobs).await?)
+    let enqueued = queue.enqueue(&jobs).await?;
+    if args.due && !context.json {
+        let have = if settled == 1 { "has" } else { "have" };
+        let settled = plural(settled, "subject");
+        output::note(&format!(
+            "not queued: {settled} {have} a verdict in the audit {}",
+            args.audit
+        ));
+    }
+    tell(
+        context,
+        Enqueued {
+            settled: settled as u64,
+            ..enqueued
+        },
+    )
 }
 
 /// The result of queueing jobs.

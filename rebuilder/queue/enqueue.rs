@@ -3,6 +3,7 @@
 //! Each gets a turn, by which those of one priority are ordered: one after the last of its own audit, and not before the
 //! turn that is now the first. So the audits take turns, however long each line is, and a claim reads one index in order.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Row as _};
@@ -75,6 +76,8 @@ pub struct Enqueued {
     pub added: u64,
     /// Jobs that were waiting or running already.
     pub known: u64,
+    /// Subjects that were left out because the audit has a verdict about them.
+    pub settled: u64,
 }
 
 /// Jobs that one statement adds.
@@ -112,6 +115,21 @@ impl Queue {
             line.commit().await.map_err(&failed)?;
         }
         Ok(enqueued)
+    }
+
+    /// The subjects about which the newest job of an audit came to a conclusion.
+    pub async fn settled(&self, audit: &str) -> Result<HashSet<String>, QueueError> {
+        let failed = QueueError::when("read the verdicts of an audit");
+        let sql = "SELECT newest.subject FROM
+               (SELECT subject, max(id) AS id FROM queue_job WHERE audit = $1 GROUP BY subject) AS newest
+             JOIN queue_verdict v ON v.job = newest.id
+             WHERE v.verdict IN ('reproduced', 'equivalent', 'not-reproduced', 'mismatch', 'refused')";
+        let query = sqlx::query(sql).bind(audit.to_owned());
+        let rows = query.fetch_all(self.memory.read()).await.map_err(&failed)?;
+        rows.iter()
+            .map(|row| row.try_get(0))
+            .collect::<Result<_, _>>()
+            .map_err(failed)
     }
 
     /// The places of an agreement; none if one of them waits or runs already.

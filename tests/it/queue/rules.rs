@@ -24,9 +24,10 @@ macro_rules! rules {
     ($($name:ident),* $(,)?) => { [$((stringify!($name), |desk: Desk| -> Ruling { Box::pin($name(desk)) })),*] };
 }
 
-const RULES: [Rule; 16] = rules![
+const RULES: [Rule; 17] = rules![
     the_line_is_kept_by_priority_and_audits_take_turns,
     a_job_that_waits_or_runs_is_not_added_again,
+    what_the_newest_job_of_an_audit_concluded_is_settled,
     only_who_holds_the_lease_is_heard_and_a_repeat_is_told_the_same,
     a_lost_job_goes_first_again_and_poison_ends,
     what_fails_waits_and_then_is_a_dead_letter,
@@ -107,7 +108,11 @@ async fn the_line_is_kept_by_priority_and_audits_take_turns(desk: Desk) {
 }
 
 async fn a_job_that_waits_or_runs_is_not_added_again(desk: Desk) {
-    let enqueued = |added, known| Enqueued { added, known };
+    let enqueued = |added, known| Enqueued {
+        added,
+        known,
+        settled: 0,
+    };
     let both = [probe(1, "a", "x"), probe(2, "a", "x")];
     assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(2, 0));
     let lease = desk.claim("w", 1).await[0].1;
@@ -123,6 +128,35 @@ async fn a_job_that_waits_or_runs_is_not_added_again(desk: Desk) {
     assert_eq!(desk.0.enqueue(&[twice]).await.unwrap(), enqueued(0, 3));
     desk.end("w", lease, verdict("probed")).await;
     assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(1, 1));
+}
+
+async fn what_the_newest_job_of_an_audit_concluded_is_settled(desk: Desk) {
+    let rebuild = |subject: &str, audit| {
+        let task = Task::Rebuild {
+            subject: subject.to_owned(),
+            attempts: None,
+        };
+        NewJob::new(task, "pypi", audit)
+    };
+    for (subject, audit, words) in [
+        ("good", "a", &["inconclusive", "reproduced"][..]),
+        ("bad", "a", &["mismatch"]),
+        ("lost", "a", &["reproduced", "inconclusive"]),
+        ("elsewhere", "b", &["reproduced"]),
+    ] {
+        for word in words {
+            desk.0.enqueue(&[rebuild(subject, audit)]).await.unwrap();
+            let lease = desk.claim("w", 1).await[0].1;
+            assert!(desk.end("w", lease, verdict(word)).await);
+        }
+    }
+    desk.0.enqueue(&[rebuild("bad", "b")]).await.unwrap();
+    let settled = |audit| desk.0.settled(audit);
+    assert_eq!(
+        settled("a").await.unwrap(),
+        ["good", "bad"].map(str::to_owned).into()
+    );
+    assert_eq!(settled("b").await.unwrap(), ["elsewhere".to_owned()].into());
 }
 
 async fn only_who_holds_the_lease_is_heard_and_a_repeat_is_told_the_same(desk: Desk) {
