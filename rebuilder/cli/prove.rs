@@ -100,7 +100,7 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
     if args.init {
         return init(&args.project);
     }
-    let writers = writers(&args)?;
+    let writers = writers(&args.write, args.out.as_deref())?;
     let signer = args.signing.choose()?;
     let project = Project::find(&args.project)?;
     let embedded = Embedded::new(&context.store)?;
@@ -162,32 +162,6 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
     explain_all(&builds, &mut answer, effort, &progress).await?;
     answer.proof.against = against(&answer, &args.against)?;
     let proof = &answer.proof;
-    write(proof, &args, &writers)?;
-    let mut signed = None;
-    if let Some(out) = &args.out {
-        keep(builds, &answer, out)?;
-        if let Some(by) = signer.by.as_deref().filter(|_| proof.reproducible) {
-            signed = Some(signer.sign_by(&RunFolder::new(out), by)?);
-        }
-    }
-    show(context, &args, proof, signed.as_ref())?;
-    Ok(ExitCode::from(u8::from(!proof.is_good())))
-}
-
-/// What writes the files that are asked for. Nothing is built if one of them, or the proof, could not be written.
-fn writers(args: &ProveArgs) -> Result<Vec<(&Path, Render)>, Failure> {
-    let taken = |out: &&Path| fs::symlink_metadata(out).is_ok();
-    if let Some(out) = args.out.as_deref().filter(taken) {
-        return Err(
-            Failure::usage(format!("cannot write the proof to {}: it exists", out.display()))
-                .with_help("name another folder with --out"),
-        );
-    }
-    let writer = |path| Ok((Path::new(path), renderer(path)?));
-    args.write.iter().map(writer).collect()
-}
-
-fn write(proof: &Proof, args: &ProveArgs, writers: &[(&Path, Render)]) -> Result<(), Failure> {
     if let Some(path) = &args.fix {
         write_atomically(path, proof.patch().as_bytes())?;
     }
@@ -198,24 +172,46 @@ fn write(proof: &Proof, args: &ProveArgs, writers: &[(&Path, Render)]) -> Result
         let badge = text::json_pretty(&report::prove::endpoint(proof));
         write_atomically(path, badge.as_bytes())?;
     }
-    Ok(())
+    let mut signed = None;
+    if let Some(out) = &args.out {
+        keep(builds, &answer, out)?;
+        if let Some(by) = signer.by.as_deref().filter(|_| proof.reproducible) {
+            signed = Some(signer.sign_by(&RunFolder::new(out), by)?);
+        }
+    }
+    if args.ci && !context.json {
+        let on_github = std::env::var_os("GITHUB_ACTIONS").is_some();
+        output::print(&report::prove::annotations(proof, on_github))?;
+    } else {
+        show(context, proof, args.out.as_deref(), signed.as_ref())?;
+    }
+    Ok(ExitCode::from(u8::from(!proof.is_good())))
+}
+
+/// What writes the files that are asked for. Nothing is built if one of them, or the proof, could not be written.
+fn writers<'a>(files: &'a [PathBuf], proof: Option<&Path>) -> Result<Vec<(&'a Path, Render)>, Failure> {
+    let taken = |out: &&Path| fs::symlink_metadata(out).is_ok();
+    if let Some(out) = proof.filter(taken) {
+        return Err(
+            Failure::usage(format!("cannot write the proof to {}: it exists", out.display()))
+                .with_help("name another folder with --out"),
+        );
+    }
+    let paths = files.iter().map(PathBuf::as_path);
+    paths.map(|path| Ok((path, renderer(path)?))).collect()
 }
 
 fn show(
     context: &Context,
-    args: &ProveArgs,
     proof: &Proof,
+    kept: Option<&Path>,
     signed: Option<&Signature>,
 ) -> Result<(), Failure> {
     if context.json {
         return output::print_json(proof);
     }
-    if args.ci {
-        let on_github = std::env::var_os("GITHUB_ACTIONS").is_some();
-        return output::print(&report::prove::annotations(proof, on_github));
-    }
     let mut screen = report::prove::terminal(proof, output::colour());
-    if let Some(out) = &args.out {
+    if let Some(out) = kept {
         screen.say(format_args!("kept: {}", out.display()));
     }
     match signed {

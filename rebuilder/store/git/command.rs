@@ -147,7 +147,10 @@ mod tests {
         command.args(["-ec", script]).current_dir(folder.path());
         command.env("ZONE", zone).env("GIT_CONFIG_NOSYSTEM", "1");
         command.env("GIT_CONFIG_GLOBAL", configuration(&store).unwrap());
-        run(command, Duration::from_mins(1), None).await.unwrap()
+        run(command, Duration::from_mins(1), None)
+            .await
+            .unwrap()
+            .map(drop)
     }
 
     #[tokio::test]
