@@ -17,26 +17,7 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
         Style::Bad
     };
     out.line([style.of(headline(proof))]);
-    for (number, culprit) in proof.culprits.iter().enumerate() {
-        out.gap();
-        out.line([
-            plain(format_args!("{}. ", number + 1)),
-            Style::Bold.of(title(culprit)),
-        ]);
-        for value in values(culprit) {
-            out.line([plain("   "), Style::Dim.of(value)]);
-        }
-        if let Some(reason) = &culprit.fails {
-            out.paragraph(&plain("   the build fails:"), reason);
-        }
-        differences(&culprit.places, &culprit.files, &mut out);
-        if culprit.same > 0 {
-            out.say(format_args!("   the same: {}", plural(culprit.same, "output")));
-        }
-        if let Some(explained) = proof.explained(&culprit.knobs) {
-            explanation(explained, &mut out);
-        }
-    }
+    culprits(proof, &mut out);
     if let Some(random) = &proof.random {
         out.gap();
         out.line([plain("random: "), Style::Bold.of(odds(random))]);
@@ -54,6 +35,35 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
         };
         out.line([plain("with all patches: "), style.of(&fixed.result)]);
     }
+    compared_with_releases(proof, &mut out);
+    what_was_done(proof, &mut out);
+    out
+}
+
+fn culprits(proof: &Proof, out: &mut Screen) {
+    for (number, culprit) in proof.culprits.iter().enumerate() {
+        out.gap();
+        out.line([
+            plain(format_args!("{}. ", number + 1)),
+            Style::Bold.of(title(culprit)),
+        ]);
+        for value in values(culprit) {
+            out.line([plain("   "), Style::Dim.of(value)]);
+        }
+        if let Some(reason) = &culprit.fails {
+            out.paragraph(&plain("   the build fails:"), reason);
+        }
+        differences(&culprit.places, &culprit.files, out);
+        if culprit.same > 0 {
+            out.say(format_args!("   the same: {}", plural(culprit.same, "output")));
+        }
+        if let Some(explained) = proof.explained(&culprit.knobs) {
+            explanation(explained, out);
+        }
+    }
+}
+
+fn compared_with_releases(proof: &Proof, out: &mut Screen) {
     for against in &proof.against {
         out.gap();
         let (style, words) = match &against.output {
@@ -63,9 +73,13 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
         };
         out.line([plain(format_args!("{}: ", against.file)), style.of(words)]);
         if let Some(comparison) = &against.comparison {
-            differences(&BTreeSet::new(), std::slice::from_ref(comparison), &mut out);
+            differences(&BTreeSet::new(), std::slice::from_ref(comparison), out);
         }
     }
+}
+
+/// What was built, what was varied, and what limits the conclusion.
+fn what_was_done(proof: &Proof, out: &mut Screen) {
     out.gap();
     let project = &proof.project;
     out.line([
@@ -95,7 +109,6 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
     if !project.clock_held {
         out.say("the project does not build with a stopped clock, so build times may look random");
     }
-    out
 }
 
 /// The processes that wrote the differences, and the patches that were tried.
