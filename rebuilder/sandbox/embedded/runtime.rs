@@ -210,14 +210,19 @@ fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), String
         &made("out".into())?,
     )
     .map_err(what("mount the output folder"))?;
+    let processes = made("processes".into())?;
     nix::mount::mount(
         Some("proc"),
-        &made("processes".into())?,
+        &processes,
         Some("proc"),
         closed | MsFlags::MS_NOEXEC,
         none,
     )
     .map_err(what("mount a view of the processes"))?;
+    // The runtime looks for its own process by its number in here. The machine's processes have other numbers, and inside
+    // another container, that one may be missing.
+    nix::mount::mount(Some(&processes), "/proc", none, MsFlags::MS_BIND, none)
+        .map_err(what("mount a view of the processes"))?;
     // The runtime wants to see control groups. What it sees is a private view of our own group, and read-only: in a
     // delegated group it would else enable controllers beside the processes there, which bars them from its own group.
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(what("enter a cgroup namespace"))?;
