@@ -303,7 +303,16 @@ impl Queue {
 
     /// Jobs about packages that wait or run, and how many there are in all.
     pub async fn open_jobs(&self, page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
-        let conditions = Conditions::of("state IN ('ready', 'later', 'running') AND subject <> 'probe'");
+        self.jobs_in("'ready', 'later', 'running'", page).await
+    }
+
+    /// Jobs about packages that run, and how many there are in all.
+    pub async fn running_jobs(&self, page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
+        self.jobs_in("'running'", page).await
+    }
+
+    async fn jobs_in(&self, states: &str, page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
+        let conditions = Conditions::of(&format!("state IN ({states}) AND subject <> 'probe'"));
         let counted = format!("SELECT count(*) FROM queue_job WHERE {}", conditions.text);
         let total = self.number(Statement(counted, &[])).await?;
         let sql = format!(
