@@ -96,7 +96,7 @@ impl IntoResponse for ApiError {
 }
 
 /// JSON whose errors are answered like all other errors.
-struct Message<T>(T);
+pub(super) struct Message<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Message<T> {
     type Rejection = ApiError;

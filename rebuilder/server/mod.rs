@@ -39,6 +39,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -97,6 +98,8 @@ pub struct Reading {
     pub live_logs: bool,
     /// Requests of one reader in a second, on average; `None` for any number. Holders of tokens are not counted.
     pub rate: Option<NonZeroU32>,
+    /// Where proxies are, besides this machine, whose `X-Forwarded-For` says who asks.
+    pub proxies: Vec<IpNet>,
     /// Public keys of links, in PEM as in-toto reads them; clients use the first.
     pub keys: Vec<String>,
 }
@@ -176,7 +179,7 @@ impl Server {
             news: Notify::new(),
             due: Notify::new(),
             handing: self.handing,
-            readers: Readers::new(self.reading.rate),
+            readers: Readers::new(self.reading.rate, self.reading.proxies.clone()),
             reading: self.reading,
             overall: Overall::default(),
             watching: Arc::new(Semaphore::new(WATCHING)),

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use ipnet::IpNet;
 
 use super::api::ApiError;
 
@@ -20,20 +21,25 @@ const MOST: usize = 100_000;
 pub(super) struct Peer(pub(super) IpAddr);
 
 /// Requests of each reader.
-pub(super) struct Readers(Option<RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock>>);
+pub(super) struct Readers {
+    limiter: Option<RateLimiter<IpAddr, HashMapStateStore<IpAddr>, DefaultClock>>,
+    /// Where proxies are, besides this machine.
+    proxies: Vec<IpNet>,
+}
 
 impl Readers {
     /// Lets each reader ask so often in a second on average; `None` lets everyone ask as often as they like.
-    pub(super) fn new(rate: Option<NonZeroU32>) -> Self {
-        Self(rate.map(|rate| {
+    pub(super) fn new(rate: Option<NonZeroU32>, proxies: Vec<IpNet>) -> Self {
+        let limiter = rate.map(|rate| {
             let burst = rate.saturating_mul(NonZeroU32::MIN.saturating_add(BURST.saturating_sub(1)));
             RateLimiter::hashmap(Quota::per_second(rate).allow_burst(burst))
-        }))
+        });
+        Self { limiter, proxies }
     }
 
     /// Counts a request.
     pub(super) fn take(&self, peer: Option<Peer>, headers: &HeaderMap) -> Result<(), ApiError> {
-        let (Some(limiter), Some(reader)) = (&self.0, reader(peer, headers)) else {
+        let (Some(limiter), Some(reader)) = (&self.limiter, reader(peer, headers, &self.proxies)) else {
             return Ok(());
         };
         if limiter.len() > MOST {
@@ -46,13 +52,20 @@ impl Readers {
     }
 }
 
-/// Who asks. Behind a proxy on this machine it is the address that the proxy saw, which comes last; a program on this machine
-/// that asks without one is not held back. One line of IPv6 is one reader.
-fn reader(peer: Option<Peer>, headers: &HeaderMap) -> Option<IpAddr> {
-    let Peer(peer) = peer?;
-    if !peer.to_canonical().is_loopback() {
-        return Some(line(peer));
+/// Who asks. Behind a proxy it is the address that the proxy saw, which comes last; a program on this machine that asks
+/// without a proxy is not held back. One line of IPv6 is one reader.
+fn reader(peer: Option<Peer>, headers: &HeaderMap, proxies: &[IpNet]) -> Option<IpAddr> {
+    let peer = peer?.0.to_canonical();
+    if peer.is_loopback() {
+        return forwarded(headers);
     }
+    let seen = proxies.iter().any(|proxy| proxy.contains(&peer));
+    let seen = seen.then(|| forwarded(headers)).flatten();
+    Some(seen.unwrap_or_else(|| line(peer)))
+}
+
+/// The last address that a proxy saw.
+fn forwarded(headers: &HeaderMap) -> Option<IpAddr> {
     let values = headers.get_all("x-forwarded-for").iter();
     let last = values.filter_map(|value| value.to_str().ok()).next_back()?;
     let last = last.rsplit(',').next()?.trim();
@@ -89,10 +102,21 @@ mod tests {
             ("::ffff:127.0.0.1", None, None),
             ("127.0.0.1", None, None),
             ("127.0.0.1", Some("unknown"), None),
+            // Where a proxy is that is not on this machine, and where none is.
+            (
+                "10.7.0.1",
+                Some("203.0.113.9, 198.51.100.7"),
+                Some("198.51.100.7"),
+            ),
+            ("::ffff:10.7.0.1", Some("198.51.100.7"), Some("198.51.100.7")),
+            ("10.7.0.1", None, Some("10.7.0.1")),
+            ("10.7.0.1", Some("unknown"), Some("10.7.0.1")),
+            ("10.7.0.2", Some("198.51.100.7"), Some("10.7.0.2")),
         ] {
             let headers = forwarded.map(|value| ("x-forwarded-for".parse().unwrap(), value.parse().unwrap()));
             let headers = HeaderMap::from_iter(headers);
-            let found = reader(Some(Peer(peer.parse().unwrap())), &headers);
+            let proxies = ["10.7.0.1/32".parse().unwrap()];
+            let found = reader(Some(Peer(peer.parse().unwrap())), &headers, &proxies);
             assert_eq!(
                 found,
                 reader_is.map(|text| text.parse().unwrap()),
@@ -103,14 +127,14 @@ mod tests {
 
     #[test]
     fn who_asks_too_often_is_told_when_to_come_again() {
-        let readers = Readers::new(NonZeroU32::new(2));
+        let readers = Readers::new(NonZeroU32::new(2), Vec::new());
         let ask = |peer: &str| readers.take(Some(Peer(peer.parse().unwrap())), &HeaderMap::new());
         for _ in 0..20 {
             ask("192.0.2.1").unwrap();
         }
         assert!(matches!(ask("192.0.2.1"), Err(ApiError::TooOften(1))));
         ask("192.0.2.2").unwrap();
-        let readers = Readers::new(None);
+        let readers = Readers::new(None, Vec::new());
         for _ in 0..1000 {
             readers
                 .take(Some(Peer("192.0.2.1".parse().unwrap())), &HeaderMap::new())

@@ -42,6 +42,7 @@ mod cli;
 mod compare;
 mod container;
 mod credentials;
+mod deploy;
 mod discover;
 mod earlier;
 mod evidence;

@@ -4,13 +4,14 @@ mod embedded;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use ipnet::IpNet;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -92,6 +93,10 @@ struct ServerArgs {
     /// Requests per second that a reader without a token may make, on average; 0 for no limit
     #[arg(long, value_name = "COUNT", default_value_t = 20, help_heading = "Reading")]
     rate: u32,
+    /// Address or network of a TLS proxy on another machine or in another container: the last address in its
+    /// X-Forwarded-For is the reader. A proxy on this machine needs no option; may be repeated
+    #[arg(long, value_name = "ADDRESS", help_heading = "Reading", value_parser = network)]
+    trusted_proxy: Vec<IpNet>,
     /// Public key of the signer in PEM, for clients that verify links; may be repeated, the current key first
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     public_key: Vec<PathBuf>,
@@ -113,6 +118,13 @@ fn keys(files: &[PathBuf]) -> Result<Vec<String>, Failure> {
         })
     };
     files.iter().map(key).collect()
+}
+
+/// An address, or a network such as 10.0.0.0/8.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let network = text.parse().ok().or_else(address);
+    network.ok_or_else(|| "write an address such as 10.0.0.1, or a network such as 10.0.0.0/24".to_owned())
 }
 
 pub(crate) fn seconds(text: &str) -> Result<f64, String> {
@@ -271,6 +283,7 @@ fn server(
         public: args.public,
         live_logs: args.live_logs,
         rate: NonZeroU32::new(args.rate),
+        proxies: args.trusted_proxy.clone(),
         keys: keys(&args.public_key)?,
     };
     let handing = args.signer.clone().or(socket).map(|socket| Handing {

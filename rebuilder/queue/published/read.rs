@@ -309,8 +309,18 @@ impl Queue {
 
     /// Jobs about packages that wait or run, and how many there are in all.
     pub async fn open_jobs(&self, page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
-        let conditions = Conditions::of(OPEN);
-        let counted = format!("SELECT count(*) FROM queue_job WHERE {OPEN}");
+        self.jobs_in(OPEN, page).await
+    }
+
+    /// Jobs about packages that run, and how many there are in all.
+    pub async fn running_jobs(&self, page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
+        self.jobs_in("state = 'running' AND subject <> 'probe'", page)
+            .await
+    }
+
+    async fn jobs_in(&self, which: &str, page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
+        let conditions = Conditions::of(which);
+        let counted = format!("SELECT count(*) FROM queue_job WHERE {which}");
         let total = self.number(Statement(counted, &[])).await?;
         let sql = format!(
             "SELECT {OPEN_COLUMNS} FROM queue_job {}",

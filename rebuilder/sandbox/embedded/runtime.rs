@@ -211,14 +211,19 @@ fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), String
         &made("out".into())?,
     )
     .map_err(what("mount the output folder"))?;
+    let processes = made("processes".into())?;
     nix::mount::mount(
         Some("proc"),
-        &made("processes".into())?,
+        &processes,
         Some("proc"),
         closed | MsFlags::MS_NOEXEC,
         none,
     )
     .map_err(what("mount a view of the processes"))?;
+    // The runtime looks for its own process by its number in here. The machine's processes have other numbers, and inside
+    // another container, that one may be missing.
+    nix::mount::mount(Some(&processes), "/proc", none, MsFlags::MS_BIND, none)
+        .map_err(what("mount a view of the processes"))?;
     // The runtime requires control groups. It sees a private, read-only view of our own group: in a delegated group it
     // would otherwise enable controllers beside the processes there, which bars them from their own group.
     nix::sched::unshare(CloneFlags::CLONE_NEWCGROUP).map_err(what("enter a cgroup namespace"))?;

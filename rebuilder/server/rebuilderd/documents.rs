@@ -279,11 +279,90 @@ pub(super) struct Suite {
     pub(super) bad: i64,
 }
 
+/// A job in version 0.
+#[derive(Debug, Serialize)]
+pub(super) struct QueueItem {
+    id: i64,
+    pkgbase: PkgGroup,
+    version: String,
+    queued_at: Time,
+    /// Always empty: who the workers are is not public.
+    worker_id: Option<i64>,
+    started_at: Option<Time>,
+    last_ping: Option<Time>,
+}
+
+/// What a job is about in version 0.
+#[derive(Debug, Serialize)]
+struct PkgGroup {
+    name: String,
+    version: String,
+    distro: String,
+    /// Empty in a queue, as rebuilderd has it too.
+    suite: String,
+    architecture: String,
+    input_url: Option<String>,
+    /// Always empty: what was released is looked up when the job is planned.
+    artifacts: [(); 0],
+}
+
+impl QueueItem {
+    /// `last_ping` is when its worker was last heard from.
+    pub(super) fn new(job: Open, last_ping: Option<Time>) -> Self {
+        let job = QueuedJob::from(job);
+        Self {
+            id: job.id,
+            version: job.version.clone(),
+            queued_at: job.queued_at,
+            worker_id: None,
+            last_ping: last_ping.filter(|_| job.started_at.is_some()),
+            started_at: job.started_at,
+            pkgbase: PkgGroup {
+                name: job.name,
+                version: job.version,
+                distro: job.distribution,
+                suite: String::new(),
+                architecture: job.architecture,
+                input_url: some(&job.url),
+                artifacts: [],
+            },
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct QueueList {
+    pub(super) now: Time,
+    pub(super) queue: Vec<QueueItem>,
+}
+
+/// A worker in version 0.
+#[derive(Debug, Serialize)]
+pub(super) struct OldWorker {
+    key: String,
+    addr: String,
+    status: Option<String>,
+    last_ping: Time,
+    online: bool,
+}
+
+impl From<Worker> for OldWorker {
+    fn from(worker: Worker) -> Self {
+        Self {
+            key: worker.name,
+            addr: worker.address,
+            status: worker.status,
+            last_ping: worker.last_ping,
+            online: worker.is_online,
+        }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(super) struct OldDashboard {
     pub(super) suites: std::collections::BTreeMap<String, Suite>,
-    /// Always empty: version 1 has the queue.
-    pub(super) active_builds: [(); 0],
+    /// The jobs that run.
+    pub(super) active_builds: Vec<QueueItem>,
     pub(super) queue_length: i64,
     pub(super) now: Time,
 }

@@ -11,11 +11,11 @@ mod v1;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::from_extractor_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use serde::Deserialize;
 
 use super::Running;
@@ -68,11 +68,16 @@ pub(super) fn router(running: &Arc<Running>) -> Router<Arc<Running>> {
         .route("/v0/builds/{id}/diffoscope", get(v0::diffoscope))
         .route("/v0/builds/{id}/attestation", get(v0::attestation))
         .route("/v0/dashboard", get(v0::dashboard))
+        .route(
+            "/v0/queue/list",
+            post(v0::queue).layer(DefaultBodyLimit::max(SHORT)),
+        )
         .method_not_allowed_fallback(nothing)
         .route_layer(viewers);
     let workers = Router::new()
         .route("/v1/workers", get(v1::workers))
         .route("/v1/workers/{id}", get(v1::worker))
+        .route("/v0/workers", get(v0::workers))
         .method_not_allowed_fallback(nothing)
         .route_layer(operators);
     let all = read
@@ -127,6 +132,9 @@ struct Question {
     sort: Option<String>,
     direction: Option<String>,
 }
+
+/// Most bytes of a question.
+const SHORT: usize = 4096;
 
 /// Records on a page, and the most that a reader may ask for.
 const RECORDS: i64 = 1000;

@@ -7,12 +7,14 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::documents::{OldDashboard, PkgRelease, Suite, Time};
-use super::{Place, Question};
-use crate::queue::published::{Filter, Output, Page};
+use serde::Deserialize;
+
+use super::documents::{OldDashboard, OldWorker, PkgRelease, QueueItem, QueueList, Suite, Time};
+use super::{MOST, Place, Question, v1};
+use crate::queue::published::{Filter, Open, Output, Page};
 use crate::server::Running;
 use crate::server::answer::{self, Changed, JSON, TEXT, document};
-use crate::server::api::ApiError;
+use crate::server::api::{ApiError, Message};
 
 type Answer = Result<Response, ApiError>;
 
@@ -66,6 +68,48 @@ pub(super) async fn attestation(
     answer::file(&running, &headers, JSON, output.link).await
 }
 
+/// The body of a request for the queue.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ListQueue {
+    limit: Option<i64>,
+}
+
+fn items(running: &Running, jobs: Vec<Open>) -> Vec<QueueItem> {
+    let item = |job: Open| {
+        let seen = job
+            .worker
+            .as_deref()
+            .and_then(|worker| running.presence.seen(worker));
+        QueueItem::new(job, seen.map(Time))
+    };
+    jobs.into_iter().map(item).collect()
+}
+
+/// A request that changes nothing, although its method is POST.
+pub(super) async fn queue(
+    State(running): State<Arc<Running>>,
+    headers: HeaderMap,
+    Message(asked): Message<ListQueue>,
+) -> Answer {
+    let page = Page {
+        limit: asked.limit.unwrap_or(MOST).clamp(0, MOST),
+        ..Page::default()
+    };
+    let (_, jobs) = running.queue.open_jobs(&page).await?;
+    let (_, now) = running.queue.changed().await?;
+    let (now, queue) = (Time(now), items(&running, jobs));
+    document(&headers, &QueueList { now, queue })
+}
+
+/// Those that are connected.
+pub(super) async fn workers(State(running): State<Arc<Running>>, headers: HeaderMap) -> Answer {
+    let mut all = v1::known(&running).await?;
+    all.retain(|worker| worker.is_online);
+    let all: Vec<_> = all.into_iter().map(OldWorker::from).collect();
+    document(&headers, &all)
+}
+
 pub(super) async fn dashboard(
     State(running): State<Arc<Running>>,
     Path(place): Path<Place>,
@@ -83,7 +127,12 @@ pub(super) async fn dashboard(
     }
     let (queue_length, _) = running.queue.open_jobs(&Page::default()).await?;
     let (_, now) = running.queue.changed().await?;
-    let active_builds = [];
+    let all = Page {
+        limit: MOST,
+        ..Page::default()
+    };
+    let (_, active) = running.queue.running_jobs(&all).await?;
+    let active_builds = items(&running, active);
     document(
         &headers,
         &OldDashboard {

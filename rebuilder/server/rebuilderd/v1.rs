@@ -194,7 +194,7 @@ pub(super) async fn queued(State(running): Asked, Path(place): Path<Place>, head
 }
 
 /// Those that may take jobs now, in the order in which their tokens were made.
-async fn known(running: &Running) -> Result<Vec<Worker>, ApiError> {
+pub(super) async fn known(running: &Running) -> Result<Vec<Worker>, ApiError> {
     let mut tokens = running.queue.tokens().await?;
     tokens.retain(|token| token.may(Scope::Worker));
     tokens.sort_by(|one, other| (one.created, &one.name).cmp(&(other.created, &other.name)));
@@ -202,7 +202,7 @@ async fn known(running: &Running) -> Result<Vec<Worker>, ApiError> {
         limit: super::MOST,
         ..Page::default()
     };
-    let (_, jobs) = running.queue.open_jobs(&all).await?;
+    let (_, jobs) = running.queue.running_jobs(&all).await?;
     let worker = |(id, token): (i64, crate::queue::Holder)| {
         let job = jobs.iter().find(|job| job.worker.as_ref() == Some(&token.name));
         let seen = running.presence.seen(&token.name);

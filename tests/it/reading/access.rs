@@ -34,7 +34,12 @@ const READ: &[&str] = &[
     "/amd64/api/v1/builds",
     "/all/api/v0/pkgs/list",
 ];
-const OPERATOR: &[&str] = &["/api/v1/workers", "/api/v1/workers/1", "/amd64/api/v1/workers"];
+const OPERATOR: &[&str] = &[
+    "/api/v1/workers",
+    "/api/v1/workers/1",
+    "/amd64/api/v1/workers",
+    "/api/v0/workers",
+];
 
 fn status(service: &Service, path: &str, header: &str) -> u16 {
     let answer = ask(service, path, &["--header", header]);
@@ -81,6 +86,17 @@ fn no_route_is_open_that_should_not_be() {
                 );
             }
         }
+        // A question that has a body is still one for readers.
+        for (header, expected) in [
+            ("X-Nothing: 1".to_owned(), if public { 200 } else { 401 }),
+            (bearer(&worker), if public { 200 } else { 403 }),
+            (bearer(&reader), 200),
+        ] {
+            let json = "Content-Type: application/json";
+            let question = ["--header", json, "--header", header.as_str(), "--data", "{}"];
+            let answer = ask(&service, "/api/v0/queue/list", &question);
+            assert_eq!(answer.status, expected, "{header}, public: {public}");
+        }
         // A token for reading is good for nothing else, and not as a worker's cookie either.
         let claim = ["--request", "POST", "--data", "{}"];
         for (header, expected) in [(bearer(&reader), 403), (format!("X-Auth-Cookie: {worker}"), 401)] {
@@ -108,6 +124,12 @@ fn workers_are_shown_to_the_operator() {
     assert_eq!(
         (&found["total"], &found["records"][0]["name"]),
         (&1.into(), &"one".into())
+    );
+    let old = ask(&service, "/api/v0/workers", &["--header", &header]).json();
+    assert_eq!(
+        (&old[0]["key"], &old[0]["online"], &old[0]["addr"]),
+        (&"one".into(), &true.into(), &"".into()),
+        "{old}"
     );
     crate::queue::service::end(worker, nix::sys::signal::Signal::SIGKILL);
 }

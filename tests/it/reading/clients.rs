@@ -1,4 +1,5 @@
-//! Clients of rebuilderd, unmodified from their registry, read a server that holds a package which was really rebuilt.
+//! Clients of rebuilderd, unmodified from their registry, read a server that holds a package which was really rebuilt; and
+//! rebuilderd itself rebuilds it with this program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,16 +8,19 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use rebuilder::artifact::Sha256;
+use serde_json::Value;
 
 use super::ask;
-use crate::common::{self, NETWORK, SANDBOX, code, needs, text};
+use super::beside::{self, Rebuilderd};
+use crate::common::http::{Reply, Server};
+use crate::common::{self, NETWORK, SANDBOX, code, needs, skip_part, text};
 use crate::harness::skip_by_hand;
 use crate::queue::agreement::{Signer, own};
 use crate::queue::service::{Service, end, wait_until};
 
 /// The folder with the clients' programs: `cargo install --locked debian-repro-status@0.4.0 repro-threshold@0.1.2
-/// rebuildctl@0.28.0 --root FOLDER`.
-fn clients() -> PathBuf {
+/// rebuildctl@0.28.0 rebuilderd@0.28.0 rebuilderd-worker@0.28.0 --root FOLDER`. The last two may be missing.
+pub fn clients() -> PathBuf {
     let folder = std::env::var_os("REBUILDER_CLIENTS").map(PathBuf::from);
     folder.unwrap_or_else(|| {
         skip_by_hand(
@@ -25,10 +29,10 @@ fn clients() -> PathBuf {
     })
 }
 
-struct Clients<'a> {
-    programs: PathBuf,
-    service: &'a Service,
-    home: &'a Path,
+pub struct Clients<'a> {
+    pub programs: PathBuf,
+    pub service: &'a Service,
+    pub home: &'a Path,
 }
 
 impl Clients<'_> {
@@ -53,6 +57,48 @@ impl Clients<'_> {
             "rebuildctl",
             &[&["--endpoint", url.as_str()][..], arguments].concat(),
         )
+    }
+
+    /// The file with the key of this server's signer, or with another one if it has none.
+    pub fn key(&self) -> PathBuf {
+        let file = self.home.join("ours.pem");
+        let keys = ask(self.service, "/api/v1/meta/public-keys", &[]).json();
+        let other = || {
+            let pem = self.home.join("other.pem");
+            let mut command = common::rebuilder();
+            command.env("XDG_CONFIG_HOME", self.home);
+            let made = command
+                .args(["key", "generate", "--to"])
+                .arg(&pem)
+                .output()
+                .unwrap();
+            assert_eq!(code(&made), 0, "{}", text(&made));
+            let mut command = common::rebuilder();
+            let shown = command
+                .args(["key", "public", "--in-toto", "--key"])
+                .arg(&pem)
+                .output();
+            String::from_utf8(shown.unwrap().stdout).unwrap()
+        };
+        let key = keys["current"][0].as_str().map_or_else(other, str::to_owned);
+        fs::write(&file, key).unwrap();
+        file
+    }
+
+    /// Whether so many of these rebuilders attest the file: the exit code, and what was printed.
+    pub fn verifies(
+        &self,
+        file: &Path,
+        rebuilders: &[&str],
+        keys: &[&Path],
+        threshold: &str,
+    ) -> (i32, String) {
+        let mut arguments = vec!["plumbing", "verify", "-t", threshold];
+        arguments.extend(rebuilders.iter().flat_map(|url| ["-R", url]));
+        arguments.extend(keys.iter().flat_map(|key| ["-S", key.to_str().unwrap()]));
+        arguments.push(file.to_str().unwrap());
+        let output = self.run("repro-threshold", &arguments);
+        (code(&output), text(&output))
     }
 }
 
@@ -138,25 +184,15 @@ fn stock_clients_count_this_server_as_a_rebuilder() {
     assert_eq!(Sha256::of(&bytes).to_hex(), hex);
     let deb = home.path().join(name);
     fs::write(&deb, &bytes).unwrap();
-    let keys = ask(&service, "/api/v1/meta/public-keys", &[]).json();
-    let ours = home.path().join("ours.pem");
-    fs::write(&ours, keys["current"][0].as_str().unwrap()).unwrap();
-    let verify = |file: &Path, threshold: &str| {
-        let (file, url, ours) = (file.to_str().unwrap(), service.url(), ours.to_str().unwrap());
-        let output = clients.run(
-            "repro-threshold",
-            &[
-                "plumbing", "verify", "-R", &url, "-S", ours, "-t", threshold, file,
-            ],
-        );
-        (code(&output), text(&output))
-    };
-    let accepted = verify(&deb, "1");
+    let ours = clients.key();
+    let verify = |threshold: &str| clients.verifies(&deb, &[&url], &[&ours], threshold);
+    let accepted = verify("1");
     assert_eq!(accepted.0, 0, "{}", accepted.1);
     // One rebuilder is not two.
-    assert_ne!(verify(&deb, "2").0, 0);
+    assert_ne!(verify("2").0, 0);
     fs::write(&deb, [bytes.as_slice(), b"x"].concat()).unwrap();
-    assert_ne!(verify(&deb, "1").0, 0);
+    assert_ne!(verify("1").0, 0);
+    fs::write(&deb, &bytes).unwrap();
 
     let listed = clients.control(&["pkgs", "ls"]);
     assert!(
@@ -169,4 +205,43 @@ fn stock_clients_count_this_server_as_a_rebuilder() {
     assert!(log.contains("dpkg"), "{log}");
     clients.control(&["queue", "ls"]);
     end(worker, Signal::SIGTERM);
+    if Rebuilderd::is_in(&clients.programs) {
+        another_rebuilder_agrees(&clients, &deb, record);
+    } else {
+        skip_part("rebuilderd and rebuilderd-worker in REBUILDER_CLIENTS");
+    }
+}
+
+/// rebuilderd's worker builds the same package with this program, its daemon shows the result, and apt's transport finds the two
+/// that it was told to ask for.
+fn another_rebuilder_agrees(clients: &Clients<'_>, deb: &Path, record: &Value) {
+    let theirs = Rebuilderd::start(&clients.programs, &beside::backend());
+    let of = |field: &str| record[field].as_str().unwrap();
+    let (name, version, arch) = (of("name"), of("version"), of("architecture"));
+    let limit = Duration::from_mins(8);
+    let found = theirs.rebuilds(name, version, arch, of("url"), limit);
+    assert_eq!(found["status"], "GOOD", "{found}\n{}", theirs.log());
+    let log = theirs.build_log(&found["build_id"]);
+    assert!(log.contains("dpkg") && log.contains("reproduced"), "{log}");
+    let (ours, key) = (clients.key(), theirs.key());
+    let both = (clients.service.url(), theirs.url());
+    let verify = |rebuilders: &[&str]| clients.verifies(deb, rebuilders, &[&ours, &key], "2");
+    let accepted = verify(&[&both.0, &both.1]);
+    assert_eq!(accepted.0, 0, "{}", accepted.1);
+    for one in [&both.0, &both.1] {
+        let refused = verify(&[one]);
+        assert!(refused.1.contains("only 1/2"), "{}", refused.1);
+    }
+    // A package that cannot be rebuilt is one about which nothing is known, and not a bad one.
+    let unknown = beside::package(clients.home, "not-in-the-archive", "1.0");
+    let released = Server::new(move |_| Reply::ok(unknown.clone()));
+    let url = format!("{}/not-in-the-archive_1.0_amd64.deb", released.url());
+    let missing = theirs.rebuilds("not-in-the-archive", "1.0", "amd64", &url, limit);
+    assert_ne!(missing["status"], "BAD", "{missing}");
+    let build = &missing["build_id"];
+    assert_eq!(
+        theirs.get(&format!("/api/v1/builds/{build}"))["status"],
+        "FAIL",
+        "{missing}"
+    );
 }

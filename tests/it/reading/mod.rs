@@ -1,6 +1,7 @@
 //! What people and programs read from a server: published builds, rebuilderd's API, and pages.
 
 mod access;
+mod beside;
 mod browser;
 mod clients;
 mod embedded;

@@ -163,9 +163,46 @@ fn every_document_has_the_form_that_clients_read() {
         dashboard,
         json!({"suites": {"main": {"good": 3, "unknown": 2, "bad": 1}}, "active_builds": [], "queue_length": 1, "now": null})
     );
+    old_queue(&service);
     files(&service);
     pages(&service);
     unchanged(&service);
+}
+
+/// The queue as version 0 has it, which is asked for with a body.
+fn old_queue(service: &Service) {
+    let queue = |body: &str| {
+        let json = "Content-Type: application/json";
+        ask(service, "/api/v0/queue/list", &["--header", json, "--data", body])
+    };
+    let mut listed = queue(r#"{"limit": 25}"#).json();
+    let item = &mut listed["queue"][0];
+    for time in [item["queued_at"].take(), listed["now"].take()] {
+        let time = time.as_str().unwrap();
+        assert!(time.len() >= 19 && !time.ends_with('Z'), "{time}");
+    }
+    let waiting = json!({"id": 6, "version": "5.2-1", "queued_at": null, "worker_id": null, "started_at": null, "last_ping": null,
+        "pkgbase": {"name": "bash", "version": "5.2-1", "distro": "debian", "suite": "", "architecture": "amd64",
+            "input_url": "pkg:deb/debian/bash@5.2-1?arch=amd64&distro=bookworm", "artifacts": []}});
+    assert_eq!(listed, json!({"now": null, "queue": [waiting]}));
+    for (body, count) in [
+        ("{}", 1),
+        (r#"{"limit": null}"#, 1),
+        (r#"{"limit": 0}"#, 0),
+        (r#"{"limit": -1}"#, 0),
+    ] {
+        assert_eq!(
+            queue(body).json()["queue"].as_array().unwrap().len(),
+            count,
+            "{body}"
+        );
+    }
+    assert_eq!(queue("[").status, 400);
+    assert_eq!(
+        queue(&format!("{{\"limit\": 1}}{}", " ".repeat(5000))).status,
+        400
+    );
+    assert_eq!(ask(service, "/api/v0/queue/list", &[]).status, 404);
 }
 
 /// Logs and comparisons are text, and what is not there is 404.

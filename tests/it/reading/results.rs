@@ -258,6 +258,18 @@ fn the_log_of_a_build_that_runs_can_be_followed() {
         (&json!(1), &json!(1)),
         "{lease}"
     );
+    // Version 0 of rebuilderd's API says what is being built in its dashboard.
+    let dashboard = ask(&service, "/api/v0/dashboard", &[]).json();
+    let active = &dashboard["active_builds"][0];
+    assert_eq!(
+        (&active["id"], &active["pkgbase"]["name"]),
+        (&json!(1), &json!("bash")),
+        "{dashboard}"
+    );
+    assert!(
+        active["started_at"].is_string() && active["last_ping"].is_string(),
+        "{dashboard}"
+    );
     work(
         &service,
         "/jobs/1/1/log?offset=0",
