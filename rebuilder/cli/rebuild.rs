@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::failure::Failure;
 use super::options::normalise::NormaliseArgs;
@@ -27,6 +29,7 @@ use crate::report;
 use crate::run::{Cost, Evidence, Record, RunFolder, Verdict};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{PendingRun, write_atomically};
+use crate::telemetry::{self, TraceParent};
 use crate::text::plain;
 
 /// The result of signing.
@@ -64,7 +67,17 @@ pub(crate) struct RebuildArgs {
     tied: bool,
 }
 
-pub(crate) async fn rebuild(context: &Context, mut args: RebuildArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<ExitCode, Failure> {
+    // A worker says which attempt it is. No build fails for want of a collector.
+    let parent = std::env::var("TRACEPARENT").ok();
+    let parent = parent.as_deref().and_then(TraceParent::parse);
+    let _telemetry = parent.and_then(|_| telemetry::start("rebuilder-rebuild", None).ok());
+    let span = tracing::info_span!("rebuild", verdict = Empty);
+    telemetry::adopt(&span, parent);
+    work(context, args).instrument(span).await
+}
+
+async fn work(context: &Context, mut args: RebuildArgs) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     if args.tied {
         child::end_with_stdin();
@@ -112,6 +125,7 @@ pub(crate) async fn rebuild(context: &Context, mut args: RebuildArgs) -> Result<
         rebuilder.rebuild(plan, &pending).await.map_err(broke)?
     };
     rebuild::finish(&pending, &mut record, begun)?;
+    tracing::Span::current().record("verdict", record.verdict.word());
     args.target.evidence.keep(&pending)?;
     let place = args.out.unwrap_or_else(|| context.store.run_of(&plan.title()));
     write_page(&pending, &plan, &record)?;

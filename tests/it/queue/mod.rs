@@ -8,3 +8,4 @@ pub mod postgres;
 mod rates;
 mod rules;
 pub mod service;
+mod telemetry;
