@@ -48,7 +48,7 @@ use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, PendingRun, StoreError};
 use crate::text::redacted;
 
-pub use alarm::{Alarm, Route, Watch};
+pub use alarm::{Alarm, Mail, Relay, Route, SignAlarm, Watch};
 pub use due::NotDone;
 pub use journal::{Journal, JournalError};
 #[doc(hidden)]

@@ -161,6 +161,41 @@ impl SigningChoice {
 }
 
 impl SigningChoice {
+    /// Signs an alarm about a run in a child process, which checks the run again. Gives the bundle.
+    pub(super) fn sign_alarm(&self, run: &RunFolder, alarm: &str) -> Result<serde_json::Value, Failure> {
+        let failed = |error: std::io::Error| Failure::internal(format!("cannot sign the alarm: {error}"));
+        let by = self.by.as_deref().unwrap_or_default();
+        if by.first().is_some_and(|option| option == "--signer") {
+            return Err(Failure::usage(
+                "a signing service signs runs, and no alarms".into(),
+            ));
+        }
+        let file = tempfile::NamedTempFile::new().map_err(failed)?;
+        fs::write(file.path(), alarm).map_err(failed)?;
+        let mut command = child::command()?;
+        command
+            .arg("attest")
+            .arg(run.path())
+            .args(by)
+            .arg("--alarm")
+            .arg(file.path());
+        command.args(["--json", "--quiet"]);
+        if let Some(id) = &self.builder_id {
+            command.args(["--builder-id", id]);
+        }
+        let reply = child::reply(&mut command).map_err(failed)?;
+        match serde_json::from_slice(&reply) {
+            Ok(Handover::Signed { bundle, .. }) => {
+                let bytes = crate::bounded::read(&bundle, crate::bounded::PLAN).map_err(failed)?;
+                serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))
+            }
+            Ok(Handover::Refused { reason, .. }) => Err(Failure::usage(reason)),
+            Ok(Handover::Waits { .. }) | Err(_) => {
+                Err(Failure::internal("the signer's reply cannot be read".into()))
+            }
+        }
+    }
+
     /// Signs in a child process, which reads the run again and checks it. This process never holds the key.
     pub(super) fn sign_by(&self, run: &RunFolder, by: &[std::ffi::OsString]) -> Result<Signature, Failure> {
         let mut command = child::command()?;

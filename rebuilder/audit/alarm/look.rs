@@ -94,6 +94,8 @@ impl<'a> Looking<'a> {
             },
             repeats,
             control,
+            attestation: None,
+            not_signed: None,
         })
     }
 
