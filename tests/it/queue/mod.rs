@@ -5,6 +5,7 @@ mod endurance;
 mod faults;
 mod hostile;
 pub mod postgres;
+mod postgres_tls;
 mod rates;
 mod rules;
 pub mod service;
