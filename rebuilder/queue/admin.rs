@@ -98,12 +98,43 @@ impl Queue {
         })
     }
 
-    /// How many jobs that have not ended are in each state.
-    pub async fn open(&self) -> Result<BTreeMap<String, i64>, QueueError> {
-        self.count(
-            "SELECT state, count(*) FROM queue_job WHERE state IN ('ready', 'later', 'running') GROUP BY state",
-        )
-        .await
+    /// Counts what has not ended, and runs that the signer has not answered for. Each of these states has an index of its own,
+    /// so what ended takes no time.
+    pub async fn open(&self) -> Result<Tally, QueueError> {
+        Ok(Tally {
+            jobs: self
+                .count(
+                    "SELECT 'ready', count(*) FROM queue_job WHERE state = 'ready'
+                     UNION ALL SELECT 'later', count(*) FROM queue_job WHERE state = 'later'
+                     UNION ALL SELECT 'running', count(*) FROM queue_job WHERE state = 'running'",
+                )
+                .await?,
+            verdicts: BTreeMap::new(),
+            signing: self
+                .count(
+                    "SELECT signing, count(*) FROM queue_verdict WHERE signing IN ('due', 'waits') GROUP BY signing",
+                )
+                .await?,
+        })
+    }
+
+    /// Counts everything else: what has ended, however long ago.
+    pub async fn ended(&self) -> Result<Tally, QueueError> {
+        Ok(Tally {
+            jobs: self
+                .count(
+                    "SELECT state, count(*) FROM queue_job WHERE state IN ('done', 'dead', 'cancelled') GROUP BY state",
+                )
+                .await?,
+            verdicts: self
+                .count("SELECT verdict, count(*) FROM queue_verdict GROUP BY verdict")
+                .await?,
+            signing: self
+                .count(
+                    "SELECT signing, count(*) FROM queue_verdict WHERE signing IN ('signed', 'refused') GROUP BY signing",
+                )
+                .await?,
+        })
     }
 
     async fn count(&self, sql: &'static str) -> Result<BTreeMap<String, i64>, QueueError> {

@@ -59,7 +59,14 @@ pub(super) async fn ready(State(running): State<Arc<Running>>) -> Response {
 
 /// In Prometheus' text format, version 0.0.4.
 pub(super) async fn metrics(State(running): State<Arc<Running>>, _: Reader) -> Result<Response, ApiError> {
-    let tally = running.queue.tally().await?;
+    let mut tally = running.tally().await?;
+    // A series that is sometimes missing cannot be watched.
+    for state in ["later", "ready", "running", "done", "dead", "cancelled"] {
+        tally.jobs.entry(state.to_owned()).or_default();
+    }
+    for state in ["due", "waits", "signed", "refused"] {
+        tally.signing.entry(state.to_owned()).or_default();
+    }
     let counters = &running.counters;
     let mut text = String::new();
     let gauges = [

@@ -4,6 +4,7 @@ pub mod agreement;
 mod endurance;
 mod faults;
 mod hostile;
+mod metrics;
 pub mod postgres;
 mod postgres_tls;
 mod rates;
