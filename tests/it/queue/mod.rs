@@ -1,6 +1,7 @@
 //! Jobs, leases and workers: through both databases, and through everything that may happen to a process.
 
 pub mod agreement;
+mod buckets;
 mod endurance;
 mod faults;
 mod hostile;
