@@ -28,7 +28,7 @@
 //! **Facts** have no effects.
 //! [`run`] and [`plan`] are the two documents of a rebuild; [`trace`] tells who wrote the files of a build; [`rootfs`] turns archives into trees; [`policy`] decides;
 //! [`evidence`] verifies what others claim; [`compare`] explains differences; [`artifact`] has names and digests.
-//! Below them are what everyone may use: [`progress`], [`ledger`], [`bounded`], [`deadline`], [`error`], [`text`] and [`reader`].
+//! Below them are what everyone may use: [`progress`], [`telemetry`], [`ledger`], [`bounded`], [`deadline`], [`error`], [`text`] and [`reader`].
 //!
 //! Without the feature `full`, only the comparison is there, and what it stands on.
 //!
@@ -112,6 +112,8 @@ pub mod reader;
 pub mod rootfs;
 #[cfg(feature = "full")]
 pub mod run;
+#[cfg(feature = "full")]
+pub mod telemetry;
 pub mod text;
 #[cfg(feature = "full")]
 pub mod trace;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressDrawTarget, ProgressStyle};
 
+use crate::telemetry;
 use crate::text::visible;
 
 /// Maximum length of a name of a stage; a longer one would take more than a line from everything else.
@@ -87,6 +88,11 @@ impl Progress {
         Self::new(true)
     }
 
+    /// Whether only results and errors are shown.
+    pub fn is_silent(&self) -> bool {
+        self.mode == Mode::Silent
+    }
+
     /// Whether progress goes to a terminal.
     pub fn is_live(&self) -> bool {
         self.mode == Mode::Live
@@ -131,8 +137,12 @@ impl Progress {
         ProgressBar(bar)
     }
 
-    /// Prints one line that stays on the screen.
+    /// Prints one line that stays on the screen, or is an event in the log if there is one.
     pub fn note(&self, text: &str) {
+        if telemetry::logs() {
+            tracing::info!("{text}");
+            return;
+        }
         match self.mode {
             Mode::Live => {
                 let _ = self.bars.println(visible(text));
@@ -142,9 +152,30 @@ impl Progress {
         }
     }
 
+    /// The same for what needs attention, or is tried again.
+    pub fn trouble(&self, text: &str) {
+        if telemetry::logs() {
+            tracing::warn!("{text}");
+        } else {
+            self.note(text);
+        }
+    }
+
+    /// Prints a line of the log, whatever else is shown.
+    pub fn log_line(&self, line: &str) {
+        match self.mode {
+            Mode::Live => {
+                let _ = self.bars.println(visible(line));
+            }
+            Mode::Lines | Mode::Silent => write_line(line),
+        }
+    }
+
     /// Prints that a stage begins, if bars are not shown; returns its name as it is shown.
     fn announce(&self, name: &str) -> String {
-        if self.mode == Mode::Lines {
+        if self.mode == Mode::Lines && telemetry::logs() {
+            tracing::info!("{name}");
+        } else if self.mode == Mode::Lines {
             write_line(name);
         }
         let shown = visible(name);

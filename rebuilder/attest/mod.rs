@@ -15,6 +15,7 @@ mod link;
 pub mod log;
 mod oss_rebuild;
 pub(crate) mod predicate;
+mod regression;
 mod result;
 #[cfg(test)]
 mod samples;
@@ -34,6 +35,7 @@ pub use forms::{Extra, Extras, Format, Wanted, read_bundle};
 pub use key::{Algorithm, FileKey, Inventory, KeyError, Public, Reference, Signer};
 pub use layout::{LayoutError, lay_out};
 pub use predicate::{BUILD_TYPE, EQUIVALENCE_TYPE};
+pub use regression::{REGRESSION, sign_regression};
 pub(crate) use statement::attempts;
 pub use statement::{SignerInfo, equivalence, statement};
 pub use verify::{Digested, VerifiedRun, verify_digested, verify_run};
@@ -78,6 +80,9 @@ pub enum AttestError {
     #[error("the run is inconclusive: {reason}")]
     #[diagnostic(help("an inconclusive run is recorded, but never signed"))]
     Inconclusive { reason: String },
+    #[error("cannot sign the alarm: {reason}")]
+    #[diagnostic(help("an alarm is signed together with the run that it is about"))]
+    Alarm { reason: String },
     #[error("cannot write {form}: {reason}")]
     #[diagnostic(help("leave this form out; the others can express the result"))]
     NoForm { form: &'static str, reason: String },

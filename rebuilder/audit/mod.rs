@@ -24,6 +24,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use crate::artifact::Subject;
 use crate::compare;
@@ -44,8 +46,9 @@ use crate::rebuild::{self, RebuildError, Rebuilder};
 use crate::run::{Cost, Evidence, Record, RunFolder};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{Fetcher, PendingRun, StoreError};
+use crate::text::redacted;
 
-pub use alarm::{Alarm, Route, Watch};
+pub use alarm::{Alarm, Mail, Relay, Route, SignAlarm, Watch};
 pub use due::NotDone;
 pub use journal::{Journal, JournalError};
 #[doc(hidden)]
@@ -123,7 +126,9 @@ impl Auditor {
         let running = stream::iter(pass.open.clone()).map(|(text, subject)| {
             let (auditor, journal, ledger) = (self.clone(), pass.journal.clone(), ledger.job());
             let (name, named) = (text.clone(), subject.clone());
-            let job = tokio::spawn(async move { auditor.one(&text, &subject, &journal, ledger).await });
+            let span = tracing::info_span!("rebuild", subject = redacted(&text), verdict = Empty);
+            let one = async move { auditor.one(&text, &subject, &journal, ledger).await };
+            let job = tokio::spawn(one.instrument(span));
             async move { (name, named, job.await) }
         });
         let mut running = running.buffer_unordered(self.jobs.max(1));
@@ -157,6 +162,9 @@ impl Auditor {
         let pending = journal.pending()?;
         let mut line = self.attempt(text, subject, pending.path(), ledger, true).await?;
         journal.finish(pending, &mut line)?;
+        let verdict = line.outcome.word();
+        tracing::Span::current().record("verdict", verdict);
+        tracing::info!("rebuilt");
         Ok(line)
     }
 

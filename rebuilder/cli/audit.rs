@@ -21,7 +21,7 @@ use super::options::signing::{SigningArgs, SigningChoice};
 use super::rebuild::{Signature, write_page};
 use super::{Context, output, suggest};
 use crate::artifact::Subject;
-use crate::audit::{Again, Asked, Auditor, Finish, Summary};
+use crate::audit::{Again, Asked, Auditor, Finish, SignAlarm, Summary, Watch};
 use crate::compare;
 use crate::container::Catalog;
 use crate::ecosystem::hints::Hints;
@@ -155,6 +155,10 @@ async fn work(
     let signer = args.signing.clone().choose()?;
     let mut evidence = args.evidence.clone();
     evidence.fetch(&context.fetcher).await?;
+    let watch = Watch {
+        sign: signer.by.is_some().then(|| sign_alarms(signer.clone())),
+        ..args.alarms.watch()?
+    };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let auditor = Auditor {
         fetcher: context.fetcher.clone(),
@@ -169,7 +173,7 @@ async fn work(
         attempts: args.attempts.limit(),
         jobs: args.jobs.map_or(processors, usize::from),
         finish: finish(signer),
-        watch: args.alarms.watch()?,
+        watch,
     };
     let bar = context.progress.count("rebuilding", asked.subjects.len() as u64);
     let summary = Arc::new(auditor).run(asked, memory, &bar).await?;
@@ -252,6 +256,14 @@ fn hints(folder: Option<&Path>, subjects: &[(String, Subject)]) -> Result<BTreeM
         }
     }
     Ok(all)
+}
+
+/// Has alarms signed by the process that has the key.
+fn sign_alarms(signer: SigningChoice) -> SignAlarm {
+    Box::new(move |run: &RunFolder, alarm: &str| {
+        let signed = tokio::task::block_in_place(|| signer.sign_alarm(run, alarm));
+        signed.map_err(|failure| failure.message())
+    })
 }
 
 /// Writes the page of a run, and signs the run if possible.

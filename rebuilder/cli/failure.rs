@@ -36,6 +36,7 @@ use crate::sandbox::SandboxError;
 use crate::server::{ArtifactsError, ServerError};
 use crate::signer::SignerError;
 use crate::store::{FetchError, GitError, StoreError};
+use crate::telemetry::TelemetryError;
 use crate::worker::ClientError;
 
 /// Exit codes, stable: see `docs/exit-codes.md`.
@@ -203,6 +204,7 @@ exit_codes! {
     TokenError [Queue] => Usage;
     ServerError [Queue Artifacts] => Usage;
     ArtifactsError {Place => Usage} => Inconclusive;
+    TelemetryError => Usage;
     ClientError {Address | Plain | Token => Usage} => Inconclusive;
     SandboxError => Inconclusive;
     FetchError => refusal or Inconclusive;

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write as _};
 use serde::Serialize;
 
 use super::failure::Failure;
+use crate::telemetry;
 use crate::text::{self, Screen, Style};
 
 /// An empty screen for stdout.
@@ -49,8 +50,12 @@ pub(crate) fn print_log(log: impl Read, raw: bool) -> Result<(), Failure> {
     })
 }
 
-/// Prints a message to stderr that is not part of the result.
+/// Prints a message to stderr that is not part of the result, or puts it into the log if there is one.
 pub(crate) fn note(text: &str) {
+    if telemetry::logs_documents() {
+        tracing::info!(target: telemetry::NOTE, "{text}");
+        return;
+    }
     let mut screen = Screen::new(may_colour(&io::stderr()));
     screen.say(text);
     tell(&screen);
@@ -58,6 +63,13 @@ pub(crate) fn note(text: &str) {
 
 /// Prints an error and what to do about it.
 pub(crate) fn error(message: &str, help: Option<&str>) {
+    if telemetry::logs_documents() {
+        match help {
+            Some(help) => tracing::error!(help, "{message}"),
+            None => tracing::error!("{message}"),
+        }
+        return;
+    }
     let mut screen = Screen::new(may_colour(&io::stderr()));
     screen.paragraph(&Style::Bad.of("error:"), message);
     if let Some(help) = help {

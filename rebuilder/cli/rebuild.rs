@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::failure::Failure;
 use super::options::normalise::NormaliseArgs;
@@ -27,6 +29,7 @@ use crate::report;
 use crate::run::{Cost, Evidence, Record, RunFolder, Verdict};
 use crate::sandbox::embedded::Embedded;
 use crate::store::{PendingRun, write_atomically};
+use crate::telemetry::{self, TraceParent};
 use crate::text::plain;
 
 /// The result of signing.
@@ -64,7 +67,17 @@ pub(crate) struct RebuildArgs {
     tied: bool,
 }
 
-pub(crate) async fn rebuild(context: &Context, mut args: RebuildArgs) -> Result<ExitCode, Failure> {
+pub(crate) async fn rebuild(context: &Context, args: RebuildArgs) -> Result<ExitCode, Failure> {
+    // A worker says which attempt it is. No build fails for want of a collector.
+    let parent = std::env::var("TRACEPARENT").ok();
+    let parent = parent.as_deref().and_then(TraceParent::parse);
+    let _telemetry = parent.and_then(|_| telemetry::start("rebuilder-rebuild", None).ok());
+    let span = tracing::info_span!("rebuild", verdict = Empty);
+    telemetry::adopt(&span, parent);
+    work(context, args).instrument(span).await
+}
+
+async fn work(context: &Context, mut args: RebuildArgs) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     if args.tied {
         child::end_with_stdin();
@@ -112,6 +125,7 @@ pub(crate) async fn rebuild(context: &Context, mut args: RebuildArgs) -> Result<
         rebuilder.rebuild(plan, &pending).await.map_err(broke)?
     };
     rebuild::finish(&pending, &mut record, begun)?;
+    tracing::Span::current().record("verdict", record.verdict.word());
     args.target.evidence.keep(&pending)?;
     let place = args.out.unwrap_or_else(|| context.store.run_of(&plan.title()));
     write_page(&pending, &plan, &record)?;
@@ -147,6 +161,41 @@ impl SigningChoice {
 }
 
 impl SigningChoice {
+    /// Signs an alarm about a run in a child process, which checks the run again. Gives the bundle.
+    pub(super) fn sign_alarm(&self, run: &RunFolder, alarm: &str) -> Result<serde_json::Value, Failure> {
+        let failed = |error: std::io::Error| Failure::internal(format!("cannot sign the alarm: {error}"));
+        let by = self.by.as_deref().unwrap_or_default();
+        if by.first().is_some_and(|option| option == "--signer") {
+            return Err(Failure::usage(
+                "a signing service signs runs, and no alarms".into(),
+            ));
+        }
+        let file = tempfile::NamedTempFile::new().map_err(failed)?;
+        fs::write(file.path(), alarm).map_err(failed)?;
+        let mut command = child::command()?;
+        command
+            .arg("attest")
+            .arg(run.path())
+            .args(by)
+            .arg("--alarm")
+            .arg(file.path());
+        command.args(["--json", "--quiet"]);
+        if let Some(id) = &self.builder_id {
+            command.args(["--builder-id", id]);
+        }
+        let reply = child::reply(&mut command).map_err(failed)?;
+        match serde_json::from_slice(&reply) {
+            Ok(Handover::Signed { bundle, .. }) => {
+                let bytes = crate::bounded::read(&bundle, crate::bounded::PLAN).map_err(failed)?;
+                serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))
+            }
+            Ok(Handover::Refused { reason, .. }) => Err(Failure::usage(reason)),
+            Ok(Handover::Waits { .. }) | Err(_) => {
+                Err(Failure::internal("the signer's reply cannot be read".into()))
+            }
+        }
+    }
+
     /// Signs in a child process, which reads the run again and checks it. This process never holds the key.
     pub(super) fn sign_by(&self, run: &RunFolder, by: &[std::ffi::OsString]) -> Result<Signature, Failure> {
         let mut command = child::command()?;

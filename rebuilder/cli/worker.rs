@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::failure::Failure;
+use super::options::log::LogArgs;
 use super::{Cli, Common, Context, child, output};
 use crate::artifact::Subject;
 use crate::queue::wire::{Resources, Task};
@@ -49,6 +50,8 @@ pub(crate) struct WorkerArgs {
     /// Number of processors for all jobs together [default: all]
     #[arg(long, value_name = "COUNT", help_heading = "Resources")]
     offer_cores: Option<u32>,
+    #[command(flatten)]
+    log: LogArgs,
     /// Exit when standard input is closed, which happens when the parent process exits
     #[arg(long, hide = true)]
     tied: bool,
@@ -63,6 +66,8 @@ pub(crate) async fn run(common: Common, args: WorkerArgs) -> Result<ExitCode, Fa
     }
     let options = common.options();
     let context = Context::open(common)?;
+    let quiet = context.progress.is_silent();
+    let _telemetry = args.log.start("rebuilder-worker", quiet, &context.progress)?;
     let token = token(args.token_file)?;
     let client = Client::new(&args.server, token.trim(), args.plain_http)?;
     let more = args.rebuild;

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::claims::milliseconds;
 use super::sql::rows;
 use super::wire::{Lease, RunFile, Task};
-use super::{Queue, QueueError};
+use super::{Queue, QueueError, Traced};
 
 /// A job, as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,6 +49,16 @@ pub struct DueRun {
     pub files: Vec<RunFile>,
     /// How often it could not be handed in.
     pub tries: u32,
+    pub traced: Traced,
+}
+
+/// What a lease that is held is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldTask {
+    pub task: Task,
+    /// How many attempts there may be.
+    pub attempts: i64,
+    pub traced: Traced,
 }
 
 impl Queue {
@@ -88,12 +98,43 @@ impl Queue {
         })
     }
 
-    /// How many jobs that have not ended are in each state.
-    pub async fn open(&self) -> Result<BTreeMap<String, i64>, QueueError> {
-        self.count(
-            "SELECT state, count(*) FROM queue_job WHERE state IN ('ready', 'later', 'running') GROUP BY state",
-        )
-        .await
+    /// Counts what has not ended, and runs that the signer has not answered for. Each of these states has an index of its own,
+    /// so what ended takes no time.
+    pub async fn open(&self) -> Result<Tally, QueueError> {
+        Ok(Tally {
+            jobs: self
+                .count(
+                    "SELECT 'ready', count(*) FROM queue_job WHERE state = 'ready'
+                     UNION ALL SELECT 'later', count(*) FROM queue_job WHERE state = 'later'
+                     UNION ALL SELECT 'running', count(*) FROM queue_job WHERE state = 'running'",
+                )
+                .await?,
+            verdicts: BTreeMap::new(),
+            signing: self
+                .count(
+                    "SELECT signing, count(*) FROM queue_verdict WHERE signing IN ('due', 'waits') GROUP BY signing",
+                )
+                .await?,
+        })
+    }
+
+    /// Counts everything else: what has ended, however long ago.
+    pub async fn ended(&self) -> Result<Tally, QueueError> {
+        Ok(Tally {
+            jobs: self
+                .count(
+                    "SELECT state, count(*) FROM queue_job WHERE state IN ('done', 'dead', 'cancelled') GROUP BY state",
+                )
+                .await?,
+            verdicts: self
+                .count("SELECT verdict, count(*) FROM queue_verdict GROUP BY verdict")
+                .await?,
+            signing: self
+                .count(
+                    "SELECT signing, count(*) FROM queue_verdict WHERE signing IN ('signed', 'refused') GROUP BY signing",
+                )
+                .await?,
+        })
     }
 
     async fn count(&self, sql: &'static str) -> Result<BTreeMap<String, i64>, QueueError> {
@@ -198,13 +239,17 @@ impl Queue {
     }
 
     /// What is to be done by the leases among these that this worker holds now.
-    pub async fn tasks(&self, worker: &str, leases: &[Lease]) -> Result<BTreeMap<Lease, Task>, QueueError> {
+    pub async fn tasks(
+        &self,
+        worker: &str,
+        leases: &[Lease],
+    ) -> Result<BTreeMap<Lease, HeldTask>, QueueError> {
         let failed = QueueError::when("look for the leases");
         if leases.is_empty() {
             return Ok(BTreeMap::new());
         }
         let sql = format!(
-            "SELECT id, attempt, task FROM queue_job WHERE state = 'running' AND worker = $1 AND (id, attempt) IN (VALUES {})",
+            "SELECT id, attempt, task, created, subject, attempts FROM queue_job WHERE state = 'running' AND worker = $1 AND (id, attempt) IN (VALUES {})",
             rows(2, leases.len(), &["$", "$"])
         );
         let query = sqlx::query(AssertSqlSafe(sql)).bind(worker.to_owned());
@@ -214,10 +259,16 @@ impl Queue {
         let rows = query.fetch_all(self.memory.read()).await.map_err(&failed)?;
         let task = |row: &AnyRow| {
             let task: String = row.try_get(2).map_err(&failed)?;
-            let (job, attempt) = (row.try_get(0).map_err(&failed)?, row.try_get(1).map_err(&failed)?);
+            let (job, attempt): (i64, i64) =
+                (row.try_get(0).map_err(&failed)?, row.try_get(1).map_err(&failed)?);
             let task =
                 serde_json::from_str(&task).map_err(|error| QueueError::Unreadable(error.to_string()))?;
-            Ok((Lease { job, attempt }, task))
+            let held = HeldTask {
+                task,
+                attempts: row.try_get(5).map_err(&failed)?,
+                traced: Traced::of(row, job, 3).map_err(&failed)?,
+            };
+            Ok((Lease { job, attempt }, held))
         };
         rows.iter().map(task).collect()
     }
@@ -227,7 +278,8 @@ impl Queue {
     pub async fn due_runs(&self, count: i64) -> Result<Vec<DueRun>, QueueError> {
         let failed = QueueError::when("look for runs to sign");
         let sql = format!(
-            "SELECT job, attempt, worker, run, signing_tries FROM queue_verdict WHERE signing = 'due' AND run IS NOT NULL
+            "SELECT job, v.attempt, v.worker, run, signing_tries, created, subject FROM queue_verdict AS v
+               JOIN queue_job AS j ON j.id = v.job WHERE signing = 'due' AND run IS NOT NULL
                AND signing_after <= {} ORDER BY signing_after, at, job LIMIT $1",
             self.now()
         );
@@ -238,15 +290,17 @@ impl Queue {
             .map_err(&failed)?;
         let due = |row: &AnyRow| {
             let run: String = row.try_get(3).map_err(&failed)?;
+            let job = row.try_get(0).map_err(&failed)?;
             Ok(DueRun {
                 lease: Lease {
-                    job: row.try_get(0).map_err(&failed)?,
+                    job,
                     attempt: row.try_get(1).map_err(&failed)?,
                 },
                 worker: row.try_get(2).map_err(&failed)?,
                 files: serde_json::from_str(&run)
                     .map_err(|error| QueueError::Unreadable(error.to_string()))?,
                 tries: u32::try_from(row.try_get::<i64, _>(4).map_err(&failed)?).unwrap_or(u32::MAX),
+                traced: Traced::of(row, job, 5).map_err(&failed)?,
             })
         };
         rows.iter().map(due).collect()

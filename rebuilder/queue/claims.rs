@@ -8,7 +8,7 @@ use sqlx::{Any, AssertSqlSafe, Executor, Row as _};
 
 use super::sql::rows;
 use super::wire::{Beat, Job, Lease, Resources};
-use super::{Queue, QueueError};
+use super::{Queue, QueueError, Traced};
 use crate::memory::Tx;
 
 /// Who asks for jobs.
@@ -135,7 +135,7 @@ impl Queue {
                ORDER BY priority DESC, turn, id LIMIT $3 {})
              UPDATE queue_job SET state = 'running', attempt = attempt + 1, worker = $1, lease_until = {now} + $2,
                changed = {now}
-             WHERE id IN (SELECT id FROM picked) RETURNING id, attempt, task, memory, disk, cores",
+             WHERE id IN (SELECT id FROM picked) RETURNING id, attempt, task, memory, disk, cores, created, subject",
             self.skip_locked()
         );
         let mut query = sqlx::query(AssertSqlSafe(sql))
@@ -360,6 +360,15 @@ impl Queue {
 }
 
 impl Ending {
+    /// The verdict, or what happens instead, in a word.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Verdict { verdict, .. } => verdict,
+            Self::Again { .. } => "again",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
     /// The state in which it leaves the job, if that needs no more than this.
     fn state(&self) -> Option<&'static str> {
         match self {
@@ -373,13 +382,16 @@ impl Ending {
 fn job(row: &AnyRow) -> Result<Job, QueueError> {
     let failed = QueueError::when("read a job");
     let task: String = row.try_get(2).map_err(&failed)?;
+    let lease = lease(row).map_err(&failed)?;
+    let traced = Traced::of(row, lease.job, 6).map_err(&failed)?;
     Ok(Job {
-        lease: lease(row).map_err(&failed)?,
+        lease,
         task: serde_json::from_str(&task).map_err(|error| QueueError::Unreadable(error.to_string()))?,
         needs: Resources {
             memory: row.try_get(3).map_err(&failed)?,
             disk: row.try_get(4).map_err(&failed)?,
             cores: row.try_get(5).map_err(&failed)?,
         },
+        trace: traced.root().map(|root| root.to_string()),
     })
 }

@@ -20,16 +20,18 @@ mod readers;
 mod returns;
 mod sql;
 mod tokens;
+mod traced;
 mod trail;
 pub mod wire;
 
-pub use admin::{DueRun, Listed, Tally};
+pub use admin::{DueRun, HeldTask, Listed, Tally};
 pub use bounds::Unnamed;
 pub use claims::{Claimant, Ending};
 pub use enqueue::{Enqueued, NewJob};
 #[doc(hidden)]
 pub use readers::READERS;
 pub use tokens::{Holder, Scope, Token, TokenError};
+pub use traced::Traced;
 pub use trail::Step;
 
 use sqlx::AnyPool;

@@ -92,6 +92,9 @@ pub struct Job {
     /// What it needs.
     #[serde(default)]
     pub needs: Resources,
+    /// The span that its attempt is below (W3C `traceparent`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 /// The answer to `claim`.
@@ -153,12 +156,28 @@ pub enum Outcome {
     Probed,
 }
 
+impl Outcome {
+    /// How it ended, in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Run { .. } => "run",
+            Self::Failed { .. } => "failed",
+            Self::Refused { .. } => "refused",
+            Self::Cancelled => "cancelled",
+            Self::Probed => "probed",
+        }
+    }
+}
+
 /// The end of one attempt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ended {
     #[serde(flatten)]
     pub lease: Lease,
     pub outcome: Outcome,
+    /// The span of the attempt (W3C `traceparent`), if the worker exports spans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 /// `POST results`.

@@ -11,6 +11,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use tracing::Instrument as _;
 
 use crate::artifact::Sha256;
 use crate::artifact::serialise::SerialiseError;
@@ -74,15 +75,19 @@ impl Rebuilder<'_> {
         let executor = &self.executor;
         let rebuilt = run.rebuilt();
         fs::create_dir(&rebuilt).map_err(StoreError::io("make the folder", &rebuilt))?;
-        let plan = executor.pinned(CheckedPlan::check(plan)?).await?;
+        let pinned = executor.pinned(CheckedPlan::check(plan)?);
+        let plan = pinned.instrument(tracing::info_span!("pin")).await?;
         write_atomically(&run.plan(), &plan.canonical()?)?;
         fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
 
-        let inputs = executor.fetch(&plan).await?;
-        let root = executor.root(&plan).await?;
+        let fetched = executor.fetch(&plan);
+        let inputs = fetched.instrument(tracing::info_span!("fetch")).await?;
+        let root = executor.root(&plan);
+        let root = root.instrument(tracing::info_span!("container")).await?;
         let prepare = clock.elapsed().as_secs_f64();
         let execution = executor
             .run(&plan, &root, &inputs, run, KeepMode::Outputs)
+            .instrument(tracing::info_span!("build"))
             .await?;
 
         let before = clock.elapsed();
@@ -118,7 +123,8 @@ impl Rebuilder<'_> {
             write(&aftermath.run, &record)?;
             Ok((aftermath.plan.into_inner(), record))
         });
-        let ended = worked.await.unwrap_or_else(|error| {
+        let ended = worked.instrument(tracing::info_span!("compare")).await;
+        let ended = ended.unwrap_or_else(|error| {
             Err(RebuildError::Bug {
                 reason: error.to_string(),
             })

@@ -9,6 +9,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use tracing::Instrument as _;
+
 use super::{RebuildError, Rebuilder, write};
 use crate::artifact::{Sha256, Subject};
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
@@ -86,7 +88,8 @@ pub async fn search(
             planner.workshop.progress.note(&note);
         }
         planner.hints = next.hints.clone();
-        let planned = planner.plan(subject).await;
+        let span = tracing::info_span!("plan", number);
+        let planned = planner.plan(subject).instrument(span).await;
         if planned.as_ref().is_ok_and(|plan| !search.is_new(plan)) {
             continue;
         }

@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::JsonRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, Path, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRequest, MatchedPath, Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_LENGTH, RETRY_AFTER};
-use axum::middleware::map_response;
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::access::Worker;
 use super::artifacts::ArtifactsError;
@@ -24,8 +26,12 @@ use super::{Running, answer, health, rebuilderd, results, site};
 use crate::artifact::Sha256;
 use crate::error::with_causes;
 use crate::progress::Progress;
-use crate::queue::wire::{self, Beats, Claim, Claimed, Digests, Held, Lease, Refusal, Results, Taken};
+use crate::queue::wire::{
+    self, Beats, Claim, Claimed, Digests, Held, Job, Lease, Refusal, Results, Taken, Task,
+};
 use crate::queue::{Claimant, QueueError, Scope};
+use crate::telemetry::{self, TraceParent};
+use crate::text::redacted;
 
 /// Maximum time that a claim waits.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -88,7 +94,7 @@ impl IntoResponse for ApiError {
         };
         // Why the database or the disk failed is for the operator, not for workers.
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            Progress::new(false).note(&with_causes(&self));
+            Progress::new(false).trouble(&with_causes(&self));
         }
         let error = self.to_string();
         (status, Json(Refusal { error })).into_response()
@@ -139,7 +145,8 @@ pub(super) fn router(running: Arc<Running>) -> Router {
         .route(
             "/jobs/{job}/{attempt}/artifacts/{sha256}",
             put(artifact).layer(DefaultBodyLimit::disable()),
-        );
+        )
+        .route_layer(from_fn(traced));
     Router::new()
         .nest("/api/worker/v1", worker)
         .route("/health/live", get(async || "live\n"))
@@ -182,7 +189,7 @@ async fn claim(
         // From now on nothing is missed that becomes ready while the database is asked.
         news.as_mut().enable();
         let is_ending = *ending.borrow();
-        let jobs = if is_ending {
+        let mut jobs = if is_ending {
             Vec::new()
         } else {
             running
@@ -192,6 +199,9 @@ async fn claim(
         };
         if !jobs.is_empty() || is_ending || Instant::now() >= until {
             running.counters.claimed(jobs.len());
+            for job in &mut jobs {
+                handed_out(job, worker.name());
+            }
             let lease = u64::try_from(running.lease.as_millis()).unwrap_or(u64::MAX);
             return Ok(Json(Claimed { lease, jobs }));
         }
@@ -201,6 +211,51 @@ async fn claim(
             _ = ending.changed() => {}
         }
     }
+}
+
+/// Says that a job was handed out, and makes the lease the span that the attempt is below.
+fn handed_out(job: &mut Job, worker: &str) {
+    let (lease, what) = (job.lease, "job handed out");
+    let Task::Rebuild { subject, .. } = &job.task else {
+        tracing::debug!(job = lease.job, attempt = lease.attempt, worker, "{what}");
+        return;
+    };
+    let subject = redacted(subject);
+    let span =
+        tracing::info_span!(parent: None, "lease", job = lease.job, attempt = lease.attempt, worker, subject);
+    telemetry::adopt(&span, job.trace.as_deref().and_then(TraceParent::parse));
+    span.in_scope(|| tracing::info!("{what}"));
+    if let Some(span) = telemetry::of_span(&span) {
+        job.trace = Some(span.to_string());
+    }
+}
+
+/// Makes a request that is about a job a span in its trace.
+async fn traced(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let named = request.headers().get("traceparent");
+    let parent = named.and_then(|value| TraceParent::parse(value.to_str().ok()?));
+    let route = route.map(|route| route.as_str().to_owned()).unwrap_or_default();
+    let begun = Instant::now();
+    let span = match parent {
+        None => tracing::Span::none(),
+        Some(_) => tracing::info_span!(
+            parent: None,
+            "request",
+            otel.name = format!("{method} {route}"),
+            otel.kind = "server",
+            http.request.method = %method,
+            http.route = route,
+            http.response.status_code = Empty,
+        ),
+    };
+    telemetry::adopt(&span, parent);
+    let answer = next.run(request).instrument(span.clone()).await;
+    let status = answer.status().as_u16();
+    span.record("http.response.status_code", status);
+    let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(parent: &span, %method, route, status, milliseconds, "request");
+    answer
 }
 
 async fn heartbeat(

@@ -6,10 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
+use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, WriteMultipart};
+use object_store::{
+    ObjectStore, ObjectStoreExt as _, ObjectStoreScheme, PutMode, PutOptions, PutPayload, RetryConfig,
+    WriteMultipart,
+};
 use tokio::time::{Instant, timeout};
 
 use crate::artifact::{HashingWriter, Sha256};
@@ -23,6 +27,10 @@ const PARTS: usize = 4;
 /// Maximum time without data of an artifact, and the minimum number of bytes per second.
 const PATIENCE: Duration = Duration::from_secs(30);
 const SPEED: u64 = 16 << 10;
+
+/// How often a request to a bucket is repeated, and for how long.
+const TRIES: usize = 5;
+const TRYING: Duration = Duration::from_secs(20);
 
 /// The place of artifacts.
 #[derive(Clone)]
@@ -99,6 +107,25 @@ fn name(sha256: Sha256) -> Name {
     Name::from(format!("sha256/{front}/{hex}"))
 }
 
+/// A bucket. One that fails is tried again for a while that is shorter than a worker waits, who then sends the artifact
+/// once more.
+fn bucket(place: &str) -> Result<Arc<dyn ObjectStore>, Box<dyn std::error::Error>> {
+    let url = url::Url::parse(place)?;
+    let (scheme, prefix) = ObjectStoreScheme::parse(&url)?;
+    if scheme != ObjectStoreScheme::AmazonS3 {
+        return Err("only a folder and s3:// are supported".into());
+    }
+    let store = AmazonS3Builder::from_env()
+        .with_url(place)
+        .with_retry(RetryConfig {
+            max_retries: TRIES,
+            retry_timeout: TRYING,
+            ..RetryConfig::default()
+        })
+        .build()?;
+    Ok(Arc::new(PrefixStore::new(store, prefix)))
+}
+
 impl Artifacts {
     /// Opens a bucket, or a folder, which is created if needed.
     pub fn open(place: &str) -> Result<Self, ArtifactsError> {
@@ -107,13 +134,7 @@ impl Artifacts {
             reason,
         };
         let store: Arc<dyn ObjectStore> = if place.contains("://") {
-            let url = url::Url::parse(place).map_err(|error| unusable(error.to_string()))?;
-            let variables = std::env::vars()
-                .filter(|(name, _)| name.starts_with("AWS_"))
-                .map(|(name, value)| (name.to_ascii_lowercase(), value));
-            let (store, prefix) =
-                object_store::parse_url_opts(&url, variables).map_err(|error| unusable(error.to_string()))?;
-            Arc::new(PrefixStore::new(Arc::<dyn ObjectStore>::from(store), prefix))
+            bucket(place).map_err(|error| unusable(error.to_string()))?
         } else {
             std::fs::create_dir_all(place).map_err(|error| unusable(error.to_string()))?;
             let folder =
@@ -236,13 +257,23 @@ impl Artifacts {
         let upload = self.store.put_multipart(&name(sha256)).await.map_err(failed)?;
         let mut parts = WriteMultipart::new_with_chunk_size(upload, PART);
         let mut buffer = vec![0; PART];
-        loop {
-            let count = file.read(&mut buffer).map_err(io)?;
-            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
-                break;
+        let sent = loop {
+            let count = match file.read(&mut buffer) {
+                Ok(count) => count,
+                Err(error) => break Err(io(error)),
             };
-            parts.wait_for_capacity(PARTS).await.map_err(failed)?;
+            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+                break Ok(());
+            };
+            if let Err(error) = parts.wait_for_capacity(PARTS).await {
+                break Err(failed(error));
+            }
             parts.write(bytes);
+        };
+        if let Err(error) = sent {
+            // Nobody sees parts that are not joined. If they cannot be removed now, the bucket's rule does that.
+            let _ = parts.abort().await;
+            return Err(error);
         }
         parts.finish().await.map_err(failed)?;
         Ok(())

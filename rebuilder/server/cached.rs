@@ -102,6 +102,32 @@ impl<T: Send + Sync + 'static> Cached<T> {
     {
         let (changed, now) = running.queue.changed().await?;
         let seen = (now.saturating_sub(changed) > SAME).then_some(changed);
+        self.get_as_of(running, key, seen, make).await
+    }
+
+    /// The answer to `key`, where nothing says when it last changed.
+    pub(super) async fn get_changing<F>(
+        &self,
+        running: &Running,
+        key: &str,
+        make: impl FnOnce(crate::queue::Queue) -> F,
+    ) -> Result<Arc<T>, ApiError>
+    where
+        F: Future<Output = Result<T, QueueError>> + Send + 'static,
+    {
+        self.get_as_of(running, key, None, make).await
+    }
+
+    async fn get_as_of<F>(
+        &self,
+        running: &Running,
+        key: &str,
+        seen: Option<i64>,
+        make: impl FnOnce(crate::queue::Queue) -> F,
+    ) -> Result<Arc<T>, ApiError>
+    where
+        F: Future<Output = Result<T, QueueError>> + Send + 'static,
+    {
         let slot = self.slot(key);
         let make = make(running.queue.clone());
         let Some(kept) = slot.kept() else {

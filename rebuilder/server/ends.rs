@@ -56,7 +56,7 @@ impl Running {
                 Ok(_) => {}
                 Err(error) => {
                     let note = format!("cannot remove unused artifacts yet: {}", with_causes(&error));
-                    return Progress::new(false).note(&note);
+                    return Progress::new(false).trouble(&note);
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -12,6 +13,9 @@ use axum::response::{IntoResponse, Response};
 use super::Running;
 use super::access::Reader;
 use super::api::ApiError;
+
+/// How long a bucket may take before artifacts count as not stored.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What this process has done.
 #[derive(Default)]
@@ -45,12 +49,8 @@ pub(super) async fn ready(State(running): State<Arc<Running>>) -> Response {
         .await
         .err()
         .map(|_| "the database does not answer\n");
-    let artifacts = running
-        .artifacts
-        .check()
-        .await
-        .err()
-        .map(|_| "artifacts cannot be stored\n");
+    let checked = tokio::time::timeout(PATIENCE, running.artifacts.check()).await;
+    let artifacts = (!matches!(checked, Ok(Ok(())))).then_some("artifacts cannot be stored\n");
     match database.or(artifacts) {
         Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
         None => "ready\n".into_response(),
@@ -59,7 +59,14 @@ pub(super) async fn ready(State(running): State<Arc<Running>>) -> Response {
 
 /// In Prometheus' text format, version 0.0.4.
 pub(super) async fn metrics(State(running): State<Arc<Running>>, _: Reader) -> Result<Response, ApiError> {
-    let tally = running.queue.tally().await?;
+    let mut tally = running.tally().await?;
+    // A series that is sometimes missing cannot be watched.
+    for state in ["later", "ready", "running", "done", "dead", "cancelled"] {
+        tally.jobs.entry(state.to_owned()).or_default();
+    }
+    for state in ["due", "waits", "signed", "refused"] {
+        tally.signing.entry(state.to_owned()).or_default();
+    }
     let counters = &running.counters;
     let mut text = String::new();
     let gauges = [

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tracing::Instrument as _;
+use tracing::field::Empty;
+
 use super::Running;
 use super::api::ApiError;
 use super::artifacts::ArtifactsError;
 use crate::artifact::Subject;
 use crate::bounded;
 use crate::queue::wire::{Ended, Lease, Outcome, RunFile, Taken, Task};
-use crate::queue::{Ending, QueueError, files};
+use crate::queue::{Ending, HeldTask, QueueError, files};
 use crate::run::failure::{FailureCode, Fault};
 use crate::run::{Record, Verdict};
+use crate::telemetry;
 
 /// Maximum length of a worker's message that is kept, in characters.
 const MESSAGE: usize = 2000;
@@ -21,9 +25,18 @@ impl Running {
         let leases: Vec<Lease> = results.iter().map(|result| result.lease).collect();
         let tasks = self.queue.tasks(worker, &leases).await?;
         let (mut ends, mut refused) = (BTreeMap::new(), Vec::new());
-        for Ended { lease, outcome } in results {
-            match self.judge(lease, tasks.get(&lease), outcome).await {
+        for Ended {
+            lease,
+            outcome,
+            trace,
+        } in results
+        {
+            let held = tasks.get(&lease);
+            let span = judging(worker, lease, held, trace.as_deref());
+            let task = held.map(|held| &held.task);
+            match self.judge(lease, task, outcome).instrument(span.clone()).await {
                 Ok(end) => {
+                    span.record("verdict", end.word());
                     ends.insert(lease, end);
                 }
                 Err(Unfit::Said(reason)) => refused.push((lease, reason)),
@@ -32,6 +45,11 @@ impl Running {
             }
         }
         let taken = self.queue.finish(worker, &ends).await?;
+        for lease in &taken {
+            if let (Some(held), Some(end)) = (tasks.get(lease), ends.get(lease)) {
+                ended(worker, *lease, held, end);
+            }
+        }
         // A result that was refused may be sent in another form, and a lease of another worker is none of this one's.
         self.leases_ended(&taken);
         if !taken.is_empty() {
@@ -127,6 +145,51 @@ impl Running {
             run: Some(crate::text::json(&files)),
             sign,
         })
+    }
+}
+
+/// The span in which a result is judged; none for a probe, or for a lease that is not held.
+fn judging(worker: &str, lease: Lease, held: Option<&HeldTask>, trace: Option<&str>) -> tracing::Span {
+    let Some(held) = held.filter(|held| matches!(held.task, Task::Rebuild { .. })) else {
+        return tracing::Span::none();
+    };
+    let Lease { job, attempt } = lease;
+    let span = tracing::info_span!(parent: None, "verdict", job, attempt, worker, verdict = Empty);
+    telemetry::adopt(&span, held.traced.or_root(trace));
+    span
+}
+
+/// Says how an attempt ended, and with it perhaps its job.
+fn ended(worker: &str, lease: Lease, held: &HeldTask, end: &Ending) {
+    let Lease { job, attempt } = lease;
+    let verdict = end.word();
+    match (&held.task, end) {
+        (Task::Probe { .. }, _) => tracing::debug!(job, attempt, worker, verdict, "job ended"),
+        (_, Ending::Again { reason, .. }) if attempt >= held.attempts => {
+            tracing::warn!(
+                job,
+                attempt,
+                worker,
+                reason,
+                "job is dead: its last attempt failed"
+            );
+            held.traced.close(attempt, "dead");
+        }
+        (_, Ending::Again { reason, after }) => {
+            let seconds = after.as_secs();
+            tracing::warn!(
+                job,
+                attempt,
+                worker,
+                reason,
+                seconds,
+                "attempt failed, and is tried again"
+            );
+        }
+        _ => {
+            tracing::info!(job, attempt, worker, verdict, "job ended");
+            held.traced.close(attempt, verdict);
+        }
     }
 }
 

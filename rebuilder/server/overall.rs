@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::Running;
 use super::api::ApiError;
 use super::cached::Cached;
+use crate::queue::Tally;
 use crate::queue::published::{Cluster, Count, Open, Span};
 use crate::report::site::Trends;
 
@@ -24,6 +25,7 @@ pub(super) struct Overall {
     components: Cached<Components>,
     trends: Cached<Trends>,
     clusters: Cached<Vec<Cluster>>,
+    ended: Cached<Tally>,
 }
 
 impl Running {
@@ -79,6 +81,20 @@ impl Running {
             .await
     }
 
+    /// How many jobs, verdicts and runs for the signer there are: open ones as of now, and ended ones as of a little earlier if
+    /// there are very many.
+    pub(super) async fn tally(&self) -> Result<Tally, ApiError> {
+        let ended = self
+            .overall
+            .ended
+            .get_changing(self, "", |queue| async move { queue.ended().await });
+        let mut tally = Tally::clone(&*ended.await?);
+        let open = self.queue.open().await?;
+        tally.jobs.extend(open.jobs);
+        tally.signing.extend(open.signing);
+        Ok(tally)
+    }
+
     /// A job that waits or runs.
     pub(super) async fn open_job(&self, id: i64) -> Result<Option<Open>, ApiError> {
         Ok(self.queue.open_job(id).await?)
@@ -91,5 +107,6 @@ impl Running {
         let _ = self.trends().await;
         let _ = self.clusters().await;
         let _ = self.components(None).await;
+        let _ = self.tally().await;
     }
 }

@@ -7,16 +7,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::Instrument as _;
+use tracing::field::Empty;
+
 use super::artifacts::ArtifactsError;
 use super::{Running, publication};
 use crate::artifact::Sha256;
 use crate::attest::{Extra, Format};
 use crate::error::with_causes;
 use crate::progress::Progress;
-use crate::queue::wire::RunFile;
+use crate::queue::wire::{Lease, RunFile};
 use crate::queue::{DueRun, QueueError, files};
 use crate::run::RunFolder;
 use crate::signer::{self, Reply};
+use crate::telemetry;
 use crate::text;
 
 /// How runs are handed in.
@@ -105,8 +109,11 @@ impl Running {
             let due = self.queue.due_runs(RUNS).await.unwrap_or_default();
             let mut failed = false;
             for run in &due {
-                if let Err(error) = self.hand_in_one(handing, run).await {
-                    Progress::new(false).note(&format!(
+                let Lease { job, attempt } = run.lease;
+                let span = tracing::info_span!(parent: None, "hand-in", job, attempt, worker = run.worker, said = Empty);
+                telemetry::adopt(&span, run.traced.root());
+                if let Err(error) = self.hand_in_one(handing, run).instrument(span).await {
+                    Progress::new(false).trouble(&format!(
                         "cannot sign run {} yet: {}",
                         run.lease.job,
                         with_causes(&error)
@@ -152,6 +159,8 @@ impl Running {
         )
         .await?;
         let job = due.lease.job;
+        tracing::Span::current().record("said", reply.word());
+        tracing::info!("the signer answered");
         match reply {
             Reply::Signed(signed) => {
                 signed.write(&run, Format::Bundle)?;

@@ -62,6 +62,9 @@ pub struct Request {
     /// The worker that did it, if a relay asks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker: Option<String>,
+    /// The span that asks (W3C `traceparent`), if it exports spans. Nothing depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
 }
 
 /// What the signer answers.
@@ -84,6 +87,17 @@ pub enum Reply {
         /// Why.
         reason: String,
     },
+}
+
+impl Reply {
+    /// What it says, in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Signed(_) => "signed",
+            Self::Waiting { .. } => "waiting",
+            Self::Refused { .. } => "refused",
+        }
+    }
 }
 
 /// Why the signer does not sign.

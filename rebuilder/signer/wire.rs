@@ -10,6 +10,7 @@ use super::{REQUEST, Reply, Request, SignerError};
 use crate::artifact::serialise;
 use crate::attest::Extra;
 use crate::reader::Reader;
+use crate::telemetry;
 
 /// One line, of bounded length.
 pub(super) async fn request_line(stream: &mut UnixStream) -> std::io::Result<Vec<u8>> {
@@ -58,6 +59,7 @@ pub async fn ask_for(
         run,
         extras,
         worker: worker.map(str::to_owned),
+        trace: telemetry::current().map(|span| span.to_string()),
     };
     let mut text = serialise::compact("the request", &request)?;
     text.push(b'\n');

@@ -16,6 +16,7 @@ use crate::error::with_causes;
 use crate::queue::wire::{self, Lease, Outcome, RunFile, Task};
 use crate::run::RunFolder;
 use crate::run::failure::{Failure, FailureCode};
+use crate::telemetry;
 
 /// Makes the command that does a task and leaves its run in a folder. It prints its result as `rebuild --json` does, and ends
 /// when its standard input does, which happens even if the worker is killed.
@@ -99,7 +100,7 @@ impl Child<'_> {
     fn note(&self, text: &str) {
         self.worker
             .progress
-            .note(&format!("job {}: {text}", self.lease.job));
+            .trouble(&format!("job {}: {text}", self.lease.job));
     }
 
     async fn give_back(&self) {
@@ -116,9 +117,14 @@ impl Child<'_> {
                 order = ordered(orders) => End::Ordered(order),
             };
         }
-        let command = match (self.worker.rebuild)(task, &folder.join("run")) {
+        let mut command = match (self.worker.rebuild)(task, &folder.join("run")) {
             Ok(command) => command,
             Err(reason) => return End::Broken(reason),
+        };
+        // Its spans are below this one, and below none that this process was started in.
+        match telemetry::current() {
+            Some(span) => command.env("TRACEPARENT", span.to_string()),
+            None => command.env_remove("TRACEPARENT"),
         };
         let spawned = process::Command::from(command)
             .stdin(Stdio::piped())

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::{Host, Url};
 
 use crate::artifact::Sha256;
 use crate::queue::wire::{Beats, Claim, Claimed, Digests, Held, Lease, Refusal, Results, Taken};
+use crate::telemetry;
 
 /// Maximum length of an answer.
 const ANSWER: usize = 16 << 20;
@@ -165,9 +166,7 @@ impl Client {
         let address = format!("jobs/{}/{}/artifacts/{sha256}", lease.job, lease.attempt);
         // At 100 kB/s, and a while for the server's disk.
         let patience = PATIENCE.saturating_add(Duration::from_secs(size / 100_000));
-        let sent = self
-            .http
-            .put(self.url(&address)?)
+        let sent = traced(self.http.put(self.url(&address)?))
             .header(AUTHORIZATION, self.token.clone())
             .header(CONTENT_LENGTH, size)
             .timeout(patience)
@@ -183,9 +182,7 @@ impl Client {
             length: u64,
         }
         let address = format!("jobs/{}/{}/log?offset={offset}", lease.job, lease.attempt);
-        let sent = self
-            .http
-            .post(self.url(&address)?)
+        let sent = traced(self.http.post(self.url(&address)?))
             .header(AUTHORIZATION, self.token.clone())
             .timeout(PATIENCE)
             .body(bytes)
@@ -199,6 +196,14 @@ impl Client {
         let length: Length =
             serde_json::from_slice(&bytes).map_err(|error| ClientError::Answer(error.to_string()))?;
         Ok(length.length)
+    }
+}
+
+/// A request that names the span that it belongs to.
+fn traced(request: RequestBuilder) -> RequestBuilder {
+    match telemetry::current() {
+        Some(span) => request.header("traceparent", span.to_string()),
+        None => request,
     }
 }
 

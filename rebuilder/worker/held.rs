@@ -207,6 +207,7 @@ mod tests {
                     milliseconds: 0,
                 },
                 needs: *needs,
+                trace: None,
             };
             let (fit, unasked) = held.fitting(given.iter().map(job).collect(), &claim);
             let fit: Vec<_> = fit.iter().map(|job| job.lease.job).collect();

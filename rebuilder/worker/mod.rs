@@ -18,6 +18,8 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 pub use child::Rebuild;
 pub use client::{Client, ClientError};
@@ -25,7 +27,8 @@ pub use client::{Client, ClientError};
 use crate::error::with_causes;
 use crate::progress::Progress;
 use crate::queue::wire::{self, Claim, Ended, Job, Lease, Outcome, Resources, Results, Task};
-use crate::text::plural;
+use crate::telemetry::{self, TraceParent};
+use crate::text::{plural, redacted};
 use child::Child;
 use held::{HeldJobs, Order};
 
@@ -149,7 +152,7 @@ impl Running {
                 Err(error) => {
                     self.worker
                         .progress
-                        .note(&format!("{}; trying again", with_causes(&error)));
+                        .trouble(&format!("{}; trying again", with_causes(&error)));
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
                         _ = stop.changed() => {}
@@ -167,13 +170,13 @@ impl Running {
             "the server gave {} that this worker did not ask for; giving back",
             plural(unasked.len(), "job")
         );
-        self.worker.progress.note(&note);
+        self.worker.progress.trouble(&note);
         // What a lawful server gave too much is far less than that.
         let some = unasked.get(..wire::BATCH).unwrap_or(unasked);
         if let Err(error) = self.worker.client.release(some).await {
             self.worker
                 .progress
-                .note(&format!("cannot give jobs back: {}", with_causes(&error)));
+                .trouble(&format!("cannot give jobs back: {}", with_causes(&error)));
         }
     }
 
@@ -201,21 +204,33 @@ impl Running {
             return;
         }
         let running = self.clone();
-        tokio::spawn(async move {
+        let span = attempt(&job);
+        let work = async move {
+            tracing::info!("began");
             let child = Child {
                 lease,
                 worker: &running.worker,
             };
             match child.run(&job.task, orders).await {
-                Some(outcome) => running.end(lease, outcome),
+                Some(outcome) => {
+                    tracing::Span::current().record("outcome", outcome.word());
+                    tracing::info!("ended");
+                    running.end(lease, outcome);
+                }
                 None => running.held.remove(lease),
             }
-        });
+        };
+        tokio::spawn(work.instrument(span));
     }
 
     fn end(&self, lease: Lease, outcome: Outcome) {
         // It is held, and its lease renewed, until the server has the result.
-        let _ = self.results.send(Ended { lease, outcome });
+        let trace = telemetry::current().map(|span| span.to_string());
+        let _ = self.results.send(Ended {
+            lease,
+            outcome,
+            trace,
+        });
     }
 
     /// Hands results in, for as long as it takes. Their leases are renewed until then.
@@ -233,7 +248,7 @@ impl Running {
                     Err(error) => {
                         self.worker
                             .progress
-                            .note(&format!("{}; trying again", with_causes(&error)));
+                            .trouble(&format!("{}; trying again", with_causes(&error)));
                         tokio::time::sleep(pause).await;
                         pause = pause.saturating_mul(2).min(PAUSES.1);
                     }
@@ -245,10 +260,10 @@ impl Running {
                 let Some(taken) = &taken else { continue };
                 if let Some((_, reason)) = taken.refused.iter().find(|(refused, _)| *refused == lease) {
                     let note = format!("job {}: the server does not take the result: {reason}", lease.job);
-                    self.worker.progress.note(&note);
+                    self.worker.progress.trouble(&note);
                 } else if !taken.taken.contains(&lease) {
                     let note = format!("job {}: the lease was lost before the result came", lease.job);
-                    self.worker.progress.note(&note);
+                    self.worker.progress.trouble(&note);
                 }
             }
         }
@@ -287,4 +302,16 @@ impl Running {
             }
         }
     }
+}
+
+/// The span of an attempt; none for a probe, of which there may be thousands in a second.
+fn attempt(job: &Job) -> tracing::Span {
+    let Task::Rebuild { subject, .. } = &job.task else {
+        return tracing::Span::none();
+    };
+    let Lease { job: number, attempt } = job.lease;
+    let subject = redacted(subject);
+    let span = tracing::info_span!(parent: None, "attempt", job = number, attempt, subject, outcome = Empty);
+    telemetry::adopt(&span, job.trace.as_deref().and_then(TraceParent::parse));
+    span
 }

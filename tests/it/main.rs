@@ -50,6 +50,7 @@ mod evidence_bundle;
 mod forms;
 mod gate;
 mod keys;
+mod mail;
 mod memory;
 mod output;
 mod policy;

@@ -10,12 +10,15 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 
 use crate::common::http::{Reply, Server};
 use crate::common::postgres::{POSTGRES, Postgres};
 use crate::common::releases::{Plant, Releases, Tonight, mirrors, move_tag};
-use crate::common::{GIT, NETWORK, Need, SANDBOX, code, json as document, needs, rebuilder};
+use crate::common::{
+    GIT, NETWORK, Need, SANDBOX, checked, code, json as document, needs, rebuilder, text, verifiers,
+};
 
 const PYTHON: Need = Need {
     what: "python3",
@@ -65,6 +68,16 @@ impl Nights {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(at("tell"), mode).unwrap();
         fs::write(at("secret"), b"secret\n").unwrap();
+        fs::create_dir(at("keys")).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        fs::set_permissions(at("keys"), private).unwrap();
+        let mut made = rebuilder();
+        made.env("XDG_CONFIG_HOME", at("keys"));
+        let made = made
+            .args(["key", "generate", "--to"])
+            .arg(at("keys/key.pem"))
+            .output();
+        assert_eq!(code(&made.unwrap()), 0);
         fs::create_dir(at("out")).unwrap();
         Self {
             releases,
@@ -94,7 +107,10 @@ impl Nights {
             .arg(format!("https://github.com/={}/", mirrors.display()));
         command.args(["--json", "audit", "run", &self.at("list.txt")]);
         command.args(["--out", &self.at("out"), "--memory", &self.memory]);
-        command.args(["--attempts", "1", "--unsigned", "--jobs", "2"]);
+        command.args(["--attempts", "1", "--jobs", "2"]);
+        command
+            .env("XDG_CONFIG_HOME", self.at("keys"))
+            .args(["--key", &self.at("keys/key.pem")]);
         command.args(["--alarm-command", &self.at("tell")]);
         command.args(["--alarm-feed", &self.at("feed.xml")]);
         command.args(["--alarm-webhook", &format!("{}/alarms", self.receiver.url())]);
@@ -302,6 +318,9 @@ fn the_planted_are_found(nights: &Nights, new: &[String], plain: &[String], newe
         );
         assert!(is.to_string().contains(&format!("{name}-1.{newest}.tar.gz")));
     }
+    for alarm in summary["alarms"].as_array().unwrap() {
+        is_signed_statement(nights, &summary, alarm);
+    }
     // Everybody was told, once.
     let mut heard: Vec<_> = nights
         .told()
@@ -318,6 +337,52 @@ fn the_planted_are_found(nights: &Nights, new: &[String], plain: &[String], newe
     assert!(requests.iter().all(is_signed));
     let feed = fs::read_to_string(nights.at("feed.xml")).unwrap();
     assert_eq!(feed.matches("<entry>").count(), PLANTED.len(), "{feed}");
+}
+
+/// An alarm is a statement that others can verify with the key: about the released bytes, and as it was told.
+fn is_signed_statement(nights: &Nights, summary: &Value, alarm: &Value) {
+    let results = summary["results"].as_array().unwrap();
+    let result = results
+        .iter()
+        .find(|it| it["subject"] == alarm["subject"])
+        .unwrap();
+    let bundle = &alarm["attestation"];
+    assert!(bundle.is_object(), "{alarm}");
+    let (file, public) = (nights.at("alarm.sigstore.json"), nights.at("keys/key.pem.pub"));
+    fs::write(&file, bundle.to_string()).unwrap();
+    let mut key = rebuilder();
+    let key = key
+        .args(["key", "public", "--key", &nights.at("keys/key.pem")])
+        .output();
+    fs::write(&public, document(&key.unwrap())["public"].as_str().unwrap()).unwrap();
+    let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
+    let payload = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
+    let statement = checked(serde_json::from_slice(&payload).unwrap());
+    // What is stated is what is told, without the statement itself.
+    let mut told = alarm.clone();
+    told.as_object_mut().unwrap().remove("attestation");
+    assert_eq!(statement["predicate"]["stated"], told);
+    let verdict = &statement["predicate"]["run"]["verdict"];
+    assert_eq!(
+        (verdict, &alarm["verdict"]),
+        (&result["verdict"], &result["verdict"])
+    );
+    // Strangers' verifiers accept it.
+    for mut verifier in verifiers() {
+        let said = verifier.arg(&file).arg(&public).output().unwrap();
+        assert_eq!(code(&said), 0, "{}", text(&said));
+    }
+    // So does this program, about the released file and about no other one.
+    let name = statement["subject"][0]["name"].as_str().unwrap();
+    let released = nights.releases.lock().unwrap().file(name);
+    let place = nights.at(name);
+    for (bytes, expected) in [(released.clone(), 0), ([&released[..], b"x"].concat(), 3)] {
+        fs::write(&place, &bytes).unwrap();
+        let mut inspect = rebuilder();
+        inspect.args(["inspect", &place, "--provenance", &file, "--trusted-key", &public]);
+        let output = inspect.output().unwrap();
+        assert_eq!(code(&output), expected, "{}", text(&output));
+    }
 }
 
 /// The source of a version that was good is another one: what got worse comes first, with an exit code of its own.

@@ -95,6 +95,8 @@ impl<'a> Looking<'a> {
             },
             repeats,
             control,
+            attestation: None,
+            not_signed: None,
         })
     }
 

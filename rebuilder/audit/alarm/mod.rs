@@ -6,24 +6,27 @@
 
 mod changed;
 mod look;
+mod mail;
 mod route;
 mod rule;
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::pass::Pass;
 use super::result::Built;
 use super::{AuditError, Auditor};
 use crate::artifact::Subject;
 use crate::memory::{Audit, Memory, MemoryError, Suspect};
+use crate::run::RunFolder;
 use changed::Changed;
 use look::Looking;
+pub use mail::{Mail, Relay};
 pub use route::{Route, RouteError};
 use rule::Basis;
-
-/// Predicate type of the statement that carries an alarm.
-pub const PREDICATE: &str = "urn:rebuilder:predicate:regression:v1";
 
 /// What an alarm is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,6 +111,12 @@ pub struct Alarm {
     /// What changed since the last good result; none if a run folder no longer exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed: Option<Changed>,
+    /// The same as a signed statement: a Sigstore bundle with a DSSE envelope. The statement states the alarm without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attestation: Option<Value>,
+    /// Why it is not signed, if it should be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_signed: Option<String>,
 }
 
 /// When alarms are raised, and where they are sent.
@@ -117,7 +126,13 @@ pub struct Watch {
     pub nearest: usize,
     /// Who is told.
     pub routes: Vec<Route>,
+    /// Signs an alarm, if there is a key.
+    pub sign: Option<SignAlarm>,
 }
+
+/// Called with the run that an alarm is about, and the alarm; gives the bundle, or the reason why there is none. The process
+/// that runs builds has no key, so another one signs.
+pub type SignAlarm = Box<dyn Fn(&RunFolder, &str) -> Result<Value, String> + Send + Sync>;
 
 /// The outcome of looking into the suspicions of a run.
 #[derive(Default)]
@@ -155,7 +170,7 @@ pub(super) async fn watch(
         let Some(suspicion) = found else { continue };
         // A stale index may be the reason.
         auditor.fetcher.forget_indexes();
-        let alarm = looking.look(&suspect, suspicion, &past).await?;
+        let mut alarm = looking.look(&suspect, suspicion, &past).await?;
         match alarm.worth {
             // Its last repeat is already kept as the newest result.
             Worth::TakenBack => watched.taken_back.push(alarm),
@@ -164,6 +179,9 @@ pub(super) async fn watch(
                 watched.withheld.push(alarm);
             }
             Worth::Confirmed | Worth::Unstable => {
+                if let Some(sign) = &watch.sign {
+                    alarm.sign(sign, &suspect);
+                }
                 keep(memory, audit, &suspect, &alarm).await?;
                 watched.raised.push(alarm);
             }
@@ -186,6 +204,20 @@ async fn keep(memory: &Memory, audit: &Audit, suspect: &Suspect, alarm: &Alarm) 
 }
 
 impl Alarm {
+    /// Has it signed; if that is not possible, it is told without a signature.
+    fn sign(&mut self, sign: &SignAlarm, suspect: &Suspect) {
+        let folder = suspect.seen.folder.as_ref();
+        let folder = folder.map(|folder| Path::new(&suspect.seen.audit).join(folder));
+        let signed = match folder.filter(|folder| folder.is_dir()) {
+            Some(folder) => sign(&RunFolder::new(&folder), &crate::text::json(self)),
+            None => Err("there is no run to sign it with".into()),
+        };
+        match signed {
+            Ok(bundle) => self.attestation = Some(bundle),
+            Err(reason) => self.not_signed = Some(reason),
+        }
+    }
+
     /// One line that describes the alarm.
     pub fn sentence(&self) -> String {
         let because = match &self.basis {

@@ -1,4 +1,4 @@
-//! Who is told of an alarm: a command, a webhook or a feed. A delivery that fails is tried again, with longer
+//! Who is told of an alarm: a command, a webhook, a mailbox or a feed. A delivery that fails is tried again, with longer
 //! and longer waits.
 
 use std::fmt::Write as _;
@@ -11,6 +11,7 @@ use aws_lc_rs::hmac;
 use jiff::Timestamp;
 use url::Url;
 
+use super::mail::Mail;
 use crate::memory::{Audit, Memory, MemoryError, StoredAlarm};
 use crate::run::failure::Fault;
 
@@ -29,6 +30,8 @@ pub enum Route {
         /// Key of the HMAC-SHA-256, if requests are signed.
         secret: Option<Vec<u8>>,
     },
+    /// Somebody who gets mail, with the alarm attached.
+    Mail(Box<Mail>),
 }
 
 /// Why a receiver was not told.
@@ -38,6 +41,8 @@ pub enum RouteError {
     Program { program: String, reason: String },
     #[error("cannot notify {host}: {reason}")]
     Webhook { host: String, reason: String },
+    #[error("cannot send mail by {host}: {reason}")]
+    Mail { host: String, reason: String },
 }
 
 impl Route {
@@ -48,6 +53,7 @@ impl Route {
             Self::Webhook { url, .. } => {
                 format!("webhook {}{}", url.host_str().unwrap_or_default(), url.path())
             }
+            Self::Mail(mail) => format!("mail {} by {}", mail.to.email, mail.relay.host()),
         }
     }
 
@@ -64,6 +70,13 @@ impl Route {
                 })
             }
             Self::Webhook { url, secret } => post(url, secret.as_deref(), alarm).await,
+            Self::Mail(mail) => {
+                let sent = mail.send(alarm, PATIENCE).await;
+                sent.map_err(|reason| RouteError::Mail {
+                    host: mail.relay.host().to_owned(),
+                    reason,
+                })
+            }
         }
     }
 }

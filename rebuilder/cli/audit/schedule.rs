@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use jiff::{SignedDuration, Timestamp};
+use tracing::Instrument as _;
 
 use super::{WorkArgs, age, before, past, work};
 use crate::artifact::{Ecosystem, Subject};
 use crate::audit::{Asked, Source, Status, next_after};
 use crate::cli::failure::Failure;
+use crate::cli::options::log::LogArgs;
 use crate::cli::options::memory::MemoryArgs;
 use crate::cli::{Context, output, suggest};
 use crate::container::Catalog;
@@ -132,6 +134,8 @@ pub(crate) struct TickArgs {
     #[arg(long)]
     forever: bool,
     #[command(flatten)]
+    log: LogArgs,
+    #[command(flatten)]
     work: WorkArgs,
 }
 
@@ -188,6 +192,8 @@ pub(super) async fn remove(context: &Context, args: RemoveArgs) -> Result<ExitCo
 const PAUSE: Duration = Duration::from_mins(1);
 
 pub(super) async fn tick(context: &Context, args: TickArgs) -> Result<ExitCode, Failure> {
+    let quiet = context.progress.is_silent();
+    let _telemetry = args.log.start("rebuilder-audit", quiet, &context.progress)?;
     let memory = args.work.memory.open(context).await?;
     if !args.forever {
         let (documents, regressed) = once(context, &args.work, &memory).await?;
@@ -266,7 +272,14 @@ async fn run(
         redo_before: older_than.map(before).transpose()?,
         allow_equivalent: args.normalise.allow_equivalent,
     };
-    let summary = work(context, args, &asked, memory).await?;
+    let span = tracing::info_span!("audit", audit = asked.name);
+    let summary = work(context, args, &asked, memory)
+        .instrument(span.clone())
+        .await?;
+    span.in_scope(|| {
+        let (rebuilt, regressed) = (summary.rebuilt_now, summary.regressed.len());
+        tracing::info!(rebuilt, regressed, "audit ended");
+    });
     if on_time {
         // Only now: a run that was killed is still due.
         let next = next_after(&schedule.cron, Timestamp::now())?;

@@ -3,6 +3,7 @@
 pub(super) mod alarm;
 pub(super) mod discovery;
 pub(super) mod evidence;
+pub(super) mod log;
 pub(super) mod logged;
 pub(super) mod memory;
 pub(super) mod normalise;

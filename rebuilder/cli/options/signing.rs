@@ -251,6 +251,7 @@ impl SigningArgs {
 }
 
 /// The signer of finished runs, if there is one.
+#[derive(Clone)]
 pub(crate) struct SigningChoice {
     /// The options that name the signer to `rebuilder attest`.
     pub by: Option<Vec<OsString>>,

@@ -30,6 +30,7 @@ const GRACE: Duration = Duration::from_secs(90);
 pub(super) struct Prepared {
     folder: PendingRun,
     options: Vec<OsString>,
+    log: Vec<OsString>,
     runs: PathBuf,
     jobs: u32,
     negatives: bool,
@@ -46,11 +47,12 @@ pub(super) struct Beside {
 }
 
 impl Prepared {
-    /// Makes the token of the worker, and a key if there is none. `options` are those for each process.
+    /// Makes the token of the worker, and a key if there is none. `options` are those for each process, the second of them
+    /// those of its log.
     pub(super) async fn new(
         context: &Context,
         queue: &Queue,
-        options: Vec<OsString>,
+        (options, log): (Vec<OsString>, Vec<OsString>),
         (jobs, negatives): (u32, bool),
     ) -> Result<Self, Failure> {
         let failed =
@@ -78,6 +80,7 @@ impl Prepared {
         let prepared = Self {
             folder,
             options,
+            log,
             runs,
             jobs,
             negatives,
@@ -131,7 +134,11 @@ impl Prepared {
     /// Starts a process that ends with this one: its standard input ends then.
     fn spawn(&self, words: &[OsString]) -> Result<Child, Failure> {
         let mut command = Command::from(child::command()?);
-        command.args(&self.options).arg("--quiet").args(words);
+        command
+            .args(&self.options)
+            .arg("--quiet")
+            .args(words)
+            .args(&self.log);
         // What is this server's alone is not for them.
         command.env_remove("REBUILDER_MEMORY");
         command

@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
+use super::options::log::LogArgs;
 use super::options::memory::MemoryArgs;
 use super::options::operator::operator;
 use super::{Common, Context, output};
@@ -100,6 +101,8 @@ struct ServerArgs {
     /// Public key of the signer in PEM, for clients that verify links; may be repeated, the current key first
     #[arg(long, value_name = "FILE", help_heading = "Reading")]
     public_key: Vec<PathBuf>,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// The keys in these files, in the form that rebuilderd's clients read.
@@ -191,6 +194,8 @@ async fn serve(
     args: ServerArgs,
     options: Vec<OsString>,
 ) -> Result<ExitCode, Failure> {
+    let quiet = context.progress.is_silent();
+    let _telemetry = args.log.start("rebuilder-serve", quiet, &context.progress)?;
     if !args.embedded && args.signer.is_none() && (args.attest_negative || args.links) {
         return Err(
             Failure::usage("nobody signs, so there is nothing more to sign".into())
@@ -199,7 +204,8 @@ async fn serve(
     }
     let prepared = if args.embedded {
         let wanted = (args.jobs, args.attest_negative);
-        Some(Prepared::new(context, &queue, options, wanted).await?)
+        let log = args.log.options();
+        Some(Prepared::new(context, &queue, (options, log), wanted).await?)
     } else {
         None
     };

@@ -17,6 +17,7 @@ use crate::attest::handover::{Handover, waiting};
 use crate::attest::log::Log;
 use crate::attest::predicate::OwnPredicate;
 use crate::attest::{self, Attestor, Wanted};
+use crate::bounded;
 use crate::evidence::document;
 use crate::report;
 use crate::run::RunFolder;
@@ -52,6 +53,9 @@ pub(crate) struct AttestArgs {
     /// Leave out forms that cannot express the result, rather than sign nothing
     #[arg(long, hide = true)]
     only_fitting: bool,
+    /// Sign this alarm of an audit about the run, and not the run
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "signer")]
+    alarm: Option<PathBuf>,
     /// Log of signatures to append to [default: $XDG_CONFIG_HOME/rebuilder/signatures.jsonl]
     #[arg(long, value_name = "FILE", help_heading = "Signing")]
     log: Option<PathBuf>,
@@ -133,6 +137,18 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
             again: args.again,
         };
         args.form.format().check(signer.as_ref())?;
+        if let Some(path) = &args.alarm {
+            let alarm = bounded::read(path, bounded::PLAN)
+                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+            let (signed, bundle) = tokio::task::block_in_place(|| {
+                attest::sign_regression(&args.run, &alarm, &attestor, report::page)
+            })?;
+            return Ok(Handover::Signed {
+                bundle,
+                statement: signed.statement,
+                left_out: Vec::new(),
+            });
+        }
         tokio::task::block_in_place(|| {
             if attest::is_certificate(&args.run) {
                 attest::certify(&args.run, &attestor)

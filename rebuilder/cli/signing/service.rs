@@ -12,6 +12,7 @@ use crate::artifact::PinnedImage;
 use crate::cli::failure::Failure;
 use crate::cli::key::{inventory, signer_log};
 use crate::cli::options::evidence::TrustArgs;
+use crate::cli::options::log::LogArgs;
 use crate::cli::options::signing::KeyArgs;
 use crate::cli::{Common, Context, child, config_folder, output, suggest};
 use crate::inspect::InspectionRequest;
@@ -73,6 +74,8 @@ pub(crate) struct SignerArgs {
     /// Exit when standard input is closed, which happens when the parent process exits
     #[arg(long, hide = true)]
     tied: bool,
+    #[command(flatten)]
+    log_form: LogArgs,
     #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
@@ -136,6 +139,10 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     let (trust, policy) = args.trust.open()?;
     let json = common.json;
     let context = Context::open(common)?;
+    let quiet = context.progress.is_silent();
+    let _telemetry = args
+        .log_form
+        .start("rebuilder-signer", quiet, &context.progress)?;
     let scratch = context.store.tmp();
     let (recipes, images, door) = (args.recipes()?, args.images()?, args.door()?);
     let log = args.log.clone().map_or_else(signer_log, Ok)?;

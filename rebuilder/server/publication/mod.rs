@@ -60,7 +60,7 @@ impl Running {
                 Ok(true) => continue,
                 Ok(false) => false,
                 Err(error) => {
-                    Progress::new(false).note(&format!(
+                    Progress::new(false).trouble(&format!(
                         "cannot publish all results yet: {}",
                         with_causes(&error)
                     ));
@@ -79,7 +79,7 @@ impl Running {
                 // The others do not wait for it. If the database is away, this fails too.
                 self.queue.publish_later(ended.job, later(ended.tries)).await?;
                 let note = format!("cannot publish job {} yet: {}", ended.job, with_causes(&error));
-                Progress::new(false).note(&note);
+                Progress::new(false).trouble(&note);
             }
         }
         Ok(!found.is_empty())

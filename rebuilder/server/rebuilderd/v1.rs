@@ -169,7 +169,7 @@ pub(super) async fn dashboard(State(running): Asked, Path(place): Path<Place>, h
         };
         *place = place.saturating_add(count.count);
     }
-    let open = running.queue.open().await?;
+    let open = running.queue.open().await?.jobs;
     let of = |state: &str| open.get(state).copied().unwrap_or(0);
     let jobs = Jobs {
         running: of("running"),

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::copies::{Budget, SnapshotFolder};
 use super::outcomes::{Outcomes, Pace, held};
@@ -24,6 +26,7 @@ use crate::error::with_causes;
 use crate::policy::PolicyFile;
 use crate::public_log::Publication;
 use crate::run::Page;
+use crate::telemetry::{self, TraceParent};
 
 /// Requests of one worker that are looked at in parallel, and those that wait for their turn.
 const AT_ONCE: usize = 2;
@@ -240,7 +243,7 @@ impl RunningService {
     async fn answer(self: Arc<Self>, mut stream: UnixStream, uid: u32, turns: Arc<Semaphore>) {
         let mut worker = format!("uid {uid}");
         let asked = tokio::time::timeout(ASKING, request_line(&mut stream)).await;
-        let mut run = String::new();
+        let (mut run, mut span) = (String::new(), tracing::Span::none());
         let outcome = match asked {
             Err(_) => Err(SignerError::Request("it did not arrive in time".into())),
             Ok(Err(error)) => Err(SignerError::Request(error.to_string())),
@@ -255,17 +258,27 @@ impl RunningService {
                     match self.worker_of(&request, uid) {
                         Ok(name) => {
                             worker = name;
-                            self.in_turn(request, uid, &worker, turns).await
+                            let trace = request.trace.as_deref().and_then(TraceParent::parse);
+                            span = tracing::info_span!(parent: None, "sign", worker, run, said = Empty);
+                            telemetry::adopt(&span, trace);
+                            let answered = self.in_turn(request, uid, &worker, turns);
+                            answered.instrument(span.clone()).await
                         }
                         Err(error) => Err(error),
                     }
                 }
             },
         };
+        if let Err(error) = &outcome {
+            let reason = with_causes(error);
+            span.in_scope(|| tracing::warn!(reason, "refused a run"));
+        }
         let reply = match outcome {
             Ok(reply) => reply,
             Err(error) => self.refuse(run.chars().take(512).collect(), &error, worker).await,
         };
+        span.record("said", reply.word());
+        span.in_scope(|| tracing::info!("answered"));
         // A client that does not take its answer can ask again.
         let _ = tokio::time::timeout(ANSWERING, send(&mut stream, &reply)).await;
     }

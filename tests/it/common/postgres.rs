@@ -32,8 +32,23 @@ pub struct Postgres {
     folder: tempfile::TempDir,
 }
 
+/// A certificate of a server, with its key, in PEM.
+pub struct Identity {
+    pub certificate: String,
+    pub key: String,
+}
+
 impl Postgres {
     pub fn start() -> Self {
+        Self::begin(None).0
+    }
+
+    /// Starts one that is reached over TLS alone, except on its socket. Returns its port.
+    pub fn start_with_tls(identity: &Identity) -> (Self, u16) {
+        Self::begin(Some(identity))
+    }
+
+    fn begin(identity: Option<&Identity>) -> (Self, u16) {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -64,18 +79,43 @@ impl Postgres {
             "-D",
         ]);
         assert!(made.arg(&data).status().unwrap().success(), "initdb failed");
-        let server = program("postgres")
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=", "-c", "unix_socket_directories=.."])
-            .spawn()
-            .unwrap();
+        let mut postgres = program("postgres");
+        postgres.arg("-D").arg(&data);
+        postgres.args(["-c", "unix_socket_directories=.."]);
+        let mut port = 0;
+        if let Some(identity) = identity {
+            let hba = "local all all trust\nhostssl all all 127.0.0.1/32 trust\n";
+            for (name, text) in [
+                ("pg_hba.conf", hba),
+                ("server.crt", identity.certificate.as_str()),
+                ("server.key", identity.key.as_str()),
+            ] {
+                let path = data.join(name);
+                std::fs::write(&path, text).unwrap();
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+                std::fs::set_permissions(&path, mode).unwrap();
+                if is_root() {
+                    nix::unistd::chown(&path, Some(nobody.uid), Some(nobody.gid)).unwrap();
+                }
+            }
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            port = free.local_addr().unwrap().port();
+            drop(free);
+            postgres.args(["-c", "ssl=on", "-c", "listen_addresses=127.0.0.1", "-p"]);
+            postgres.arg(port.to_string());
+        } else {
+            postgres.args(["-c", "listen_addresses="]);
+        }
+        let server = postgres.spawn().unwrap();
         let server = Self { server, folder };
         let begun = Instant::now();
         // Its socket is there before it takes connections.
         let ready = || {
             let mut asked = program("pg_isready");
             asked.args(["--quiet", "-h"]).arg(&place);
+            if port != 0 {
+                asked.args(["-p", &port.to_string()]);
+            }
             asked.status().is_ok_and(|status| status.success())
         };
         while !ready() {
@@ -85,7 +125,7 @@ impl Postgres {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
-        server
+        (server, port)
     }
 
     fn folder(&self) -> &Path {

@@ -218,6 +218,16 @@ impl Releases {
         });
     }
 
+    /// The bytes of a released file.
+    pub fn file(&self, name: &str) -> Vec<u8> {
+        self.all
+            .iter()
+            .find(|file| file.name == name)
+            .unwrap()
+            .bytes
+            .clone()
+    }
+
     pub fn answer(&self, path: &str) -> Reply {
         match self.tonight {
             Tonight::Down => return Reply::status(503),

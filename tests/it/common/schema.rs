@@ -15,7 +15,7 @@ macro_rules! schemas {
     };
 }
 
-const SCHEMAS: [(&str, &str); 21] = schemas![
+const SCHEMAS: [(&str, &str); 22] = schemas![
     "agreement",
     "audit",
     "bundle",
@@ -35,6 +35,7 @@ const SCHEMAS: [(&str, &str); 21] = schemas![
     "queue",
     "rebuild",
     "record",
+    "regression",
     "signing",
     "store"
 ];
@@ -107,6 +108,9 @@ fn kind(document: &Value) -> &'static str {
             "key#/$defs/inventory"
         };
     }
+    if document["predicateType"] == "urn:rebuilder:predicate:regression:v1" {
+        return "regression";
+    }
     let found = KINDS
         .iter()
         .find(|(fields, _)| fields.iter().all(|field| document.get(field).is_some()));
@@ -138,7 +142,7 @@ fn validator(kind: &'static str) -> &'static Validator {
     let all = VALIDATORS.get_or_init(|| {
         let kinds = KINDS.iter().map(|(_, kind)| *kind);
         kinds
-            .chain(["key#/$defs/list", "key#/$defs/inventory", "policy"])
+            .chain(["key#/$defs/list", "key#/$defs/inventory", "policy", "regression"])
             .map(|kind| {
                 let (name, place) = kind.split_once('#').unwrap_or((kind, ""));
                 let (_, text) = SCHEMAS.iter().find(|(known, _)| *known == name).unwrap();

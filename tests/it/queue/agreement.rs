@@ -29,6 +29,11 @@ impl Drop for Signer {
 
 impl Signer {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_in(&[], arguments)
+    }
+
+    /// Starts it with these variables.
+    pub fn start_in(variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
         for name in ["runs", "keys"] {
@@ -43,6 +48,7 @@ impl Signer {
         assert!(output.status.success(), "{}", text(&output));
         let mut command = rebuilder();
         command
+            .envs(variables.iter().copied())
             .env("XDG_CONFIG_HOME", place("keys"))
             .arg("signer")
             .arg("--socket")
@@ -60,6 +66,12 @@ impl Signer {
             .unwrap();
         assert!(line.starts_with("listening"), "{line}");
         Self { folder, child }
+    }
+
+    /// Ends it as an operator does.
+    pub fn end(mut self) {
+        super::service::signal(&self.child, Signal::SIGTERM);
+        assert!(self.child.wait().unwrap().success());
     }
 
     pub fn place(&self, name: &str) -> PathBuf {

@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use super::service::{Service, end, wait_until};
 
 /// A worker that speaks HTTP by hand.
-struct Peer<'a> {
+pub(super) struct Peer<'a> {
     service: &'a Service,
     token: String,
 }
 
 impl<'a> Peer<'a> {
-    fn new(service: &'a Service, name: &str) -> Self {
+    pub(super) fn new(service: &'a Service, name: &str) -> Self {
         let token = std::fs::read_to_string(service.token(name)).unwrap();
         let token = token.trim().to_owned();
         Self { service, token }
@@ -42,11 +42,11 @@ impl<'a> Peer<'a> {
         answer(self.begin(method, path, body.len() as u64, body))
     }
 
-    fn ask(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(super) fn ask(&self, path: &str, body: &Value) -> (u16, Value) {
         self.send("POST", path, body.to_string().as_bytes())
     }
 
-    fn claim(&self) -> (Value, String) {
+    pub(super) fn claim(&self) -> (Value, String) {
         let free = json!({"memory": 1_000_000, "disk": 1_000_000, "cores": 64});
         let claim = json!({"slots": 1, "wait": 5000, "architecture": "x86_64", "free": free});
         let (_, claimed) = self.ask("claim", &claim);
@@ -56,7 +56,7 @@ impl<'a> Peer<'a> {
         (lease, path)
     }
 
-    fn put(&self, path: &str, bytes: &[u8]) -> u16 {
+    pub(super) fn put(&self, path: &str, bytes: &[u8]) -> u16 {
         let address = format!("{path}/artifacts/{}", Sha256::of(bytes));
         self.send("PUT", &address, bytes).0
     }

@@ -20,6 +20,8 @@ pub struct Service {
     more: Vec<String>,
     /// Most open files of the server, if not as many as it may have.
     files: Option<u32>,
+    /// Variables of the server and the workers.
+    variables: Vec<(String, String)>,
     server: Option<Child>,
 }
 
@@ -41,6 +43,13 @@ impl Service {
         Self::start_with_lease(url, "1.5", more)
     }
 
+    /// Starts a server with these variables, which its workers have too.
+    pub fn start_in(variables: &[(&str, &str)], lease: &'static str, more: &[&str]) -> Self {
+        let variables = variables.iter();
+        let variables = variables.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self::begin_in(variables.collect(), None, lease, more, None)
+    }
+
     /// Starts a server that may open so many files.
     pub fn start_within(files: u32) -> Self {
         Self::begin(None, "1.5", &[], Some(files))
@@ -51,6 +60,16 @@ impl Service {
     }
 
     fn begin(url: Option<String>, lease: &'static str, more: &[&str], files: Option<u32>) -> Self {
+        Self::begin_in(Vec::new(), url, lease, more, files)
+    }
+
+    fn begin_in(
+        variables: Vec<(String, String)>,
+        url: Option<String>,
+        lease: &'static str,
+        more: &[&str],
+        files: Option<u32>,
+    ) -> Self {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
@@ -61,6 +80,7 @@ impl Service {
             lease,
             more: more.iter().map(ToString::to_string).collect(),
             files,
+            variables,
             server: None,
         };
         service.up();
@@ -92,6 +112,7 @@ impl Service {
     /// Starts the server, and waits until it listens.
     pub fn up(&mut self) {
         let mut command = self.command(&self.store());
+        command.envs(self.variables.clone());
         if let Some(files) = self.files {
             // A shell that gives its place to the program.
             let plain = command;
@@ -128,7 +149,7 @@ impl Service {
         self.server = Some(server);
     }
 
-    fn server_log(&self) -> String {
+    pub fn server_log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 
@@ -177,6 +198,7 @@ impl Service {
     pub fn worker(&self, name: &str, store: Option<&Path>, arguments: &[&str]) -> Child {
         let own = self.folder.path().join(format!("worker-{name}"));
         let mut command = rebuilder_in(store.unwrap_or(&own));
+        command.envs(self.variables.clone());
         let log = std::fs::File::options()
             .append(true)
             .create(true)

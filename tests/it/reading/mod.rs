@@ -9,7 +9,7 @@ mod pages;
 mod publication;
 mod rebuilderd;
 mod results;
-mod seed;
+pub mod seed;
 
 use std::process::Command;
 
