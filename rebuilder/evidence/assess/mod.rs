@@ -142,6 +142,11 @@ pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Opt
     )
 }
 
+/// Whether a subject's name is that of another package than the artifact's, or of a released file of another.
+pub fn is_of_another_package(label: &str, artifact: &Artifact) -> bool {
+    names::is_of_another(label, artifact)
+}
+
 /// In one sentence, if PEP 740 says that a statement is about another file: it has one subject, and its name is the file's.
 pub fn other_distribution(subjects: &[Descriptor], artifact: &Artifact) -> Option<String> {
     if subjects.len() != 1 {
