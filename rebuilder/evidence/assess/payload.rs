@@ -24,8 +24,10 @@ pub enum Stated {
     Link(Box<Link>),
     /// A list of digests.
     HashList(Box<HashList>),
-    /// A signature over a file's bytes alone, or something unusable; and why.
+    /// A signature over a file's bytes alone, or something of no use here; and why.
     Nothing(String),
+    /// Content of a known kind that cannot be read; and why.
+    Malformed(String),
 }
 
 /// What a piece of evidence states, and the good signature over exactly that.
@@ -149,7 +151,10 @@ fn read(document: &Document) -> Stated {
         Ok(SignedContent::Layout) => {
             Stated::Nothing("an in-toto layout says how a product is to be made, not that one was".into())
         }
-        Err(error) => Stated::Nothing(format!("cannot use the signed content: {error}")),
+        Err(error) if error.is_foreign() => {
+            Stated::Nothing(format!("cannot use the signed content: {error}"))
+        }
+        Err(error) => Stated::Malformed(format!("cannot use the signed content: {error}")),
     };
     match &document.kind {
         Kind::Bundle(bundle) => match bundle.content() {
