@@ -23,19 +23,28 @@ pub(super) fn read(statement: &Statement, artifact: &Artifact) -> Result<Reading
     };
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let components = list(member(declarations, ["targets", "components"]));
+    // As in statements: all digests that can be compared must be right.
     let is_it = |component: &Value| {
-        list(&component["hashes"]).iter().any(|hash| {
-            hash["alg"] == "SHA-256"
-                && hash["content"]
-                    .as_str()
-                    .is_some_and(|digits| digits.eq_ignore_ascii_case(&artifact.digests.sha256.to_hex()))
-        })
+        let mut same = false;
+        for hash in list(&component["hashes"]) {
+            let algorithm = hash["alg"].as_str().unwrap_or_default().to_lowercase();
+            match (
+                artifact.digests.get(&algorithm.replace('-', "")),
+                hash["content"].as_str(),
+            ) {
+                (Some(own), Some(digits)) if own.eq_ignore_ascii_case(digits) => same = true,
+                (Some(_), _) => return false,
+                (None, _) => {}
+            }
+        }
+        same
     };
-    let targets: Vec<Value> = components
-        .into_iter()
-        .filter(is_it)
-        .map(|it| member(&it, ["bom-ref"]).clone())
-        .collect();
+    // Two components of one name are a contradiction, so neither is meant.
+    let (own, others): (Vec<Value>, Vec<Value>) = components.into_iter().partition(is_it);
+    let name = |component: &Value| member(component, ["bom-ref"]).clone();
+    let others: Vec<Value> = others.iter().map(name).collect();
+    let mut targets: Vec<Value> = own.iter().map(name).collect();
+    targets.retain(|target| !others.contains(target));
     let mut said: Vec<RebuildClaim> = Vec::new();
     for claim in list(&declarations["claims"]) {
         let target = member(&claim, ["target"]);
@@ -68,27 +77,36 @@ fn meaning(claim: &Value, declarations: &Value) -> Option<RebuildClaim> {
     let reference = &claim["bom-ref"];
     let assessors = declarations["assessors"].as_array()?;
     let independent = |name: &Value| {
-        let mut all = assessors.iter();
-        all.any(|it| it["bom-ref"] == *name && it["thirdParty"] == true)
+        let mut own = assessors.iter().filter(|it| it["bom-ref"] == *name).peekable();
+        name.is_string() && own.peek().is_some() && own.all(|it| it["thirdParty"] == true)
     };
-    let conforms = declarations["attestations"]
+    let ratings = declarations["attestations"]
         .as_array()?
         .iter()
         .filter(|attestation| independent(&attestation["assessor"]))
         .flat_map(|attestation| attestation["map"].as_array().into_iter().flatten())
-        .find(|entry| {
+        .filter(|entry| {
             let claims = entry["claims"].as_array();
             reference.is_string() && claims.is_some_and(|claims| claims.contains(reference))
-        })?;
-    let whole = member(conforms, ["conformance", "score"])
-        .as_f64()
-        .is_some_and(|score| score >= 1.0);
+        });
+    // The lowest rating counts; one that is missing is none.
+    let ratings: Vec<Option<f64>> = ratings
+        .map(|entry| member(entry, ["conformance", "score"]).as_f64())
+        .collect();
+    if ratings.is_empty() {
+        return None;
+    }
+    let whole = ratings
+        .iter()
+        .all(|score| score.is_some_and(|score| score >= 1.0));
     match claim["predicate"].as_str()? {
         "VERIFIED_REPRODUCIBLE_BUILD" if whole => Some(RebuildClaim::Same),
-        "VERIFIED_EQUIVALENT_BUILD" => Some(RebuildClaim::Equivalent {
-            rebuilt: None,
-            normalisations: vec![UNNAMED.to_owned()],
-        }),
+        "VERIFIED_EQUIVALENT_BUILD" if !ratings.iter().flatten().any(|score| *score <= 0.0) => {
+            Some(RebuildClaim::Equivalent {
+                rebuilt: None,
+                normalisations: vec![UNNAMED.to_owned()],
+            })
+        }
         "REBUILD_DIFFERS" => Some(RebuildClaim::Differs { rebuilt: None }),
         _ => None,
     }

@@ -156,6 +156,9 @@ pub struct PartyReport {
     /// The name that it gives to these bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Whether that is another name than the one that was asked for.
+    #[serde(skip)]
+    pub renamed: bool,
     /// Digest of the attestation, and where it came from.
     pub attestation: Sha256,
     /// File.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::subject::came_out;
+use super::subject::{came_out, incomparable};
 use super::testimony::{Kind, Reading, RebuildClaim};
 use super::{Inputs, Reason, declared, rebuild, summarised};
 use crate::attest::predicate::{
@@ -36,7 +36,7 @@ fn of_step(name: &str) -> Kind {
 /// Reads what is stated about one artifact.
 pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, Aside> {
     let files = |kind, subjects: &[Descriptor], inputs| {
-        let says = came_out(subjects, artifact).ok_or_else(|| elsewhere(subjects))?;
+        let says = came_out(subjects, artifact).ok_or_else(|| elsewhere(subjects, artifact))?;
         Ok(Reading::new(kind, says, inputs))
     };
     let (reading, subjects) = match stated {
@@ -54,6 +54,7 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, Aside> {
             list.entries.clone(),
         ),
         Stated::Nothing(why) => return Err((Reason::NoBuild, why.clone())),
+        Stated::Malformed(why) => return Err((Reason::Unreadable, why.clone())),
     };
     let (labels, other_name) = called(&subjects, artifact);
     // In a list a digest is about the file that its line names. A `.narinfo` names a store path instead.
@@ -79,7 +80,21 @@ pub fn read(stated: &Stated, artifact: &Artifact) -> Result<Reading, Aside> {
     })
 }
 
-fn elsewhere(subjects: &[Descriptor]) -> Aside {
+/// Why no subject is the artifact: it is another one, or its digests cannot be compared.
+fn elsewhere(subjects: &[Descriptor], artifact: &Artifact) -> Aside {
+    if let Some(own) = incomparable(subjects, artifact) {
+        let algorithms: Vec<_> = own.digest.keys().map(String::as_str).collect();
+        let why = if algorithms.is_empty() {
+            format!("it gives no digest of {}", own.label())
+        } else {
+            format!(
+                "it gives a digest of {} by {}, which is not supported here",
+                own.label(),
+                algorithms.join(", ")
+            )
+        };
+        return (Reason::Unreadable, why);
+    }
     let names: Vec<_> = subjects.iter().take(3).map(Descriptor::label).collect();
     (Reason::WrongSubject, format!("it is about {}", names.join(", ")))
 }
@@ -87,7 +102,10 @@ fn elsewhere(subjects: &[Descriptor]) -> Aside {
 fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, Aside> {
     let predicate = &statement.predicate;
     let says = came_out(&statement.subject, artifact);
-    let about = || says.clone().ok_or_else(|| elsewhere(&statement.subject));
+    let about = || {
+        says.clone()
+            .ok_or_else(|| elsewhere(&statement.subject, artifact))
+    };
     match statement.predicate_type.as_str() {
         predicate::SLSA_V1 => of_provenance(statement, artifact, says),
         predicate::SLSA_V01 | predicate::SLSA_V02 => Ok(Reading {
@@ -97,13 +115,13 @@ fn of_statement(statement: &Statement, artifact: &Artifact) -> Result<Reading, A
         }),
         predicate::VSA => {
             if about()? != RebuildClaim::Same {
-                return Err(elsewhere(&statement.subject));
+                return Err(elsewhere(&statement.subject, artifact));
             }
             summarised::read(statement, artifact)
         }
         predicate::CYCLONEDX => {
             if about()? != RebuildClaim::Same {
-                return Err(elsewhere(&statement.subject));
+                return Err(elsewhere(&statement.subject, artifact));
             }
             declared::read(statement, artifact)
         }
@@ -147,10 +165,10 @@ fn of_provenance(
         EQUIVALENCE_TYPE => Kind::Equivalence,
         _ => Kind::Provenance,
     };
-    let mut says = says.ok_or_else(|| elsewhere(&statement.subject))?;
+    let mut says = says.ok_or_else(|| elsewhere(&statement.subject, artifact))?;
     if kind == Kind::Equivalence {
         if says != RebuildClaim::Same {
-            return Err(elsewhere(&statement.subject));
+            return Err(elsewhere(&statement.subject, artifact));
         }
         says = equivalence(definition, artifact)?;
     }

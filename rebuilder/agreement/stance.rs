@@ -359,6 +359,7 @@ impl PartyStance<'_> {
             signer: testimony.signer.name,
             builder: testimony.reading.builder,
             kind: testimony.reading.kind,
+            renamed: testimony.reading.other_name.is_some(),
             subject: testimony.reading.subject,
             attestation: testimony.document,
             origin: testimony.origin,

@@ -24,10 +24,13 @@ pub(super) fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<R
         .filter(|subject| matches(subject) == DigestMatch::Same)
         .peekable();
     let differs = |subject: &Descriptor| {
-        let digest = subject
-            .digest
-            .get_key_value("sha256")
-            .or(subject.digest.iter().next());
+        // Of several digests, one that is not the artifact's.
+        let is_other = |(algorithm, value): &(&String, &String)| {
+            let own = artifact.digests.get(algorithm);
+            own.is_none_or(|own| !own.eq_ignore_ascii_case(value))
+        };
+        let sha256 = subject.digest.get_key_value("sha256").filter(is_other);
+        let digest = sha256.or_else(|| subject.digest.iter().find(is_other));
         RebuildClaim::Differs {
             rebuilt: digest.map(|(algorithm, value)| format!("{algorithm}:{value}")),
         }
@@ -49,6 +52,13 @@ pub(super) fn came_out(subjects: &[Descriptor], artifact: &Artifact) -> Option<R
         .filter(named)
         .find(|subject| subject.names_other(&artifact.digests))?;
     Some(differs(other))
+}
+
+/// A subject with the artifact's name whose digests are by algorithms that are not known here, or are missing.
+pub(super) fn incomparable<'s>(subjects: &'s [Descriptor], artifact: &Artifact) -> Option<&'s Descriptor> {
+    subjects.iter().find(|subject| {
+        is_file(subject, artifact) && subject.matches(&artifact.digests) == DigestMatch::Unknown
+    })
 }
 
 /// Whether a subject has the artifact's file name.
@@ -76,5 +86,7 @@ fn same_package(subject: &Descriptor, artifact: &Artifact) -> Option<bool> {
     };
     let (a, b) = (parts(&wanted), parts(&named));
     let same_architecture = a.4.is_none() || b.4.is_none() || a.4 == b.4;
-    Some((a.0, a.1, a.2, a.3) == (b.0, b.1, b.2, b.3) && same_architecture)
+    // Without a version, any version is wanted.
+    let same_version = a.3.is_none() || a.3 == b.3;
+    Some((a.0, a.1, a.2) == (b.0, b.1, b.2) && same_version && same_architecture)
 }

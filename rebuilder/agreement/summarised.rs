@@ -96,12 +96,15 @@ fn passed(levels: &[String]) -> Result<RebuildClaim, Aside> {
 fn other_resource(resource: &str, artifact: &Artifact) -> Option<String> {
     let wanted = PackageUrl::from_str(artifact.purl.as_deref()?).ok()?;
     let named = PackageUrl::from_str(resource).ok()?;
+    // Without a version, any version is wanted.
     let parts = |purl: &PackageUrl<'_>| {
         (
             purl.ty().to_owned(),
             purl.namespace().map(str::to_owned),
             purl.name().to_owned(),
-            purl.version().map(str::to_owned),
+            purl.version()
+                .filter(|_| wanted.version().is_some())
+                .map(str::to_owned),
         )
     };
     (parts(&wanted) != parts(&named)).then(|| format!("it is about the resource {named}, not {wanted}"))

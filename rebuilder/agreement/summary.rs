@@ -143,6 +143,7 @@ mod tests {
 
     fn report(says: RebuildClaim, origin: &str) -> PartyReport {
         PartyReport {
+            renamed: false,
             party: "alice".into(),
             role: "rebuilder".into(),
             organisation: None,

@@ -196,7 +196,7 @@ fn step(program: &mut Program, what: &str) -> Result<Vec<u8>, Failure> {
 pub const READERS: &[Reader] = &[
     ("gate-apt", |bytes| as_text(bytes, |text| drop(apt::read(text)))),
     ("gate-cargo", |bytes| {
-        as_folder(bytes, "Cargo.lock", |folder| drop(cargo::candidates(folder)));
+        as_folder(bytes, "Cargo.lock", |folder| drop(cargo::candidates(folder, &[])));
     }),
     ("gate-npm", |bytes| {
         as_folder(bytes, "package-lock.json", npm::look_at);

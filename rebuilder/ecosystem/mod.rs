@@ -57,7 +57,11 @@ pub async fn lookup(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) -> 
 
 /// The subject of a released file, according to its name and metadata; not verified.
 pub fn read_off(path: &Path) -> Option<Subject> {
-    let name = path.file_name()?.to_str()?;
+    read_off_as(path, path.file_name()?.to_str()?)
+}
+
+/// The same for a file that is kept under another name than its own.
+pub fn read_off_as(path: &Path, name: &str) -> Option<Subject> {
     ALL.iter().find_map(|row| {
         let named = row.read_off(&ReleasedName { path, name })?;
         row.subject(&named).ok()

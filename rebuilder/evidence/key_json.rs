@@ -42,7 +42,9 @@ pub(super) fn from_value(name: &str, value: &Value) -> Result<PublicKey, TrustEr
         .ok_or_else(|| invalid("it is not a JSON object"))?;
     let method = member(value, ["method"]).as_str().unwrap_or_default();
     if method.starts_with("pgp+") {
-        return Err(invalid("keys of OpenPGP are not supported"));
+        return Err(invalid(
+            "it is an OpenPGP key in in-toto's form, which only layouts have; name the certificate (gpg --armor --export)",
+        ));
     }
     if members.keys().any(|member| !MEMBERS.contains(&member.as_str())) {
         return Err(invalid(

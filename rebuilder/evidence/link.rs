@@ -1,15 +1,16 @@
 //! In-toto links (the format before statements), as rebuilderd's workers and daemons sign them: inputs and outputs by
 //! digest.
 //!
-//! The signature is over the canonical form (OLPC) of the `signed` part, which a library computes.
+//! What is signed is the canonical form of the `signed` part.
 
 use std::collections::BTreeMap;
 
-use olpc_cjson::CanonicalFormatter;
-use serde::{Deserialize, Serialize as _};
+use serde::Deserialize;
 use serde_json::Value;
 
+use super::canonical_json::{CanonicalError, canonical};
 use super::json::member;
+use super::openpgp::in_toto::{self, JsonSignature};
 use super::statement::{Descriptor, is_name};
 
 /// Files by name, each with hexadecimal digests by algorithm.
@@ -26,6 +27,8 @@ pub struct Link {
     pub products: Files,
     /// Signatures, each with the name of its key.
     pub signatures: Vec<(String, Vec<u8>)>,
+    /// OpenPGP's signatures.
+    pub openpgp: Vec<JsonSignature>,
     /// The bytes that were signed.
     pub signed: Vec<u8>,
 }
@@ -35,10 +38,8 @@ pub struct Link {
 pub enum LinkError {
     #[error("the link's {0} is missing or malformed")]
     Field(&'static str),
-    #[error("its signature is OpenPGP's in in-toto's own form, which is not supported")]
-    OpenPgp,
     #[error("cannot convert the link to canonical form: {0}")]
-    Canonical(#[from] serde_json::Error),
+    Canonical(#[from] CanonicalError),
 }
 
 #[derive(Deserialize)]
@@ -58,26 +59,12 @@ impl Link {
 
     /// Reads a link from a larger document.
     pub fn from_value(value: &Value) -> Result<Self, LinkError> {
-        let mut signed = Vec::new();
-        let mut canonical = serde_json::Serializer::with_formatter(&mut signed, CanonicalFormatter::new());
-        value["signed"].serialize(&mut canonical)?;
-        let signatures = value["signatures"]
-            .as_array()
-            .ok_or(LinkError::Field("signatures"))?;
-        let all = signatures.len();
-        let signatures: Option<Vec<_>> = signatures
-            .iter()
-            .filter(|signature| !is_openpgp(signature))
-            .map(|signature| {
-                let bytes = hex::decode(signature["sig"].as_str()?).ok()?;
-                Some((signature["keyid"].as_str().unwrap_or_default().to_owned(), bytes))
-            })
-            .collect();
-        let signatures = signatures.ok_or(LinkError::Field("signatures"))?;
-        if signatures.is_empty() && all > 0 {
-            return Err(LinkError::OpenPgp);
-        }
-        Self::of_signed(&value["signed"], signatures, signed)
+        let signed = canonical(&value["signed"])?;
+        let (signatures, openpgp) = signatures(value, &signed).ok_or(LinkError::Field("signatures"))?;
+        Ok(Self {
+            openpgp,
+            ..Self::of_signed(&value["signed"], signatures, signed)?
+        })
     }
 
     /// Reads the link itself, without its signatures.
@@ -100,6 +87,7 @@ impl Link {
             materials,
             products,
             signatures,
+            openpgp: Vec::new(),
             signed,
         })
     }
@@ -120,9 +108,22 @@ impl Link {
     }
 }
 
-/// Whether a signature is an OpenPGP one in in-toto's own form, over the content and `other_headers`.
-pub(super) fn is_openpgp(signature: &Value) -> bool {
-    signature.get("other_headers").is_some()
+/// Signatures by plain keys, each with the name that it gives its key, and those of OpenPGP.
+pub(super) type Signatures = (Vec<(String, Vec<u8>)>, Vec<JsonSignature>);
+
+/// The signatures of a document in in-toto's own form, over `message`.
+pub(super) fn signatures(value: &Value, message: &[u8]) -> Option<Signatures> {
+    let (mut plain, mut openpgp) = (Vec::new(), Vec::new());
+    for signature in member(value, ["signatures"]).as_array()? {
+        if in_toto::is_one(signature) {
+            openpgp.push(JsonSignature::from_value(signature, message)?);
+        } else {
+            let bytes = hex::decode(member(signature, ["sig"]).as_str()?).ok()?;
+            let keyid = member(signature, ["keyid"]).as_str().unwrap_or_default();
+            plain.push((keyid.to_owned(), bytes));
+        }
+    }
+    Some((plain, openpgp))
 }
 
 fn descriptors(files: &Files) -> Vec<Descriptor> {

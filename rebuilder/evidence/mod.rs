@@ -11,6 +11,7 @@ pub mod assess;
 pub mod assessment;
 pub mod blob_signature;
 pub mod buildinfo;
+mod canonical_json;
 mod claim;
 pub mod custody;
 pub mod deb822;

@@ -82,7 +82,7 @@ pub enum StatementError {
     Type(String),
     #[error("its {0} is missing or malformed")]
     Field(&'static str),
-    #[error("the subject name {0:?} points outside its folder")]
+    #[error("the subject name {0:?} {why}", why = if .0.chars().any(char::is_control) { "has control characters" } else { "points outside its folder" })]
     Name(String),
 }
 

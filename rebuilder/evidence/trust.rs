@@ -118,7 +118,11 @@ impl TrustedKey {
             reason,
         };
         let material = if text.starts_with("-----BEGIN PUBLIC KEY-----") {
-            let pem = pem::parse(text).map_err(|error| invalid(error.to_string()))?;
+            let blocks = pem::parse_many(text).map_err(|error| invalid(error.to_string()))?;
+            let [pem] = blocks.as_slice() else {
+                let count = blocks.len();
+                return Err(invalid(format!("it has {count} keys, and only one is allowed")));
+            };
             KeyMaterial::Plain(PublicKey::from_spki(name, pem.contents())?)
         } else if text.starts_with("ssh-") || text.starts_with("ecdsa-sha2-") || text.starts_with("sk-") {
             let key = ssh_key::PublicKey::from_openssh(text).map_err(|error| invalid(error.to_string()))?;

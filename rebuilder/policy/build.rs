@@ -4,6 +4,8 @@
 //! `--source-versioned-tag` and `--build-workflow-input`. If the provenance lacks the information, that is a separate
 //! answer, and it breaks the rule.
 
+use std::borrow::Cow;
+
 use semver::{BuildMetadata, Version};
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,6 +18,9 @@ use crate::evidence::assess::Assessment;
 use crate::evidence::custody;
 use crate::evidence::sigstore::Identity;
 use crate::evidence::trigger::Trigger;
+
+/// What npm's provenance called GitHub's builder before SLSA provenance v1.
+const GITHUB_RUNNER: &str = "https://github.com/actions/runner";
 
 /// A version whose last parts may be left out: `v1`, `v1.2`, `v1.2.3`, `v1.2.3-rc.1`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -86,6 +91,16 @@ fn is_builder(wanted: &str, builder: &str) -> bool {
     name == wanted && (version.is_empty() || own == version || own == format!("refs/tags/{version}"))
 }
 
+/// A builder by the name that GitHub gives it today: before provenance v1, npm's named the runner, and the certificate alone
+/// said whether it is one of GitHub's (`github-hosted`) or another one.
+fn on_runner<'b>(builder: &'b str, it: &Assessment) -> Cow<'b, str> {
+    let identity = it.signer().and_then(|signer| signer.identity.as_ref());
+    match identity.and_then(|identity| identity.runner.as_deref()) {
+        Some(runner) if builder == GITHUB_RUNNER => format!("{builder}/{runner}").into(),
+        _ => builder.into(),
+    }
+}
+
 /// The checks of a rule about verified provenance that a builder signed; each must hold for all, and there must be one.
 pub(super) fn checks(rule: &Rule, told: &[&Assessment]) -> Vec<Check> {
     let mut checks = Vec::new();
@@ -108,8 +123,10 @@ pub(super) fn checks(rule: &Rule, told: &[&Assessment]) -> Vec<Check> {
                 .provenance
                 .as_ref()
                 .map_or("", |provenance| provenance.builder.as_str());
-            let fits = rule.builder_ids.iter().any(|wanted| is_builder(wanted, builder));
-            answer(fits, format!("its builder is {builder}"))
+            let hosted = on_runner(builder, it);
+            let mut wanted = rule.builder_ids.iter();
+            let fits = wanted.any(|wanted| is_builder(wanted, builder) || is_builder(wanted, &hosted));
+            answer(fits, format!("its builder is {hosted}"))
         });
     }
     if !rule.source_branches.is_empty() {

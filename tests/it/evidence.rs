@@ -8,6 +8,7 @@ mod forms;
 mod images;
 mod layouts;
 mod named;
+mod openpgp;
 mod others;
 mod peers;
 mod real;

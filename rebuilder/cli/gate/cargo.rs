@@ -36,6 +36,16 @@ struct Locked {
 #[derive(Deserialize)]
 struct Workspace {
     workspace_root: PathBuf,
+    packages: Vec<Found>,
+}
+
+/// A package, and where cargo compiles it from.
+#[derive(Deserialize)]
+pub(super) struct Found {
+    name: String,
+    version: String,
+    source: Option<String>,
+    manifest_path: PathBuf,
 }
 
 pub(super) fn run(common: &Common, args: &CargoArgs) -> Result<ExitCode, Failure> {
@@ -50,17 +60,27 @@ pub(super) fn run(common: &Common, args: &CargoArgs) -> Result<ExitCode, Failure
             "use build, check, test, run, bench, doc, clippy or rustc in a workspace with a Cargo.lock",
         ));
     }
-    let place = manifest(rest);
+    let settings = settings(rest)?;
+    let mut cargo = Command::new(&args.cargo);
+    step(
+        cargo.args(["fetch", "--locked"]).args(&settings),
+        "fetch the crates",
+    )?;
     let mut cargo = Command::new(&args.cargo);
     cargo
-        .args(["metadata", "--no-deps", "--format-version", "1", "--locked"])
-        .args(&place);
-    let answer = step(&mut cargo, "find the workspace")?;
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--all-features",
+            "--locked",
+            "--offline",
+        ])
+        .args(&settings);
+    let answer = step(&mut cargo, "find the workspace and its crates")?;
     let workspace: Workspace = serde_json::from_slice(&answer)
         .map_err(|error| Failure::inconclusive(format!("cannot read cargo's metadata: {error}")))?;
-    let mut cargo = Command::new(&args.cargo);
-    step(cargo.args(["fetch", "--locked"]).args(&place), "fetch the crates")?;
-    let candidates = candidates(&workspace.workspace_root)?;
+    let candidates = candidates(&workspace.workspace_root, &workspace.packages)?;
     if !candidates.is_empty() {
         let judgement = judge::judge(common, &args.apply, candidates)?;
         if let Some(code) = stopped(common, "cargo", &args.apply, &judgement)? {
@@ -74,39 +94,73 @@ pub(super) fn run(common: &Common, args: &CargoArgs) -> Result<ExitCode, Failure
     )
 }
 
-/// The option with the manifest, if it is given.
-fn manifest(rest: &[String]) -> Vec<String> {
-    let own = rest.iter().take_while(|word| *word != "--");
-    let mut own = own.skip_while(|word| !word.starts_with("--manifest-path"));
-    match own.next() {
-        Some(word) if word.contains('=') => vec![word.clone()],
-        Some(word) => std::iter::once(word).chain(own.next()).cloned().collect(),
-        None => Vec::new(),
+/// The options that say which workspace it is, and where crates come from: every step needs them.
+fn settings(rest: &[String]) -> Result<Vec<String>, Failure> {
+    let mut found = Vec::new();
+    let mut own = rest.iter().take_while(|word| *word != "--");
+    while let Some(word) = own.next() {
+        let (name, value) = word
+            .split_once('=')
+            .map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+        match name {
+            "--manifest-path" | "--config" => {
+                found.push(word.clone());
+                found.extend(own.next().filter(|_| value.is_none()).cloned());
+            }
+            // The gate would read another lock file than cargo.
+            "--lockfile-path" => {
+                return Err(Failure::usage(
+                    "cannot use --lockfile-path with the gate, which reads the workspace's Cargo.lock".into(),
+                ));
+            }
+            _ => {}
+        }
     }
+    Ok(found)
 }
 
 /// Every package in the lock file that is not in the workspace.
-pub(super) fn candidates(root: &Path) -> Result<Vec<Candidate>, Failure> {
+pub(super) fn candidates(root: &Path, found: &[Found]) -> Result<Vec<Candidate>, Failure> {
     let path = root.join("Cargo.lock");
     let unusable = |reason: String| Failure::usage(format!("cannot use {}: {reason}", path.display()));
     let text = bounded::read_text(&path, bounded::PLAN).map_err(|error| unusable(error.to_string()))?;
     let lock: Lock = toml::from_str(&text).map_err(|error| unusable(error.to_string()))?;
-    let caches = caches();
+    let home = home();
     let foreign = lock.package.iter().filter(|package| package.source.is_some());
-    Ok(foreign.map(|package| candidate(package, &caches)).collect())
+    Ok(foreign.map(|package| candidate(package, &home, found)).collect())
+}
+
+/// cargo's own folder.
+fn home() -> PathBuf {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+        .unwrap_or_default();
+    home.canonicalize().unwrap_or(home)
 }
 
 /// The folders in which cargo keeps `.crate` files, one for each registry.
-fn caches() -> Vec<PathBuf> {
-    let home = std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    let cache = home.unwrap_or_default().join("registry/cache");
-    let entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
+fn caches(home: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(home.join("registry/cache"))
+        .into_iter()
+        .flatten()
+        .flatten();
     entries.map(|entry| entry.path()).collect()
 }
 
-fn candidate(locked: &Locked, caches: &[PathBuf]) -> Candidate {
+/// The folder with the `.crate` file that cargo unpacked into the folder of this manifest; none if it was not unpacked from
+/// one, as with vendored sources, which take the place of a registry in cargo's settings.
+fn unpacked_from(manifest: &Path, home: &Path) -> Option<PathBuf> {
+    let manifest = manifest.canonicalize().ok()?;
+    let inside = manifest.strip_prefix(home.join("registry/src")).ok()?;
+    let parts: Vec<_> = inside.components().collect();
+    match parts.as_slice() {
+        [registry, _, _] => Some(home.join("registry/cache").join(registry)),
+        _ => None,
+    }
+}
+
+fn candidate(locked: &Locked, home: &Path, found: &[Found]) -> Candidate {
     let text = format!("crate:{}@{}", locked.name, locked.version);
     let package = match lock::package(&text) {
         Ok(package) => package,
@@ -121,13 +175,32 @@ fn candidate(locked: &Locked, caches: &[PathBuf]) -> Candidate {
     let Some(checksum) = checksum.and_then(|digits| Sha256::try_from(digits).ok()) else {
         return unknown("the lock file has no SHA-256 for it");
     };
+    let is_it = |found: &&Found| {
+        (&found.name, &found.version) == (&locked.name, &locked.version) && found.source.is_some()
+    };
+    let mut places = Vec::new();
+    for found in found.iter().filter(is_it) {
+        match unpacked_from(&found.manifest_path, home) {
+            Some(cache) => places.push(cache),
+            None => {
+                let folder = found.manifest_path.parent().unwrap_or(&found.manifest_path);
+                return unknown(&format!(
+                    "cargo compiles it from {}, not from the registry's .crate file",
+                    folder.display()
+                ));
+            }
+        }
+    }
+    // Two registries may have crates of one name; every file that cargo might take must be the one.
+    if places.is_empty() {
+        places = caches(home);
+    }
     let file = format!("{}-{}.crate", locked.name, locked.version);
-    let kept = caches.iter().map(|cache| cache.join(&file));
+    let kept = places.iter().map(|cache| cache.join(&file));
     let digests = kept.filter_map(|path| {
         let file = std::fs::File::open(path).ok()?;
         Digests::of_reader(file).ok()
     });
-    // Two registries may have crates of one name; every file that cargo might take must be the one.
     let digests: Vec<_> = digests.collect();
     match digests.first() {
         None => unknown("cargo's cache does not have its .crate file"),

@@ -14,7 +14,7 @@ use crate::cli::options::discovery;
 use crate::cli::{Common, suggest};
 use crate::discover::{self, Asked, Prepared, Subject};
 use crate::ecosystem;
-use crate::evidence::assess::Artifact;
+use crate::evidence::assess::{self, Artifact};
 use crate::evidence::trust::Trust;
 use crate::policy::Policy;
 use crate::progress::Progress;
@@ -49,6 +49,8 @@ pub(super) enum Outcome {
     Against(String),
     /// No quorum of the policy covers it.
     NoQuorum(String),
+    /// The statements that count are about another package with the same bytes, or the file is of none.
+    OtherPackage(String),
     /// Too few parties vouch for it.
     TooFew(String),
 }
@@ -62,7 +64,7 @@ impl Outcome {
         match self {
             Self::Agreed | Self::Equivalent | Self::LetPass(_) => 0,
             Self::Against(_) => 1,
-            Self::NoQuorum(_) => Code::Refused as u8,
+            Self::NoQuorum(_) | Self::OtherPackage(_) => Code::Refused as u8,
             Self::TooFew(_) => Code::Inconclusive as u8,
         }
     }
@@ -183,7 +185,7 @@ pub(super) fn judge(
             Ok(artifact) => {
                 let (gathered, asked) = known.next().unwrap_or_default();
                 let (outcome, agreement) = one(apply, &artifact, &gathered, (&trust, &policy), now);
-                (outcome, agreement, asked)
+                (named(outcome, &artifact), agreement, asked)
             }
         };
         packages.push(Judged {
@@ -227,6 +229,10 @@ fn one(
     };
     discovery::name_origins(files, &mut agreement);
     let reason = || agreement.reason.clone();
+    let is_enough = matches!(agreement.verdict, Conclusion::Agreed | Conclusion::Equivalent);
+    if let Some(why) = another(&agreement, artifact).filter(|_| is_enough) {
+        return (Outcome::OtherPackage(why), Some(agreement));
+    }
     let outcome = match agreement.verdict {
         Conclusion::Agreed => Outcome::Agreed,
         Conclusion::Equivalent if apply.allow_equivalent => Outcome::Equivalent,
@@ -236,6 +242,26 @@ fn one(
         Conclusion::NotEnough => Outcome::TooFew(reason()),
     };
     (outcome, Some(agreement))
+}
+
+/// What becomes of a file whose metadata do not say which package it is: no quorum for packages is about it, while the
+/// installer may still find that out.
+fn named(outcome: Outcome, artifact: &Artifact) -> Outcome {
+    if artifact.purl.is_some() || !outcome.passes() {
+        return outcome;
+    }
+    Outcome::OtherPackage("its metadata have no valid name and version of a package".to_owned())
+}
+
+/// In one sentence, if a party that counts states this of another package: an index that serves a package under the name
+/// of another one would otherwise get it installed, as long as somebody rebuilt it.
+fn another(agreement: &Agreement, artifact: &Artifact) -> Option<String> {
+    let counted = agreement.parties.iter().filter(|party| party.counted);
+    counted.filter(|party| party.renamed).find_map(|party| {
+        let label = party.subject.as_ref()?;
+        let other = assess::is_of_another_package(label, artifact);
+        other.then(|| format!("{} states it of another package, {label:?}", party.party))
+    })
 }
 
 #[cfg(test)]

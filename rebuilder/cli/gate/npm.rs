@@ -7,10 +7,11 @@ use std::process::{Command, ExitCode};
 
 use super::judge::{self, Candidate};
 use super::{NpmArgs, client, step, stopped};
-use crate::artifact::Digests;
+use crate::artifact::{Digests, Subject};
 use crate::bounded;
 use crate::cli::Common;
 use crate::cli::failure::Failure;
+use crate::ecosystem;
 use crate::evidence::npm;
 use crate::store::{Store, StoreError, write_atomically};
 
@@ -248,13 +249,28 @@ fn candidate(tarball: &Tarball, cache: &Path) -> Candidate {
     if !npm::fits_integrity(&tarball.integrity, &digests) {
         return unknown("the file in npm's cache does not have the digest in the lock file");
     }
+    // Neither npm nor the registry compares the names: a lock file could give a package the name of another one.
+    let path = kept(tarball, cache).unwrap_or_default();
     let own = tarball.name.rsplit('/').next().unwrap_or_default();
-    let usual = format!("{own}-{}.tgz", tarball.version);
-    let listed = tarball.url.as_deref().and_then(|url| {
-        let path = url.split(['?', '#']).next()?;
-        Some(path.rsplit('/').next()?.to_owned())
-    });
-    Candidate::named(&package, listed.unwrap_or(usual), digests)
+    let file = format!("{own}-{}.tgz", tarball.version);
+    match ecosystem::read_off_as(&path, &file) {
+        Some(inside) if is_same(&inside, &package) => Candidate::named(&package, file, digests),
+        Some(inside) => unknown(&format!(
+            "its package.json says {}, which is another package",
+            inside.purl()
+        )),
+        None => unknown("its package.json cannot be read, or has no valid name and version"),
+    }
+}
+
+/// Whether a manifest names a package of the registry, which leaves out what a version need not have (`v1.0.0+build`).
+fn is_same(inside: &Subject, package: &Subject) -> bool {
+    let version = |subject: &Subject| {
+        let version = subject.version.clone().unwrap_or_default();
+        let version = version.trim_start_matches(['v', '=', ' ']);
+        version.split('+').next().unwrap_or_default().to_owned()
+    };
+    inside.name == package.name && version(inside) == version(package)
 }
 
 /// Reads the lock file and the manifests in a folder.

@@ -66,7 +66,9 @@ fn package(one: &Judged, screen: &mut Screen) {
             Style::Bad.of("!"),
             format!("refused because a party speaks against it: {why}"),
         ),
-        Outcome::NoQuorum(why) => (Style::Bad.of("!"), format!("refused: {why}")),
+        Outcome::NoQuorum(why) | Outcome::OtherPackage(why) => {
+            (Style::Bad.of("!"), format!("refused: {why}"))
+        }
         Outcome::TooFew(why) => (
             Style::Bad.of("!"),
             format!("refused because too few parties vouch for it: {why}"),
@@ -98,6 +100,13 @@ fn advice(judgement: &Judgement, allow_unknown: bool) -> Vec<String> {
             "add to {policy} a [[quorums]] entry whose subject matches"
         ));
     }
+    if has(|outcome| matches!(outcome, Outcome::OtherPackage(_))) {
+        all.push(
+            "do not install a file that is not the package that it is said to be: \"rebuilder verify FILE\" shows \
+            what each party says of these bytes"
+                .to_owned(),
+        );
+    }
     if has(|outcome| matches!(outcome, Outcome::TooFew(_))) {
         let silent = judgement.packages.iter().filter(|one| !one.outcome.passes());
         let silent = silent
@@ -126,6 +135,7 @@ fn document(gate: &str, judgement: &Judgement) -> Value {
             Outcome::LetPass(why) => ("let-pass", Some(why)),
             Outcome::Against(why) => ("against", Some(why)),
             Outcome::NoQuorum(why) => ("no-quorum", Some(why)),
+            Outcome::OtherPackage(why) => ("other-package", Some(why)),
             Outcome::TooFew(why) => ("too-few", Some(why)),
         };
         json!({

@@ -38,6 +38,15 @@ pub(crate) struct EvidenceArgs {
     trust: TrustArgs,
 }
 
+/// A number that is not zero.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// The signers who are trusted, and the requirements on the evidence.
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Trust")]
@@ -46,7 +55,7 @@ pub(crate) struct TrustArgs {
     #[arg(long, value_name = "FILE")]
     trusted_key: Vec<PathBuf>,
     /// Number of different trusted keys that must have signed an envelope
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     threshold: usize,
     /// Sigstore trusted_root.json to use instead of the public-good instance's
     #[arg(long, value_name = "FILE")]

@@ -17,6 +17,16 @@ impl Assessment {
         self.claim.meaning = format!("{reason}; {}", self.claim.meaning);
     }
 
+    /// What is signed contradicts itself: that refutes it if the signature is good, and is told otherwise.
+    pub(super) fn contradict(&mut self, reason: &str) {
+        let standing = if self.is_verified() {
+            Standing::Invalid
+        } else {
+            self.claim.standing
+        };
+        self.lower(standing, reason);
+    }
+
     /// Lowers a verified claim that covers only some of the artifacts, or none.
     pub(super) fn cover(&mut self, covered: usize, all: usize) {
         if !self.is_verified() || all == 0 {

@@ -143,6 +143,11 @@ pub fn called(subjects: &[Descriptor], artifact: &Artifact) -> (Vec<String>, Opt
     )
 }
 
+/// Whether a subject's name is that of another package than the artifact's, or of a released file of another.
+pub fn is_of_another_package(label: &str, artifact: &Artifact) -> bool {
+    names::is_of_another(label, artifact)
+}
+
 /// A sentence if, by PEP 740, a statement is about another file: it must have one subject with the file's name.
 pub fn other_distribution(subjects: &[Descriptor], artifact: &Artifact) -> Option<String> {
     if subjects.len() != 1 {

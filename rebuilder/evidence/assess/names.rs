@@ -85,8 +85,13 @@ pub(super) fn asked_for(artifact: &Artifact) -> Option<PackageUrl<'_>> {
     PackageUrl::from_str(artifact.purl.as_deref()?).ok()
 }
 
-pub(super) fn same_package(a: &PackageUrl<'_>, b: &PackageUrl<'_>) -> bool {
-    (a.ty(), a.namespace(), a.name(), a.version()) == (b.ty(), b.namespace(), b.name(), b.version())
+/// Whether a package is the wanted one; without a version, any version is wanted.
+pub(super) fn same_package(own: &PackageUrl<'_>, wanted: &PackageUrl<'_>) -> bool {
+    let named = |purl: &PackageUrl<'_>| {
+        let namespace = purl.namespace().map(str::to_owned);
+        (purl.ty().to_owned(), namespace, purl.name().to_owned())
+    };
+    named(own) == named(wanted) && (wanted.version().is_none() || own.version() == wanted.version())
 }
 
 /// Whether a file's name may be that of a file of the package.
@@ -112,6 +117,38 @@ fn of_version(purl: &PackageUrl<'_>, file: &str) -> Option<bool> {
         .map(|version| plain(version.split_once(':').map_or(version, |(_, rest)| rest)));
     let has_version = rest.contains(|c: char| c.is_ascii_digit());
     Some(!has_version || version.is_none_or(|version| rest.starts_with(&version)))
+}
+
+/// Whether a subject's name is that of another package than the one that was asked for, or of a released file of another: a
+/// package URL, or a name of the same form that has a version in it. Names of no such form may be anything.
+pub(super) fn is_of_another(label: &str, artifact: &Artifact) -> bool {
+    let Some(wanted) = asked_for(artifact) else {
+        return false;
+    };
+    if let Ok(purl) = PackageUrl::from_str(label) {
+        // Debian leaves the epoch out of file names, and some out of package URLs.
+        let version = |purl: &PackageUrl<'_>| {
+            let version = purl.version()?;
+            Some(
+                version
+                    .split_once(':')
+                    .map_or(version, |(_, rest)| rest)
+                    .to_owned(),
+            )
+        };
+        let versions = version(&purl).zip(version(&wanted));
+        let named = |purl: &PackageUrl<'_>| {
+            let namespace = purl.namespace().map(str::to_owned);
+            (purl.ty().to_owned(), namespace, purl.name().to_owned())
+        };
+        return named(&purl) != named(&wanted) || versions.is_some_and(|(own, wanted)| own != wanted);
+    }
+    let file = label.rsplit(['/', '\\']).next().unwrap_or_default();
+    let ending = artifact.name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let same_form = !ending.is_empty() && file.rsplit_once('.').is_some_and(|(_, own)| own == ending);
+    let mut parts = file.split(['-', '_']).skip(1);
+    let has_version = parts.any(|part| part.starts_with(|c: char| c.is_ascii_digit()));
+    file != artifact.name && same_form && has_version && of_version(&wanted, file) != Some(true)
 }
 
 /// A sentence if the subjects name packages, and none of them is the one that was asked for.
@@ -211,6 +248,9 @@ mod tests {
                 false,
             ),
             ("x", Some("pkg:npm/tool@1.0"), "pkg:npm/tool@1.0", false),
+            ("x", Some("pkg:npm/tool"), "pkg:npm/tool@1.0", false),
+            ("x", Some("pkg:npm/tool"), "pkg:npm/other@1.0", true),
+            ("x", Some("pkg:npm/tool@1.0"), "pkg:npm/tool", true),
             ("tool-1.0.tgz", Some("pkg:npm/tool@1.0"), "pkg:npm/tool@1.1", true),
             ("sha256:00", None, "anything", false),
             ("sha256:00", Some("pkg:npm/tool@1.0"), "pkg:npm/other@1.0", true),
@@ -230,6 +270,107 @@ mod tests {
                 differs,
                 "{file} {purl:?} {subject:?}"
             );
+        }
+    }
+
+    #[test]
+    fn tells_another_package_from_a_free_name() {
+        for (file, purl, label, another) in [
+            (
+                "left-pad-1.3.0.tgz",
+                "pkg:npm/left-pad@1.3.0",
+                "left-pad-1.3.0.tgz",
+                false,
+            ),
+            (
+                "left-pad-1.3.0.tgz",
+                "pkg:npm/left-pad@1.3.0",
+                "dist/left-pad-1.3.0.tgz",
+                false,
+            ),
+            (
+                "left-pad-1.3.0.tgz",
+                "pkg:npm/left-pad@1.3.0",
+                "pkg:npm/left-pad@1.3.0",
+                false,
+            ),
+            (
+                "left-pad-1.3.0.tgz",
+                "pkg:npm/left-pad@1.3.0",
+                "pkg:npm/evil@1.0.0",
+                true,
+            ),
+            (
+                "left-pad-1.3.0.tgz",
+                "pkg:npm/left-pad@1.3.0",
+                "evil-1.0.0.tgz",
+                true,
+            ),
+            (
+                "left-pad-1.3.0.tgz",
+                "pkg:npm/left-pad@1.3.0",
+                "left-pad-1.2.0.tgz",
+                true,
+            ),
+            (
+                "left-pad-1.3.0.tgz",
+                "pkg:npm/left-pad@1.3.0",
+                "package.tgz",
+                false,
+            ),
+            ("left-pad-1.3.0.tgz", "pkg:npm/left-pad@1.3.0", "_", false),
+            ("b-1.0.0.tgz", "pkg:npm/%40a/b@1.0.0", "a-b-1.0.0.tgz", false),
+            (
+                "Idna-3.10-py3-none-any.whl",
+                "pkg:pypi/idna@3.10",
+                "idna-3.10-py3-none-any.whl",
+                false,
+            ),
+            (
+                "idna-3.10-py3-none-any.whl",
+                "pkg:pypi/idna@3.10",
+                "idna2-3.10-py3-none-any.whl",
+                true,
+            ),
+            (
+                "jq_1.6-2_amd64.deb",
+                "pkg:deb/debian/jq@1:1.6-2?arch=amd64",
+                "build/jq_1.6-2_amd64.deb",
+                false,
+            ),
+            (
+                "jq_1.6-2_amd64.deb",
+                "pkg:deb/debian/jq@1:1.6-2?arch=amd64",
+                "jq_1.5-2_amd64.deb",
+                true,
+            ),
+            (
+                "jq_1.6-2_amd64.deb",
+                "pkg:deb/debian/jq@1:1.6-2?arch=amd64",
+                "pkg:deb/debian/jq@1.6-2",
+                false,
+            ),
+            (
+                "jq_1.6-2_amd64.deb",
+                "pkg:deb/debian/jq@1:1.6-2?arch=amd64",
+                "pkg:deb/debian/jq",
+                false,
+            ),
+            (
+                "x-1.0.0.crate",
+                "pkg:cargo/x@1.0.0",
+                "/target/package/x-1.0.0.crate",
+                false,
+            ),
+            ("x-1.0.0.crate", "pkg:cargo/x@1.0.0", "y-1.0.0.crate", true),
+        ] {
+            let artifact = Artifact {
+                name: file.into(),
+                purl: Some(purl.into()),
+                digests: Digests::of(b"x"),
+                path: None,
+            };
+            assert_eq!(is_of_another(label, &artifact), another, "{file} {label}");
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Stated {
     HashList(Box<HashList>),
     /// A signature over a file's bytes alone, or something unusable, with the reason.
     Nothing(String),
+    /// Content of a known kind that cannot be read; and why.
+    Malformed(String),
 }
 
 /// The content of a piece of evidence, and the good signature over exactly this content.
@@ -149,7 +151,10 @@ fn read(document: &Document) -> Stated {
         Ok(SignedContent::Layout) => {
             Stated::Nothing("an in-toto layout says how a product is to be made, not that one was".into())
         }
-        Err(error) => Stated::Nothing(format!("cannot use the signed content: {error}")),
+        Err(error) if error.is_foreign() => {
+            Stated::Nothing(format!("cannot use the signed content: {error}"))
+        }
+        Err(error) => Stated::Malformed(format!("cannot use the signed content: {error}")),
     };
     match &document.kind {
         Kind::Bundle(bundle) => match bundle.content() {

@@ -36,10 +36,20 @@ pub(super) fn assess_envelope(
     let proof = match proof {
         // A payload that another program signed for its own purposes is not a fault of the file.
         proof if error.is_foreign() => not_understood(proof, &note),
-        Ok(_) => Err(Unproven::Invalid(note)),
-        Err(unproven) => Err(Unproven::Invalid(format!("{note}; {}", unproven.note()))),
+        proof => malformed(proof, note),
     };
     Assessment::new(Question::Provenance, claim, proof)
+}
+
+/// Malformed content: it is refuted if a good signature is over it. What a stranger wrote beside a file is no fault of the
+/// file.
+fn malformed(proof: Proof, note: String) -> Proof {
+    Err(match proof {
+        Ok(_) => Unproven::Invalid(note),
+        Err(Unproven::Invalid(why)) => Unproven::Invalid(format!("{note}; {why}")),
+        Err(Unproven::Unsigned(why)) => Unproven::Unsigned(format!("{note}; {why}")),
+        Err(unproven) => Unproven::Unverifiable(format!("{note}; {}", unproven.note())),
+    })
 }
 
 /// The proof for a payload from which nothing can be concluded: a good signature becomes "not understood", a bad one
@@ -79,8 +89,7 @@ pub(super) fn assess_statement(
         }
         Some(Err(error)) => {
             question = Question::Provenance;
-            let note = format!("cannot use the provenance: {error}");
-            proof = Err(Unproven::Invalid(note));
+            proof = malformed(proof, format!("cannot use the provenance: {error}"));
         }
         None => {}
     }
@@ -198,17 +207,16 @@ fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Ar
     let is_file_name = is_pep740 || statement.predicate_type == predicate::PYPI_PUBLISH;
     // "the subject ... MUST" be one file, whose name and digest are compared (PEP 740).
     if is_file_name && statement.subject.len() != 1 && !against {
-        found.claim.standing = Standing::Invalid;
-        found.claim.meaning = format!(
-            "it has {} subjects, and PEP 740 allows exactly one",
-            statement.subject.len()
-        );
+        let count = statement.subject.len();
+        found.contradict(&format!(
+            "it has {count} subjects, and PEP 740 allows exactly one"
+        ));
         return;
     }
     for (artifact, subjects) in &covered {
         match release::named(statement, subjects, artifact) {
             Named::Contradiction(reason) if !against => {
-                found.lower(Standing::Invalid, &reason);
+                found.contradict(&reason);
                 return;
             }
             Named::Incomplete(reason) if found.is_verified() => {

@@ -8,7 +8,7 @@ use super::{Kind, PieceError, Unreadable, cosign};
 use crate::evidence::dsse::{self, Envelope};
 use crate::evidence::json::{self, member};
 use crate::evidence::layout::Layout;
-use crate::evidence::link::{Link, LinkError};
+use crate::evidence::link::Link;
 use crate::evidence::sigstore::{Unverified, exact};
 use crate::evidence::statement::Statement;
 
@@ -84,15 +84,7 @@ pub(super) fn piece(value: &Value) -> Result<Kind, PieceError> {
         }
         Some("signed") if Link::is_one(value) => {
             only(value, &["signed", "signatures"])?;
-            match Link::from_value(value) {
-                // Nothing shows that it is wrong.
-                Err(error @ LinkError::OpenPgp) => {
-                    let step = member(value, ["signed", "name"]).as_str().unwrap_or_default();
-                    let part = Unreadable::part(Link::sentence(step), error.to_string());
-                    Ok(Kind::Unreadable(part))
-                }
-                link => Ok(Kind::Link(Box::new(link?))),
-            }
+            Ok(Kind::Link(Box::new(Link::from_value(value)?)))
         }
         Some("signed") if member(value, ["signed", "_type"]) == "layout" => {
             Ok(match Layout::from_value(value) {

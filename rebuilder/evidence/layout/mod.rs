@@ -5,23 +5,23 @@
 //! commands, are reported but not run.
 
 mod fnmatch;
+mod keys;
 mod read;
 mod rules;
 mod steps;
-
-use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::document::{Document, Kind};
 use super::json::member;
 use super::link::Link;
-use super::public_key::PublicKey;
+use super::openpgp::in_toto::JsonSignature;
 use super::signed_content::SignedContent;
 use super::statement::{DigestMatch, predicate};
 use super::trust::{KeyMaterial, TrustedKey};
 use crate::artifact::Digests;
 use crate::text::plural;
+use keys::{SignedBy, StepKey};
 pub use read::LayoutError;
 use rules::Rule;
 use steps::Evidence;
@@ -32,15 +32,15 @@ pub struct Layout {
     expires: Timestamp,
     steps: Vec<Step>,
     inspections: Vec<String>,
-    keys: BTreeMap<String, PublicKey>,
     message: Vec<u8>,
     signatures: Vec<(String, Vec<u8>)>,
+    openpgp: Vec<JsonSignature>,
 }
 
 #[derive(Debug, Clone)]
 struct Step {
     name: String,
-    keys: Vec<String>,
+    keys: Vec<StepKey>,
     threshold: usize,
     materials: Vec<Rule>,
     products: Vec<Rule>,
@@ -84,17 +84,13 @@ impl Layout {
 
     fn signed_by(&self, owners: &[TrustedKey]) -> LayoutFinding {
         let now = Timestamp::now();
+        let mut reasons = Vec::new();
         let missing: Vec<_> = owners
             .iter()
-            .filter(|owner| match &owner.material {
-                KeyMaterial::Plain(key) if owner.refusal(now).is_none() => !self
-                    .signatures
-                    .iter()
-                    .any(|(_, bytes)| key.verify(&self.message, bytes)),
-                _ => true,
-            })
+            .filter(|owner| !self.is_signed_by(owner, now, &mut reasons))
             .map(|owner| owner.name.clone())
             .collect();
+        reasons.insert(0, "or that key does not count".to_owned());
         LayoutFinding {
             what: "layout: signatures".into(),
             kept: missing.is_empty() && !owners.is_empty(),
@@ -102,8 +98,9 @@ impl Layout {
                 format!("it is signed by {}", plural(owners.len(), "key"))
             } else {
                 format!(
-                    "it is not signed by {}, or that key does not count",
-                    missing.join(", ")
+                    "it is not signed by {}, {}",
+                    missing.join(", "),
+                    reasons.join("; ")
                 )
             },
         }
@@ -117,8 +114,38 @@ impl Layout {
         }
     }
 
-    fn keys_of(&self, step: &Step) -> Vec<&PublicKey> {
-        step.keys.iter().filter_map(|name| self.keys.get(name)).collect()
+    /// Whether a key of the policy signed the layout; adds why its signature does not count.
+    fn is_signed_by(&self, owner: &TrustedKey, now: Timestamp, reasons: &mut Vec<String>) -> bool {
+        if let Some(reason) = owner.refusal(now) {
+            reasons.push(reason);
+            return false;
+        }
+        match &owner.material {
+            KeyMaterial::Plain(key) => {
+                let mut signatures = self.signatures.iter();
+                signatures.any(|(_, bytes)| key.verify(&self.message, bytes))
+            }
+            KeyMaterial::OpenPgp(keyring) => {
+                self.openpgp.iter().any(
+                    |signature| match signature.by_certificate(keyring, &self.message) {
+                        Ok(_) => true,
+                        Err(error) => {
+                            reasons.extend((!error.is_unknown_key()).then(|| error.to_string()));
+                            false
+                        }
+                    },
+                )
+            }
+            KeyMaterial::Minisign(..) | KeyMaterial::Ssh(_) => false,
+        }
+    }
+
+    fn signed(&self) -> SignedBy<'_> {
+        SignedBy {
+            message: &self.message,
+            plain: &self.signatures,
+            openpgp: &self.openpgp,
+        }
     }
 }
 
@@ -175,6 +202,7 @@ fn link_of(document: &Document) -> Option<Link> {
         materials: named(&materials?)?,
         products: named(&statement.subject)?,
         signatures: envelope.signatures.clone(),
+        openpgp: Vec::new(),
         signed: envelope.pre_authentication(),
     })
 }

@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use olpc_cjson::CanonicalFormatter;
-use serde::{Deserialize, Serialize as _};
+use serde::Deserialize;
 use serde_json::Value;
 
+use super::keys::StepKey;
 use super::rules::Rule;
 use super::{Layout, Step};
+use crate::evidence::canonical_json::canonical;
 use crate::evidence::dsse::{self, Envelope};
 use crate::evidence::json::{self, JsonError, member};
-use crate::evidence::key_json;
-use crate::evidence::link;
-use crate::evidence::public_key::PublicKey;
+use crate::evidence::link::{self, Signatures};
 
 /// Maximum number of steps, and of keys, of one layout.
 const MOST: usize = 200;
@@ -79,7 +78,7 @@ impl Layout {
         }
         let message = envelope.pre_authentication();
         let value = json::parse_evidence(&envelope.payload)?;
-        Self::of(&value, message, envelope.signatures.clone())
+        Self::of(&value, message, (envelope.signatures.clone(), Vec::new()))
     }
 
     /// Reads a layout in the old form from a larger document.
@@ -92,31 +91,14 @@ impl Layout {
         {
             return Err(form("it has members that a layout does not have"));
         }
-        let mut message = Vec::new();
-        let mut canonical = serde_json::Serializer::with_formatter(&mut message, CanonicalFormatter::new());
         let signed = member(value, ["signed"]);
-        signed
-            .serialize(&mut canonical)
-            .map_err(|error| LayoutError::Form(error.to_string()))?;
-        let signatures = member(value, ["signatures"])
-            .as_array()
-            .ok_or_else(|| form("it has no signatures"))?;
-        let signatures: Option<Vec<_>> = signatures
-            .iter()
-            .filter(|it| !link::is_openpgp(it))
-            .map(|it| {
-                let bytes = hex::decode(member(it, ["sig"]).as_str()?).ok()?;
-                Some((member(it, ["keyid"]).as_str()?.to_owned(), bytes))
-            })
-            .collect();
-        Self::of(
-            signed,
-            message,
-            signatures.ok_or_else(|| form("its signatures have a form that is not supported"))?,
-        )
+        let message = canonical(signed).map_err(|error| LayoutError::Form(error.to_string()))?;
+        let signatures = link::signatures(value, &message)
+            .ok_or_else(|| form("it has no signatures, or some of a form that is not supported"))?;
+        Self::of(signed, message, signatures)
     }
 
-    fn of(value: &Value, message: Vec<u8>, signatures: Vec<(String, Vec<u8>)>) -> Result<Self, LayoutError> {
+    fn of(value: &Value, message: Vec<u8>, (signatures, openpgp): Signatures) -> Result<Self, LayoutError> {
         let form = LayoutError::Form;
         let signed: Signed =
             serde_json::from_value(value.clone()).map_err(|error| form(error.to_string()))?;
@@ -128,9 +110,7 @@ impl Layout {
         }
         let mut keys = BTreeMap::new();
         for (keyid, key) in &signed.keys {
-            let key =
-                key_json::from_value(keyid, key).map_err(|error| form(crate::error::with_causes(&error)))?;
-            keys.insert(keyid.clone(), key);
+            keys.insert(keyid.clone(), StepKey::from_value(keyid, key)?);
         }
         let mut steps: Vec<Step> = Vec::new();
         for step in signed.steps {
@@ -148,30 +128,33 @@ impl Layout {
                 .into_iter()
                 .map(|inspection| inspection.name)
                 .collect(),
-            keys,
             message,
             signatures,
+            openpgp,
         })
     }
 }
 
-/// Reads a step; its rules must be valid, and its keys must be known and enough for its threshold.
-fn step_of(step: SignedStep, keys: &BTreeMap<String, PublicKey>) -> Result<Step, LayoutError> {
+/// A step whose rules can be read, and whose keys are there and can meet its threshold. A subkey may be named alone.
+fn step_of(step: SignedStep, keys: &BTreeMap<String, StepKey>) -> Result<Step, LayoutError> {
     let wrong = |reason: String| LayoutError::Form(format!("the step {:?}{reason}", step.name));
     let rules = |list: &[Value]| -> Result<Vec<Rule>, LayoutError> {
         let read = list.iter().map(Rule::parse).collect::<Result<_, _>>();
         read.map_err(|reason| wrong(format!(": {reason}")))
     };
     let (materials, products) = (rules(&step.expected_materials)?, rules(&step.expected_products)?);
-    if let Some(unknown) = step.pubkeys.iter().find(|name| !keys.contains_key(*name)) {
-        return Err(wrong(format!(" names the key {unknown}, which it does not have")));
-    }
+    let own = step.pubkeys.iter().map(|name| {
+        let own = keys.get(name).cloned();
+        own.or_else(|| keys.values().find_map(|key| key.subkey(name)))
+            .ok_or_else(|| wrong(format!(" names the key {name}, which it does not have")))
+    });
+    let own = own.collect::<Result<Vec<_>, _>>()?;
     if step.threshold == 0 || step.threshold > step.pubkeys.len() {
         return Err(wrong(" has a threshold that its keys cannot meet".into()));
     }
     Ok(Step {
         name: step.name,
-        keys: step.pubkeys,
+        keys: own,
         threshold: step.threshold,
         materials,
         products,

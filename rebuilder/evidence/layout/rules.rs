@@ -198,6 +198,7 @@ mod tests {
             materials: files(materials),
             products: files(products),
             signatures: Vec::new(),
+            openpgp: Vec::new(),
             signed: Vec::new(),
         }
     }

@@ -8,12 +8,11 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::keys::{SignedBy, StepKey, signers};
 use super::rules::{self, Of};
 use super::{Layout, LayoutFinding, Step, link_of};
 use crate::evidence::document::{Document, Kind};
-use crate::evidence::dsse;
 use crate::evidence::link::Link;
-use crate::evidence::public_key::PublicKey;
 use crate::evidence::signed_content::SignedContent;
 use crate::text::plural;
 
@@ -107,17 +106,20 @@ impl Layout {
         around: &[&Layout],
         findings: &mut Vec<LayoutFinding>,
     ) -> Result<(Link, String), String> {
-        let keys = self.keys_of(step);
         let own = evidence.links.iter().filter(|link| link.name == step.name);
         let mut there = 0_usize;
         let mut good: Vec<(Link, Vec<usize>)> = Vec::new();
+        let mut reasons: Vec<String> = Vec::new();
         for link in own {
             there = there.saturating_add(1);
-            if let Some(signers) = signed_by(&link.signed, &link.signatures, &keys) {
+            let (signers, not) = signers(SignedBy::of_link(link), &step.keys);
+            if signers.is_empty() {
+                reasons.extend(not);
+            } else {
                 good.push((link.clone(), signers));
             }
         }
-        for (inside, signers) in self.layouts_of(step, &keys, evidence, around) {
+        for (inside, signers) in self.layouts_of(step, evidence, around) {
             there = there.saturating_add(1);
             good.push((self.inside(inside, step, evidence, around, findings)?, signers));
         }
@@ -125,10 +127,13 @@ impl Layout {
         signers.sort_unstable();
         signers.dedup();
         let needed = format!(
-            "{} of {} keys that it needs signed a link ({} of this name given)",
+            "{} of {} keys that it needs signed a link ({} of this name given){}",
             signers.len(),
             step.threshold,
-            plural(there, "link")
+            plural(there, "link"),
+            reasons
+                .iter()
+                .fold(String::new(), |all, reason| all + "; " + reason)
         );
         let mut good = good.into_iter().map(|(link, _)| link);
         let first = good.next().ok_or_else(|| needed.clone())?;
@@ -138,7 +143,11 @@ impl Layout {
         if signers.len() < step.threshold {
             return Err(needed);
         }
-        let finding = format!("{} of {} signed it", plural(signers.len(), "key"), keys.len());
+        let finding = format!(
+            "{} of {} signed it",
+            plural(signers.len(), "key"),
+            step.keys.len()
+        );
         Ok((first, finding))
     }
 
@@ -147,7 +156,6 @@ impl Layout {
     fn layouts_of<'e>(
         &self,
         step: &Step,
-        keys: &[&PublicKey],
         evidence: &'e Evidence,
         around: &[&Layout],
     ) -> Vec<(&'e Layout, Vec<usize>)> {
@@ -157,13 +165,11 @@ impl Layout {
         };
         let mut found = Vec::new();
         for (name, layout) in evidence.layouts.iter().filter(|(_, layout)| !is_whole(layout)) {
-            let Some(signers) = signed_by(&layout.message, &layout.signatures, keys) else {
+            let Some(signers) = signed_by(layout.signed(), &step.keys) else {
                 continue;
             };
             let named = |step: &Step| name.starts_with(&format!("{}.", step.name));
-            let may = |other: &&Step| {
-                signed_by(&layout.message, &layout.signatures, &self.keys_of(other)).is_some()
-            };
+            let may = |other: &&Step| signed_by(layout.signed(), &other.keys).is_some();
             let all: Vec<&Step> = self.steps.iter().filter(may).collect();
             if named(step) || !all.iter().any(|step| named(step)) {
                 found.push((layout, signers));
@@ -203,6 +209,7 @@ impl Layout {
                 materials: first.materials.clone(),
                 products: last.products.clone(),
                 signatures: Vec::new(),
+                openpgp: Vec::new(),
                 signed: Vec::new(),
             }),
             _ => Err("the layout in the place of its link is not kept".into()),
@@ -236,22 +243,19 @@ impl Layout {
     fn step_of(&self, document: &Document) -> Option<String> {
         let layout = layout_of(document);
         let link = link_of(document);
-        let fits = |step: &&Step| {
-            let keys = self.keys_of(step);
-            match (&link, &layout) {
-                (Some(link), _) => {
-                    link.name == step.name && signed_by(&link.signed, &link.signatures, &keys).is_some()
-                }
-                (_, Some(layout)) => signed_by(&layout.message, &layout.signatures, &keys).is_some(),
-                _ => false,
+        let fits = |step: &&Step| match (&link, &layout) {
+            (Some(link), _) => {
+                link.name == step.name && signed_by(SignedBy::of_link(link), &step.keys).is_some()
             }
+            (_, Some(layout)) => signed_by(layout.signed(), &step.keys).is_some(),
+            _ => false,
         };
         self.steps.iter().find(fits).map(|step| step.name.clone())
     }
 }
 
-/// The positions of the keys that signed; `None` if no key did.
-fn signed_by(message: &[u8], signatures: &[(String, Vec<u8>)], keys: &[&PublicKey]) -> Option<Vec<usize>> {
-    let signers = dsse::signers(message, signatures, keys, 1).ok()?;
-    Some(signers.iter().copied().collect())
+/// Which of some keys signed, if any did.
+fn signed_by(signed: SignedBy<'_>, keys: &[StepKey]) -> Option<Vec<usize>> {
+    let (signers, _) = signers(signed, keys);
+    (!signers.is_empty()).then_some(signers)
 }

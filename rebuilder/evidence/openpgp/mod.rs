@@ -4,6 +4,7 @@
 //! certificates count, and reports every signature that it saw.
 
 mod collector;
+pub mod in_toto;
 
 use std::path::{Path, PathBuf};
 
@@ -99,7 +100,13 @@ impl Keyring {
             .collect()
     }
 
-    /// Verifies a detached signature over everything that `signed` yields; returns the good signers.
+    /// Whether one of its keys, or of their subkeys, has this fingerprint (in hexadecimal digits).
+    pub(in crate::evidence) fn holds(&self, fingerprint: &str) -> bool {
+        let mut keys = self.certs.iter().flat_map(|cert| cert.keys());
+        keys.any(|key| key.key().fingerprint().to_hex().eq_ignore_ascii_case(fingerprint))
+    }
+
+    /// Verifies a detached signature over everything that `signed` yields; gives the good signers.
     pub fn verify_detached(
         &self,
         document: &str,

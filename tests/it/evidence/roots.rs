@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::common::authority::{Authority, Signer};
-use crate::common::{code, text};
+use crate::common::{code, json, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -226,4 +226,41 @@ fn a_certificate_beside_a_signature_is_checked_and_shows_no_time() {
         text(&scene.inspect(envelope.to_string().as_bytes(), &[])).contains("no authority"),
         "the last root stays"
     );
+}
+
+/// Everything was signed on 2 January 2025.
+#[apply(test)]
+fn the_keys_of_a_root_count_in_their_time_alone() {
+    let scene = Scene::new();
+    let signer = Signer::workflow(REPOSITORY, COMMIT);
+    let bundle = scene.authority.sign(&scene.statement(), &signer).to_string();
+    let own = scene.authority.trusted_root();
+    for (times, counts) in [
+        (json!({"start": "2024-01-01T00:00:00Z"}), true),
+        (
+            json!({"start": "2024-01-01T00:00:00Z", "end": "2025-06-01T00:00:00Z"}),
+            true,
+        ),
+        (
+            json!({"start": "2024-01-01T00:00:00Z", "end": "2024-06-01T00:00:00Z"}),
+            false,
+        ),
+        (json!({"start": "2025-06-01T00:00:00Z"}), false),
+        (json!({"start": "2099-01-01T00:00:00Z"}), false),
+    ] {
+        for place in [
+            "/certificateAuthorities/0/validFor",
+            "/tlogs/0/publicKey/validFor",
+            "/ctlogs/0/publicKey/validFor",
+        ] {
+            let mut root = own.clone();
+            *root.pointer_mut(place).unwrap() = times.clone();
+            fs::write(scene.path("root.json"), root.to_string()).unwrap();
+            let output = scene.inspect(bundle.as_bytes(), &[]);
+            let standing = json(&output)["provenance"]["standing"].clone();
+            let what = format!("{place} {times}: {}", text(&output));
+            assert_eq!(standing == "verified", counts, "{what}");
+            assert_eq!(code(&output) == 0, counts, "{what}");
+        }
+    }
 }

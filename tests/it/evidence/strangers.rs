@@ -55,6 +55,15 @@ fn what_a_stranger_signed_is_unchecked_and_stands_in_nobodys_way() {
     let (own_name, other_name) = (fingerprint(&own), fingerprint(&other));
     let good = envelope(&statement, &own, &own_name);
     let foreign = envelope(&statement, &other, &other_name);
+    let mut broken = statement.clone();
+    broken["predicate"]["runDetails"] = json!({});
+    let mut unreadable = statement.clone();
+    unreadable["subject"] = json!("tool");
+    let publish = json!({
+        "_type": "https://in-toto.io/Statement/v1", "predicateType": "https://github.com/npm/attestation/tree/main/specs/publish/v0.1",
+        "subject": [{"name": "pkg:npm/other@1.0", "digest": {"sha256": scene.sha256}}],
+        "predicate": {"name": "tool", "version": "1.0", "registry": "https://registry.npmjs.org"},
+    });
     for (what, documents, exit, question, standing) in [
         ("an envelope", vec![foreign.clone()], 4, "provenance", "unchecked"),
         ("an envelope that poses as one of the key", vec![envelope(&statement, &other, &own_name)], 3, "provenance", "refuted"),
@@ -68,6 +77,13 @@ fn what_a_stranger_signed_is_unchecked_and_stands_in_nobodys_way() {
         ("a bundle that poses", vec![bundle(&envelope(&statement, &other, &own_name), &own_name)], 3, "provenance", "refuted"),
         ("a bundle without a name", vec![bundle(&envelope(&statement, &other, ""), "")], 3, "provenance", "refuted"),
         ("a good bundle under another name", vec![bundle(&good, "mine")], 0, "provenance", "verified"),
+        ("provenance that is malformed", vec![envelope(&broken, &other, &other_name)], 4, "provenance", "unchecked"),
+        ("its own provenance that is malformed", vec![envelope(&broken, &own, &own_name)], 3, "provenance", "refuted"),
+        ("provenance that is malformed, unsigned", vec![broken.clone()], 4, "provenance", "unsigned"),
+        ("a statement that is malformed", vec![envelope(&unreadable, &other, &other_name)], 4, "provenance", "unchecked"),
+        ("its own statement that is malformed", vec![envelope(&unreadable, &own, &own_name)], 3, "provenance", "refuted"),
+        ("a publication that contradicts itself", vec![envelope(&publish, &other, &other_name)], 4, "signature", "unchecked"),
+        ("its own publication that contradicts itself", vec![envelope(&publish, &own, &own_name)], 3, "signature", "refuted"),
         ("a link", vec![link(&scene, &other, &other_name)], 4, "other", "unchecked"),
         ("a link that poses", vec![link(&scene, &other, &own_name)], 3, "other", "refuted"),
         ("a link beside a good envelope", vec![good.clone(), link(&scene, &other, &other_name)], 0, "provenance", "verified"),
@@ -76,5 +92,30 @@ fn what_a_stranger_signed_is_unchecked_and_stands_in_nobodys_way() {
         let output = scene.inspect(lines.join("\n").as_bytes(), &["--trusted-key", &trusted]);
         assert_eq!(code(&output), exit, "{what}: {}", text(&output));
         assert_eq!(json(&output)[question]["standing"], standing, "{what}: {}", text(&output));
+    }
+}
+
+/// What would not be looked at is not taken for trusted, and what would be ignored is refused.
+#[apply(test)]
+fn a_key_file_has_one_key_and_a_threshold_is_at_least_one() {
+    let scene = Scene::new();
+    let ((own, public), (_, other)) = (key(), key());
+    fs::write(scene.path("own.pub"), &public).unwrap();
+    fs::write(scene.path("both.pub"), format!("{other}{public}")).unwrap();
+    let good = envelope(&scene.statement(), &own, "").to_string();
+    for (file, threshold, exit, words) in [
+        ("own.pub", "1", 0, "verified"),
+        ("both.pub", "1", 2, "it has 2 keys, and only one is allowed"),
+        ("own.pub", "0", 2, "it must be at least 1"),
+    ] {
+        let file = scene.path(file).display().to_string();
+        let arguments = ["--trusted-key", &file, "--threshold", threshold];
+        let output = scene.inspect(good.as_bytes(), &arguments);
+        assert_eq!(code(&output), exit, "{file} {threshold}: {}", text(&output));
+        assert!(
+            text(&output).contains(words),
+            "{file} {threshold}: {}",
+            text(&output)
+        );
     }
 }

@@ -89,6 +89,50 @@ fn cargo_compiles_what_has_a_quorum_and_nothing_else() {
     let output = build();
     assert_eq!(code(&output), 0, "{}", text(&output));
     assert!(mark.exists());
+    // Vendored sources take the registry's place, and cargo does not compare them with the crate, which is still in its cache.
+    fs::remove_file(&mark).unwrap();
+    let settings = project.join(".cargo/config.toml");
+    let usual = fs::read_to_string(&settings).unwrap();
+    let vendored = format!(
+        "{usual}[source.here]\nregistry = \"sparse+{}/\"\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = {:?}\n",
+        server.url(),
+        project.join("vendor")
+    );
+    let vendor = project.join("vendor/gatedep");
+    fs::create_dir_all(vendor.join("src")).unwrap();
+    fs::write(
+        vendor.join("Cargo.toml"),
+        "[package]\nname = \"gatedep\"\nversion = \"1.0.0\"\nedition = \"2021\"\n",
+    )
+    .unwrap();
+    fs::write(vendor.join("src/lib.rs"), "pub fn one() -> u8 { 2 }\n").unwrap();
+    let sum = json!({"files": {}, "package": Sha256::of(&fs::read(&file).unwrap()).to_hex()});
+    fs::write(vendor.join(".cargo-checksum.json"), sum.to_string()).unwrap();
+    fs::write(&settings, &vendored).unwrap();
+    let output = build();
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(
+        text(&output).contains("cargo compiles it from"),
+        "{}",
+        text(&output)
+    );
+    // The same by an option.
+    fs::write(&settings, &usual).unwrap();
+    fs::write(scene.path("more.toml"), &vendored).unwrap();
+    let more = scene.path("more.toml").display().to_string();
+    let output = command(scene.gate("cargo").args(["--", "check", "--config", &more]));
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(
+        text(&output).contains("cargo compiles it from"),
+        "{}",
+        text(&output)
+    );
+    let output = command(
+        scene
+            .gate("cargo")
+            .args(["--", "check", "--lockfile-path", "other/Cargo.lock"]),
+    );
+    assert_eq!(code(&output), 2, "{}", text(&output));
     // Bytes in cargo's own cache that are not those of the lock file.
     let cache = scene.path("cargo/registry/cache");
     let cached = fs::read_dir(cache)

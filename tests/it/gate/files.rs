@@ -46,6 +46,115 @@ fn a_file_passes_if_and_only_if_enough_parties_agree() {
     }
 }
 
+/// Names are free in provenance, but a released file of another package is another package.
+#[apply(test)]
+fn statements_about_another_package_do_not_let_these_bytes_pass() {
+    needs(&[DPKG_DEB]);
+    let kinds: [(&str, Make, [&str; 3]); 4] = [
+        (
+            "deb",
+            |folder| packages::deb(folder, "tool", "1"),
+            [
+                "evil_1.0-1_all.deb",
+                "pool/tool_0.9-1_all.deb",
+                "pkg:deb/debian/evil@1.0-1",
+            ],
+        ),
+        (
+            "wheel",
+            |folder| packages::wheel(folder, "tool", &[]),
+            [
+                "evil-1.0-py3-none-any.whl",
+                "tool-0.9-py3-none-any.whl",
+                "pkg:pypi/evil@1.0",
+            ],
+        ),
+        (
+            "npm",
+            |folder| packages::npm(folder, "tool"),
+            ["evil-1.0.0.tgz", "tool-0.9.0.tgz", "pkg:npm/evil@1.0.0"],
+        ),
+        (
+            "crate",
+            |folder| packages::krate(folder, "tool"),
+            [
+                "evil-1.0.0.crate",
+                "target/package/tool-0.9.0.crate",
+                "pkg:cargo/tool@0.9.0",
+            ],
+        ),
+    ];
+    for (kind, make, others) in kinds {
+        let scene = Scene::new();
+        let file = make(scene.folder.path());
+        let bytes = fs::read(&file).unwrap();
+        let output = |name: &str| {
+            scene.forget();
+            for party in [&scene.alice, &scene.bob] {
+                let place = scene.path(&format!("said/{}.sigstore.json", party.name));
+                fs::write(place, party.rebuilt(name, &bytes).to_string()).unwrap();
+            }
+            let mut gate = scene.gate(kind);
+            gate.arg("--allow-unknown").arg(&file).output().unwrap()
+        };
+        for name in others {
+            let output = output(name);
+            // A package URL of another package makes a statement one about something else from the start.
+            let expected = if name.starts_with("pkg:") {
+                "passes because of"
+            } else {
+                "of another package"
+            };
+            assert!(
+                text(&output).contains(expected),
+                "{kind} {name}: {}",
+                text(&output)
+            );
+            assert_eq!(
+                code(&output),
+                if name.starts_with("pkg:") { 0 } else { 3 },
+                "{kind} {name}: {}",
+                text(&output)
+            );
+        }
+        for name in ["_", "/build/out/output.bin", "artifact"] {
+            let output = output(name);
+            assert_eq!(code(&output), 0, "{kind} {name}: {}", text(&output));
+            assert!(
+                text(&output).contains("1 package may be installed"),
+                "{kind} {name}: {}",
+                text(&output)
+            );
+        }
+    }
+}
+
+/// The installer may still find out which package it is, and then another quorum would have been about it.
+#[apply(test)]
+fn a_file_that_does_not_say_which_package_it_is_does_not_pass() {
+    let scene = Scene::new();
+    for (kind, name) in [
+        ("deb", "tool_1.0_amd64.deb"),
+        ("wheel", "tool-1.0-py3-none-any.whl"),
+        ("npm", "tool-1.0.0.tgz"),
+        ("crate", "tool-1.0.0.crate"),
+    ] {
+        let file = scene.path(name);
+        fs::write(&file, "not a package").unwrap();
+        let output = |more: &[&str]| scene.gate(kind).args(more).arg(&file).output().unwrap();
+        let unknown = output(&["--allow-unknown"]);
+        assert_eq!(code(&unknown), 3, "{kind}: {}", text(&unknown));
+        scene.vouch(&file);
+        let vouched = output(&[]);
+        assert_eq!(code(&vouched), 3, "{kind}: {}", text(&vouched));
+        assert!(
+            text(&vouched).contains("no valid name and version"),
+            "{kind}: {}",
+            text(&vouched)
+        );
+    }
+}
+
 #[apply(test)]
 fn the_answer_for_programs_has_each_package() {
     let scene = Scene::new();

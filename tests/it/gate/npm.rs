@@ -205,3 +205,29 @@ fn files_and_settings_do_not_lead_npm_elsewhere() {
     assert!(place.project.join("node_modules/gategood/index.js").exists());
     assert!(!place.scene.path("other").exists());
 }
+
+/// The registry's bytes are those of a package that somebody vouches for, and the lock file calls them something else.
+#[apply(test)]
+fn a_package_is_not_taken_for_another_one() {
+    needs(&[NPM]);
+    let place = Place::installed();
+    for name in ["package.json", "package-lock.json"] {
+        let file = place.project.join(name);
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.replace("\"gategood\"", "\"left-pad\"");
+        fs::write(
+            &file,
+            text.replace("\"node_modules/gategood\"", "\"node_modules/left-pad\""),
+        )
+        .unwrap();
+    }
+    let output = place.npm(&["ci"]);
+    assert_eq!(code(&output), 4, "{}", text(&output));
+    assert!(
+        text(&output).contains("pkg:npm/left-pad@1.0.0")
+            && text(&output).contains("its package.json says pkg:npm/gategood@1.0.0"),
+        "{}",
+        text(&output)
+    );
+    assert!(!place.project.join("node_modules/left-pad").exists());
+}

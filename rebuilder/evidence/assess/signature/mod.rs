@@ -3,6 +3,7 @@
 mod blob;
 mod cloud_build;
 mod file;
+mod link;
 mod message;
 mod minisign;
 mod plain;
@@ -10,6 +11,7 @@ mod plain;
 pub(super) use blob::{blob, blob_over};
 pub(super) use file::{openpgp_detached, ssh, verify_inline};
 use jiff::Timestamp;
+use link::{openpgp_names_one_of, verify_link};
 pub(super) use message::over_artifact;
 pub(super) use minisign::minisign;
 pub(super) use plain::verify_message;
@@ -39,7 +41,7 @@ pub(super) fn verify_signature(document: &Document, trust: &Trust) -> Proof {
         Kind::Envelope(envelope) => verify_envelope(envelope, trust),
         Kind::CloudBuild(envelope) => cloud_build::cloud_build(envelope, trust),
         Kind::Logged(logged) => verify_logged(logged, trust),
-        Kind::Link(link) => verify_message(&link.signed, &link.signatures, trust),
+        Kind::Link(link) => verify_link(link, trust),
         Kind::HashList(list) => match &list.own {
             Some((message, signatures)) => verify_message(message, signatures, trust),
             None => Err(unsigned()),
@@ -69,6 +71,7 @@ pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
             .iter()
             .map(|(name, _)| name.as_str())
             .collect(),
+        Kind::Link(link) if openpgp_names_one_of(link, trust) => return true,
         Kind::Link(link) => link.signatures.iter().map(|(name, _)| name.as_str()).collect(),
         _ => return true,
     };
