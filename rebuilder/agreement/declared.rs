@@ -26,11 +26,11 @@ pub(super) fn read(statement: &Statement, artifact: &Artifact) -> Result<Reading
     // As in statements: all digests that can be compared must be right.
     let is_it = |component: &Value| {
         let mut same = false;
-        for hash in list(&component["hashes"]) {
-            let algorithm = hash["alg"].as_str().unwrap_or_default().to_lowercase();
+        for hash in list(member(component, ["hashes"])) {
+            let algorithm = member(&hash, ["alg"]).as_str().unwrap_or_default().to_lowercase();
             match (
                 artifact.digests.get(&algorithm.replace('-', "")),
-                hash["content"].as_str(),
+                member(&hash, ["content"]).as_str(),
             ) {
                 (Some(own), Some(digits)) if own.eq_ignore_ascii_case(digits) => same = true,
                 (Some(_), _) => return false,

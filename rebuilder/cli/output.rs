@@ -64,10 +64,7 @@ pub(crate) fn note(text: &str) {
 /// Prints an error and what to do about it.
 pub(crate) fn error(message: &str, help: Option<&str>) {
     if telemetry::logs_documents() {
-        match help {
-            Some(help) => tracing::error!(help, "{message}"),
-            None => tracing::error!("{message}"),
-        }
+        tracing::error!(help, "{message}");
         return;
     }
     let mut screen = Screen::new(may_colour(&io::stderr()));

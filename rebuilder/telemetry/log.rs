@@ -137,7 +137,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
         let spans = context
             .event_scope(event)
             .into_iter()
-            .flat_map(|scope| scope.from_root());
+            .flat_map(tracing_subscriber::registry::Scope::from_root);
         for span in spans {
             let extensions = span.extensions();
             for (name, value) in extensions

@@ -180,16 +180,14 @@ fn candidate(locked: &Locked, home: &Path, found: &[Found]) -> Candidate {
     };
     let mut places = Vec::new();
     for found in found.iter().filter(is_it) {
-        match unpacked_from(&found.manifest_path, home) {
-            Some(cache) => places.push(cache),
-            None => {
-                let folder = found.manifest_path.parent().unwrap_or(&found.manifest_path);
-                return unknown(&format!(
-                    "cargo compiles it from {}, not from the registry's .crate file",
-                    folder.display()
-                ));
-            }
-        }
+        let Some(cache) = unpacked_from(&found.manifest_path, home) else {
+            let folder = found.manifest_path.parent().unwrap_or(&found.manifest_path);
+            return unknown(&format!(
+                "cargo compiles it from {}, not from the registry's .crate file",
+                folder.display()
+            ));
+        };
+        places.push(cache);
     }
     // Two registries may have crates of one name; every file that cargo might take must be the one.
     if places.is_empty() {

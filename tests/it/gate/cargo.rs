@@ -94,9 +94,9 @@ fn cargo_compiles_what_has_a_quorum_and_nothing_else() {
     let settings = project.join(".cargo/config.toml");
     let usual = fs::read_to_string(&settings).unwrap();
     let vendored = format!(
-        "{usual}[source.here]\nregistry = \"sparse+{}/\"\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = {:?}\n",
+        "{usual}[source.here]\nregistry = \"sparse+{}/\"\nreplace-with = \"vendored\"\n[source.vendored]\ndirectory = \"{}\"\n",
         server.url(),
-        project.join("vendor")
+        project.join("vendor").display()
     );
     let vendor = project.join("vendor/gatedep");
     fs::create_dir_all(vendor.join("src")).unwrap();
@@ -106,7 +106,7 @@ fn cargo_compiles_what_has_a_quorum_and_nothing_else() {
     )
     .unwrap();
     fs::write(vendor.join("src/lib.rs"), "pub fn one() -> u8 { 2 }\n").unwrap();
-    let sum = json!({"files": {}, "package": Sha256::of(&fs::read(&file).unwrap()).to_hex()});
+    let sum = json!({"files": {}, "package": Sha256::of(fs::read(&file).unwrap()).to_hex()});
     fs::write(vendor.join(".cargo-checksum.json"), sum.to_string()).unwrap();
     fs::write(&settings, &vendored).unwrap();
     let output = build();

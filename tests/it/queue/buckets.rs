@@ -294,7 +294,9 @@ fn run(number: u8) -> Vec<(String, Vec<u8>)> {
     };
     let plan = seed::plan(&told);
     let record = seed::record(&told, &plan);
-    let large: Vec<u8> = (0..20_u32 << 20).map(|at| (at >> 4) as u8 ^ number).collect();
+    let large: Vec<u8> = (0..20_u32 << 20)
+        .map(|at| (at >> 4).to_le_bytes()[0] ^ number)
+        .collect();
     vec![
         ("plan.json".into(), serde_json::to_vec(&plan).unwrap()),
         ("record.json".into(), serde_json::to_vec(&record).unwrap()),

@@ -90,7 +90,7 @@ fn a_database_is_reached_over_tls_if_it_is_the_right_one() {
     service.operator(&["queue", "probe", "--count", "20"]);
     let worker = service.worker("one", None, &["--jobs", "4"]);
     assert!(
-        service.drained(Duration::from_secs(60)),
+        service.drained(Duration::from_mins(1)),
         "{}",
         service.server_log()
     );

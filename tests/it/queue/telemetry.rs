@@ -213,7 +213,7 @@ fn a_job_is_one_trace_from_the_queue_to_the_signature() {
     // The log has the same fields, and names the trace.
     let log = service.server_log();
     let lines = documents(&log);
-    let trace: String = job.trace.iter().map(|byte| format!("{byte:02x}")).collect();
+    let trace: String = hex::encode(&job.trace);
     let ended = lines.iter().find(|line| line["message"] == "job ended").unwrap();
     assert_eq!(
         (&ended["job"], &ended["verdict"]),
