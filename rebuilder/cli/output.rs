@@ -64,10 +64,8 @@ pub(crate) fn note(text: &str) {
 /// Prints an error and what to do about it.
 pub(crate) fn error(message: &str, help: Option<&str>) {
     if telemetry::logs_documents() {
-        match help {
-            Some(help) => tracing::error!(help, "{message}"),
-            None => tracing::error!("{message}"),
-        }
+        // A field without a value is left out.
+        tracing::error!(help, "{message}");
         return;
     }
     let mut screen = Screen::new(may_colour(&io::stderr()));

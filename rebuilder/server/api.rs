@@ -237,9 +237,10 @@ async fn traced(route: Option<MatchedPath>, request: Request, next: Next) -> Res
     let parent = named.and_then(|value| TraceParent::parse(value.to_str().ok()?));
     let route = route.map(|route| route.as_str().to_owned()).unwrap_or_default();
     let begun = Instant::now();
-    let span = match parent {
-        None => tracing::Span::none(),
-        Some(_) => tracing::info_span!(
+    let span = if parent.is_none() {
+        tracing::Span::none()
+    } else {
+        tracing::info_span!(
             parent: None,
             "request",
             otel.name = format!("{method} {route}"),
@@ -247,7 +248,7 @@ async fn traced(route: Option<MatchedPath>, request: Request, next: Next) -> Res
             http.request.method = %method,
             http.route = route,
             http.response.status_code = Empty,
-        ),
+        )
     };
     telemetry::adopt(&span, parent);
     let answer = next.run(request).instrument(span.clone()).await;

@@ -12,7 +12,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::traces;
 use crate::text;
@@ -134,10 +134,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
         event.record(&mut own);
         let message = own.take("message").unwrap_or_default();
         let mut fields = Fields::default();
-        let spans = context
-            .event_scope(event)
-            .into_iter()
-            .flat_map(|scope| scope.from_root());
+        let spans = context.event_scope(event).into_iter().flat_map(Scope::from_root);
         for span in spans {
             let extensions = span.extensions();
             for (name, value) in extensions
