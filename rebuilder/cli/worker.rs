@@ -50,14 +50,15 @@ pub(crate) struct WorkerArgs {
     /// Number of processors for all jobs together [default: all]
     #[arg(long, value_name = "COUNT", help_heading = "Resources")]
     offer_cores: Option<u32>,
-    #[command(flatten)]
-    log: LogArgs,
     /// Exit when standard input is closed, which happens when the parent process exits
     #[arg(long, hide = true)]
     tied: bool,
     /// Options of "rebuilder rebuild" for each job, such as --policy FILE
     #[arg(last = true, value_name = "OPTIONS")]
     rebuild: Vec<OsString>,
+    // At the end: a heading holds until the next one.
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 pub(crate) async fn run(common: Common, args: WorkerArgs) -> Result<ExitCode, Failure> {

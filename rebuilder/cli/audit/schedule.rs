@@ -134,9 +134,9 @@ pub(crate) struct TickArgs {
     #[arg(long)]
     forever: bool,
     #[command(flatten)]
-    log: LogArgs,
-    #[command(flatten)]
     work: WorkArgs,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 pub(super) async fn add(context: &Context, args: AddArgs) -> Result<ExitCode, Failure> {

@@ -75,11 +75,11 @@ pub(crate) struct SignerArgs {
     #[arg(long, hide = true)]
     tied: bool,
     #[command(flatten)]
-    log_form: LogArgs,
-    #[command(flatten)]
     key: KeyArgs,
     #[command(flatten)]
     trust: TrustArgs,
+    #[command(flatten)]
+    log_form: LogArgs,
 }
 
 impl SignerArgs {
