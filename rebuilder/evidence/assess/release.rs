@@ -79,13 +79,14 @@ fn npm(statement: &Statement, subjects: &[&Descriptor], artifact: &Artifact) -> 
     let (Some(name), Some(version)) = (text("name"), text("version")) else {
         return Named::Incomplete("it does not name its package and version".into());
     };
-    let is_it = |purl: &PackageUrl<'_>| {
+    let is_named = |purl: &PackageUrl<'_>| {
         let whole = purl.namespace().map_or_else(
             || purl.name().to_owned(),
             |scope| format!("{scope}/{}", purl.name()),
         );
-        purl.ty() == "npm" && whole == name && purl.version() == Some(version)
+        purl.ty() == "npm" && whole == name
     };
+    let is_it = |purl: &PackageUrl<'_>| is_named(purl) && purl.version() == Some(version);
     let packages: Vec<_> = subjects
         .iter()
         .filter_map(|subject| PackageUrl::from_str(subject.given_name()?).ok())
@@ -96,7 +97,8 @@ fn npm(statement: &Statement, subjects: &[&Descriptor], artifact: &Artifact) -> 
         ));
     }
     match names::asked_for(artifact) {
-        Some(wanted) if !is_it(&wanted) => {
+        // Without a version, any version is wanted.
+        Some(wanted) if !is_it(&wanted) && !(is_named(&wanted) && wanted.version().is_none()) => {
             Named::Other(format!("it is about {name}@{version}, not {wanted}"))
         }
         _ => Named::Fits,
