@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::crates::lockfile;
+use super::npm;
 use super::provenance::dependencies as pyproject;
 use super::pypi::{interpreter, requirements};
 use super::{PlanError, Planner};
@@ -12,6 +13,7 @@ use crate::artifact::{PinnedFile, PinnedImage};
 use crate::bounded;
 use crate::container::Root;
 use crate::container::apt_resolver::AptResolver;
+use crate::evidence::json::member;
 use crate::plan::{Assumption, Dependencies, Origin, PinnedContainer, PinnedInput, Recipe, Role, assume};
 use crate::text::plural;
 
@@ -29,6 +31,8 @@ pub struct LocalSource<'a> {
     pub packages: &'a [String],
     /// Whether to install the build dependencies that `debian/control` names.
     pub debian: bool,
+    /// Whether node and npm build it.
+    pub npm: bool,
     /// The time of the source, in Unix seconds.
     pub time: i64,
 }
@@ -78,6 +82,9 @@ pub async fn dependencies(
         }
         Dependencies::Python => found.add_wheels(planner, local).await?,
     }
+    if local.npm {
+        found.add_node(planner, local).await?;
+    }
     if local.debian || !local.packages.is_empty() {
         let files = packages(planner, local, &recipe.container).await?;
         if files.is_empty() {
@@ -113,6 +120,19 @@ impl Found {
             place: format!("dependencies/{}", file.name),
             file,
         }));
+    }
+
+    /// Node and npm, whose versions `package.json` may name.
+    async fn add_node(&mut self, planner: &Planner<'_>, local: &LocalSource<'_>) -> Result<(), PlanError> {
+        let package: serde_json::Value = serde_json::from_str(&local.text("package.json")?)
+            .map_err(|error| local.unusable("package.json", error.to_string()))?;
+        let engines = member(&package, ["engines", "node"]).as_str();
+        let time = jiff::Timestamp::from_second(local.time).ok();
+        let (inputs, assumptions) =
+            npm::of_source(planner.workshop.fetcher, local.title, engines, time).await?;
+        self.inputs.extend(inputs);
+        self.assumptions.extend(assumptions);
+        Ok(())
     }
 
     /// Adds what `pyproject.toml` requires, as pip would have chosen it at the time of the source or, if that fails,

@@ -67,6 +67,7 @@ impl<'a> Builds<'a> {
             root: &root,
             packages: &project.packages,
             debian: project.kind == "debian",
+            npm: project.kind == "npm",
             time: epoch,
         };
         let found = local::dependencies(planner, &local, &mut recipe).await?;

@@ -157,21 +157,78 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         .parent()
         .filter(|parent| !parent.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new()
-        .prefix(".new-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
-        .map_err(StoreError::io("write into", folder))?;
-    file.write_all(bytes).map_err(StoreError::io("write", path))?;
-    file.as_file().sync_all().map_err(StoreError::io("write", path))?;
-    file.persist(path)
+    let whole = nameless(folder, bytes).or_else(|error| match error.kind() {
+        // Not every file system has files without a name.
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => Err(error),
+        _ => named(folder, bytes),
+    });
+    let whole = whole.map_err(StoreError::io("write into", folder))?;
+    whole
+        .persist(path)
         .map_err(|error| StoreError::io("write", path)(error.error))?;
     Ok(())
+}
+
+const NEW_FILE: &str = ".new-";
+
+/// A new file with these bytes, which gets a name when it is whole: nothing is left of it if the process is killed
+/// while it writes.
+fn nameless(folder: &Path, bytes: &[u8]) -> std::io::Result<tempfile::TempPath> {
+    use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+    use std::io::Write as _;
+    use std::os::fd::AsRawFd as _;
+    let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    let mode = nix::sys::stat::Mode::from_bits_truncate(0o644);
+    let mut file = File::from(nix::fcntl::open(folder, flags, mode)?);
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |name: &Path| -> std::io::Result<()> {
+        let follow = AtFlags::AT_SYMLINK_FOLLOW;
+        Ok(nix::unistd::linkat(
+            AT_FDCWD,
+            own.as_str(),
+            AT_FDCWD,
+            name,
+            follow,
+        )?)
+    };
+    let linked = tempfile::Builder::new().prefix(NEW_FILE).make_in(folder, link)?;
+    Ok(linked.into_temp_path())
+}
+
+/// The same with a name from the start.
+fn named(folder: &Path, bytes: &[u8]) -> std::io::Result<tempfile::TempPath> {
+    use std::io::Write as _;
+    let mut file = tempfile::Builder::new()
+        .prefix(NEW_FILE)
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    Ok(file.into_temp_path())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_replaced_by_a_whole_one_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report");
+        std::fs::write(&path, "the old one").unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        // The same from a file system without nameless files.
+        let named = named(folder.path(), b"newer").unwrap();
+        let modes =
+            [path.as_path(), &named].map(|path| std::fs::metadata(path).unwrap().permissions().mode());
+        assert_eq!(modes[0], modes[1]);
+        named.persist(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"newer");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn a_folder_above_does_not_hand_its_group_on() {

@@ -175,20 +175,35 @@ impl Writers {
     pub fn member(&self, archive: &str, member: &str) -> Option<String> {
         let writers = self.makers(archive);
         let member = member.trim_start_matches("./");
-        let fits = |path: &&str| {
+        let name = base(member);
+        let fits = |path: &str, member: &str| {
             path.strip_suffix(member)
                 .is_some_and(|front| front.is_empty() || front.ends_with('/'))
         };
-        let name = base(member);
-        let read = writers
-            .iter()
-            .filter_map(|writer| self.processes.get(writer.process as usize))
-            .flat_map(|process| process.reads_named(name))
-            .map(|(_, path)| path.as_str())
-            .filter(fits)
+        let read = || {
+            let processes = writers.iter().map(|writer| writer.process as usize);
+            processes
+                .filter_map(move |process| self.processes.get(process))
+                .flat_map(move |process| process.reads_named(name))
+                .map(|(_, path)| path.as_str())
+        };
+        let whole = read()
+            .filter(|path| fits(path, member))
             .max_by_key(|path| path.len());
-        // Folders and empty files are not opened for reading, but some process made them.
-        read.or_else(|| self.files_named(name).filter(fits).min())
+        // Folders and empty files are not opened, but some process made them.
+        let made = |member: &str| -> Vec<&str> {
+            let files = self.files_named(name);
+            files.filter(|path| fits(path, member)).collect()
+        };
+        // A packer may put a folder of its own around what it packs.
+        let below = || {
+            let (_, below) = member.split_once('/')?;
+            let made = made(below).into_iter();
+            made.filter(|path| read().any(|read| read == *path)).min()
+        };
+        whole
+            .or_else(|| made(member).into_iter().min())
+            .or_else(below)
             .map(str::to_owned)
     }
 

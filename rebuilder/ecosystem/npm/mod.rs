@@ -20,6 +20,8 @@ mod source;
 mod toolchain;
 mod wanted;
 
+pub(super) use toolchain::of_source;
+
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use nodejs_semver::{Range, Version as SemVer};

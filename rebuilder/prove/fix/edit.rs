@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use regex::{Captures, Regex};
+use regex::{Captures, NoExpand, Regex};
 
 use super::unified;
 
@@ -24,7 +24,12 @@ pub enum Kind {
     /// C and C++.
     C,
     Perl,
+    Ruby,
+    Lua,
+    Awk,
     CMake,
+    /// `meson.build`.
+    Meson,
     /// `Cargo.toml`.
     CargoToml,
     /// `pyproject.toml`, and the settings of build backends.
@@ -44,6 +49,8 @@ impl Kind {
             "package.json" => Some(Self::PackageJson),
             "pyproject.toml" | "setup.cfg" => Some(Self::PythonSettings),
             "CMakeLists.txt" => Some(Self::CMake),
+            "meson.build" => Some(Self::Meson),
+            "Rakefile" => Some(Self::Ruby),
             "rules" => Some(Self::Make),
             _ if lower.contains("makefile") => Some(Self::Make),
             _ => None,
@@ -52,12 +59,17 @@ impl Kind {
         let by_end = || match end {
             "mk" | "am" => Some(Self::Make),
             "sh" | "bash" => Some(Self::Shell),
+            // What autoconf makes a script from is shell text for the most part.
+            "ac" | "m4" => Some(Self::Shell),
             "py" => Some(Self::Python),
             "js" | "mjs" | "cjs" | "ts" => Some(Self::JavaScript),
             "rs" => Some(Self::Rust),
             "go" => Some(Self::Go),
             "c" | "h" | "cc" | "cpp" | "cxx" | "hpp" => Some(Self::C),
             "pl" | "pm" => Some(Self::Perl),
+            "rb" | "gemspec" => Some(Self::Ruby),
+            "lua" => Some(Self::Lua),
+            "awk" => Some(Self::Awk),
             "cmake" => Some(Self::CMake),
             _ => None,
         };
@@ -67,6 +79,9 @@ impl Kind {
                 ("python", Self::Python),
                 ("node", Self::JavaScript),
                 ("perl", Self::Perl),
+                ("ruby", Self::Ruby),
+                ("lua", Self::Lua),
+                ("awk", Self::Awk),
                 ("make", Self::Make),
                 ("sh", Self::Shell),
             ]
@@ -80,6 +95,7 @@ impl Kind {
     fn comment(self) -> &'static str {
         match self {
             Self::JavaScript | Self::Rust | Self::Go | Self::C => "//",
+            Self::Lua => "--",
             _ => "#",
         }
     }
@@ -138,9 +154,9 @@ impl Rule {
 /// Balanced arguments, four deep.
 const ARGS: &str = r"((?:[^()]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))*)";
 /// Where a command may begin, kept by the first group: at the start of a recipe or line, or after what separates commands.
-const CMD: &str = r#"(^\s*[@+-]*|[;&|(`{!]\s*|\b(?:then|do|else|shell|exec|xargs|sudo|time|env|run:?|fakeroot)\s+|(?:-c|=|:)\s*["'])"#;
+const CMD: &str = r#"(^\s*[@+-]*|[;&|(`{!]\s*|esyscmd(?:_s)?\(\[|\b(?:then|do|else|shell|exec|xargs|sudo|time|env|run:?|fakeroot)\s+|(?:-c|=|:)\s*["'])"#;
 /// Where the name of a command ends; the second group.
-const END: &str = r#"($|[\s;)`|&>"'])"#;
+const END: &str = r#"($|[\s;)\]`|&>"'])"#;
 
 fn epoch(kind: Kind) -> &'static str {
     match kind {
@@ -149,6 +165,11 @@ fn epoch(kind: Kind) -> &'static str {
             "(process.env.SOURCE_DATE_EPOCH ? Number(process.env.SOURCE_DATE_EPOCH) : Date.now() / 1000)"
         }
         Kind::Perl => "($ENV{SOURCE_DATE_EPOCH} || CORE::time())",
+        Kind::Ruby => "(ENV[\"SOURCE_DATE_EPOCH\"] || Time.now.to_i).to_i",
+        Kind::Lua => "(tonumber(os.getenv(\"SOURCE_DATE_EPOCH\")) or os.time())",
+        Kind::C => {
+            "(getenv(\"SOURCE_DATE_EPOCH\") ? (time_t)strtoll(getenv(\"SOURCE_DATE_EPOCH\"), 0, 10) : time(0))"
+        }
         _ => "${SOURCE_DATE_EPOCH:-0}",
     }
 }
@@ -173,7 +194,10 @@ impl Ready {
             .replace("END", END);
         let epoch = epoch(kind).replace("${", "§{").replace("$ENV", "§ENV");
         let dollar = if kind == Kind::Make { "$$$$" } else { "$$" };
-        let put = rule.put.replace("EPOCH", &epoch).replace('§', dollar);
+        // `SOURCE_DATE_EPOCH` and `UNIX_EPOCH` are no placeholders.
+        let placeholder = Regex::new(r"\bEPOCH\b").ok()?;
+        let put = placeholder.replace_all(rule.put, NoExpand(&epoch));
+        let put = put.replace('§', dollar);
         // In strings of JSON and TOML, quotes are written with a backslash.
         let put = if matches!(kind, Kind::PackageJson | Kind::Settings) {
             put.replace('"', "\\\"")
@@ -232,7 +256,8 @@ pub fn rewritten(rules: &[Rule], kind: Kind, text: &str, only: Option<&[usize]>)
     }
     Some(match kind {
         Kind::Python => with_python_imports(&changed, &imports),
-        Kind::Go => with_go_imports(&changed, &imports),
+        Kind::Go => without_unused_go_imports(&with_go_imports(&changed, &imports)),
+        Kind::C => with_c_includes(&changed, &imports),
         _ => changed,
     })
 }
@@ -271,6 +296,34 @@ fn with_go_imports(text: &str, names: &[&str]) -> String {
         .flat_map(|name| ["import \"", name, "\"\n"])
         .collect();
     insert_at(text, package.map(|line| line + 1), lines)
+}
+
+/// Go does not compile a file that imports what it no longer uses.
+fn without_unused_go_imports(text: &str) -> String {
+    let unused = |line: &str| {
+        let name = line.trim().trim_start_matches("import ").trim_matches('"');
+        let replaced = ["os", "runtime", "time"].contains(&name) && line.trim().ends_with('"');
+        let used = || Regex::new(&format!(r"\b{name}\.")).is_ok_and(|used| used.is_match(text));
+        replaced && !used()
+    };
+    text.split_inclusive('\n').filter(|line| !unused(line)).collect()
+}
+
+/// With the headers before the first one.
+fn with_c_includes(text: &str, names: &[&str]) -> String {
+    let mut wanted: Vec<_> = names
+        .iter()
+        .filter(|name| !text.contains(&format!("<{name}>")))
+        .copied()
+        .collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let first = text.lines().position(|line| line.starts_with("#include"));
+    let lines = wanted
+        .iter()
+        .flat_map(|name| ["#include <", name, ">\n"])
+        .collect();
+    insert_at(text, first.or(Some(0)), lines)
 }
 
 /// With lines before the line with this index; without one behind the first line if that names an interpreter.

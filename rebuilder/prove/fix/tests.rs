@@ -270,6 +270,108 @@ const LINES: &[(&str, &str, &str, &str)] = &[
         "let d = \".\";",
     ),
     (
+        "clock",
+        "build.rs",
+        "    let now = SystemTime::now();",
+        "    let now = (std::time::UNIX_EPOCH + std::time::Duration::from_secs(std::env::var(\"SOURCE_DATE_EPOCH\").ok().and_then(|time| time.parse().ok()).unwrap_or(0)));",
+    ),
+    (
+        "clock",
+        "gen.go",
+        "\tnow := time.Now()",
+        "\tnow := func() time.Time { s, _ := strconv.ParseInt(os.Getenv(\"SOURCE_DATE_EPOCH\"), 10, 64); return time.Unix(s, 0).UTC() }()",
+    ),
+    (
+        "clock",
+        "package.json",
+        "  \"prepack\": \"node -p 'new Date()' > built.txt\"",
+        "  \"prepack\": \"node -p 'new Date(process.env.SOURCE_DATE_EPOCH * 1000)' > built.txt\"",
+    ),
+    (
+        "clock",
+        "a.rb",
+        "puts Time.now.strftime(\"%F\")",
+        "puts Time.at((ENV[\"SOURCE_DATE_EPOCH\"] || Time.now.to_i).to_i).utc.strftime(\"%F\")",
+    ),
+    (
+        "clock",
+        "a.lua",
+        "print(os.date(\"%Y-%m-%d\"))",
+        "print(os.date(\"!%Y-%m-%d\", (tonumber(os.getenv(\"SOURCE_DATE_EPOCH\")) or os.time())))",
+    ),
+    (
+        "clock",
+        "Makefile",
+        "\tawk 'BEGIN { print strftime(\"%Y\") }' > x",
+        "\tawk 'BEGIN { print strftime(\"%Y\", ENVIRON[\"SOURCE_DATE_EPOCH\"], 1) }' > x",
+    ),
+    (
+        "clock",
+        "build.sh",
+        "printf '%(%Y)T\\n' -1 > x",
+        "TZ=UTC0 printf '%(%Y)T\\n' ${SOURCE_DATE_EPOCH:-0} > x",
+    ),
+    (
+        "clock",
+        "a.c",
+        "  time_t now = time(NULL);",
+        "  time_t now = (getenv(\"SOURCE_DATE_EPOCH\") ? (time_t)strtoll(getenv(\"SOURCE_DATE_EPOCH\"), 0, 10) : time(0));",
+    ),
+    (
+        "clock",
+        "meson.build",
+        "t = run_command('date', '+%Y')",
+        "t = run_command('sh', '-c', 'LC_ALL=C exec date -u -d @${SOURCE_DATE_EPOCH:-0} \"$@\"', 'date', '+%Y')",
+    ),
+    (
+        "date",
+        "configure.ac",
+        "AC_DEFINE_UNQUOTED([YEAR], [`date +%Y`])",
+        "AC_DEFINE_UNQUOTED([YEAR], [`LC_ALL=C date -u -d @${SOURCE_DATE_EPOCH:-0} +%Y`])",
+    ),
+    (
+        "date",
+        "configure.ac",
+        "AC_INIT([x], m4_esyscmd_s([date +%Y]))",
+        "AC_INIT([x], m4_esyscmd_s([LC_ALL=C date -u -d @${SOURCE_DATE_EPOCH:-0} +%Y]))",
+    ),
+    (
+        "no-machine",
+        "CMakeLists.txt",
+        "site_name(MACHINE)",
+        "set(MACHINE unknown)",
+    ),
+    (
+        "no-machine",
+        "meson.build",
+        "m = run_command('uname', '-n', check: true)",
+        "m = run_command('echo', 'unknown', '-n', check: true)",
+    ),
+    (
+        "no-machine",
+        "a.rb",
+        "puts Socket.gethostname",
+        "puts \"unknown\"",
+    ),
+    (
+        "no-machine",
+        "a.c",
+        "  if (gethostname(name, sizeof(name)) != 0) return 1;",
+        "  if ((snprintf(name, sizeof(name), \"unknown\") < 0 ? -1 : 0) != 0) return 1;",
+    ),
+    (
+        "no-machine",
+        "a.js",
+        "const user = require('os').userInfo().username;",
+        "const user = 'unknown';",
+    ),
+    (
+        "sorted-listing",
+        "a.rb",
+        "Dir.children(\"pages\").each do |page|",
+        "Dir.children(\"pages\").sort.each do |page|",
+    ),
+    (
         "printf",
         "build.sh",
         "echo \"a\\tb\" > x",
@@ -285,9 +387,25 @@ fn each_remedy_changes_its_lines_and_no_others() {
         // By the line alone: what a remedy does to whole files is tried by building.
         let text = format!("import os\nimport time\n{line}\n");
         let changed = remedy.apply(kind, &text, Some(&[3])).unwrap_or(text);
-        let changed = changed.lines().find(|line| !line.starts_with("import ")).unwrap();
+        let is_line = |line: &&str| !line.starts_with("import ") && !line.starts_with("#include ");
+        let changed = changed.lines().find(is_line).unwrap();
         assert_eq!(changed, *wanted, "{name}");
     }
+}
+
+#[test]
+fn a_go_file_imports_only_what_it_uses() {
+    let remedy = ALL.iter().find(|remedy| remedy.name == "no-machine").unwrap();
+    let text = "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc main() {\n\tname, _ := os.Hostname()\n\tfmt.Println(name)\n}\n";
+    let changed = remedy.apply(Kind::Go, text, None).unwrap();
+    assert!(changed.contains("\"unknown\", error(nil)"), "{changed}");
+    assert!(
+        changed.contains("\"fmt\"") && !changed.contains("\"os\""),
+        "{changed}"
+    );
+    let more = text.replace("Println(name)", "Println(name, os.Args)");
+    let changed = remedy.apply(Kind::Go, &more, None).unwrap();
+    assert!(changed.contains("\"os\""), "{changed}");
 }
 
 #[test]

@@ -99,7 +99,7 @@ static KINDS: &[Kind] = &[
         marks: &["CMakeLists.txt"],
         recipe: "c-make",
         build: "cmake -S . -B .built -DCMAKE_INSTALL_PREFIX=/usr\ncmake --build .built\n\
-                DESTDIR=\"$INSTALLED\" cmake --install .built\n",
+                umask 022\nDESTDIR=\"$INSTALLED\" cmake --install .built\n",
         outputs: &[],
         owns: &[],
         packages: &["cmake"],
@@ -312,9 +312,13 @@ take() {
   while [ -e "/out/$free" ]; do free=$name.$number; number=$((number + 1)); done
   if [ -L "$1" ]; then readlink "$1" > "/out/$free"; else cp -- "$1" "/out/$free"; fi
 }
-# Lists of dependencies, which compilers leave beside what they make, are no outputs.
+# Lists of dependencies, which compilers and cargo leave beside what they make, are no outputs.
 listed() {
-  case "$1" in *.d) [ -e "${1%.d}.o" ] ;; *) false ;; esac
+  case "$1" in *.d) ;; *) return 1 ;; esac
+  for made in "${1%.d}" "${1%.d}.o" "${1%.d}.rlib" "${1%.d}.so" "${1%.d}.a"; do
+    if [ -f "$made" ]; then return 0; fi
+  done
+  return 1
 }
 "#;
 
@@ -437,6 +441,8 @@ mod tests {
             ("dates.d", "4"),
             ("unit.o", "5"),
             ("unit.d", "6"),
+            ("program", "8"),
+            ("program.d", "9"),
             ("folder/in it", "7"),
         ] {
             fs::write(tree.join(name), text).unwrap();
@@ -477,7 +483,7 @@ mod tests {
                 &[][..],
                 false,
                 true,
-                &*format!("{three} dates.d=4 in it=7 link.link=elsewhere tracked=changed x=1"),
+                &*format!("{three} dates.d=4 in it=7 link.link=elsewhere program=8 tracked=changed x=1"),
             ),
             (&["a/x", "b/x", "b_x"], true, true, &format!("{three} x=1")),
             (&["folder", "link"], true, true, "in it=7 link.link=elsewhere"),
@@ -486,7 +492,7 @@ mod tests {
                 &["a/*", "*", "none*"],
                 false,
                 true,
-                "b_x=3 dates.d=4 link.link=elsewhere tracked=changed unit.o=5 x=1",
+                "b_x=3 dates.d=4 link.link=elsewhere program=8 tracked=changed unit.o=5 x=1",
             ),
         ] {
             assert_eq!(

@@ -9,8 +9,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::common::{NETWORK, SANDBOX, code, json, needs, rebuilder, text};
+
+/// The time of a project's files. It is long ago, so that the day of a build does not begin near the end of another in
+/// some time zone.
+const MADE: Duration = Duration::from_secs(1_750_000_000);
 
 /// Writes the files of a project; those that name an interpreter can be run.
 fn write(files: &BTreeMap<String, String>, folder: &Path) {
@@ -18,6 +23,10 @@ fn write(files: &BTreeMap<String, String>, folder: &Path) {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
+        fs::File::open(&path)
+            .unwrap()
+            .set_modified(std::time::UNIX_EPOCH + MADE)
+            .unwrap();
         if content.starts_with("#!") {
             fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         }

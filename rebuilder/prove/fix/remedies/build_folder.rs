@@ -52,6 +52,18 @@ pub(super) const REMEDY: Remedy = Remedy {
             ".",
         )
         .unless("include|add_|configure_file|prefix-map"),
+        Rule::new(
+            &[Kind::Meson],
+            r"\bmeson\.(?:(?:current|project|global)_)?(?:source|build)_(?:root|dir)\(\)",
+            "'.'",
+        )
+        .unless("include|join_paths|files|find_program|/"),
+        Rule::new(
+            &[Kind::Ruby],
+            r"\bDir\.pwd\b|\b__dir__\b|\bDir\.home\b|\bDir\.tmpdir\b",
+            "\".\"",
+        )
+        .unless("join|require|expand_path"),
         // Homes and folders for temporary files.
         Rule::new(&[Kind::Make], r"\$\$\{(?:HOME|TMPDIR):?-([^{}]*)\}", "${1}"),
         Rule::new(

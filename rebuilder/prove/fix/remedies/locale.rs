@@ -51,6 +51,11 @@ pub(super) const SORT: Remedy = Remedy {
             r"\.toLocale(?:Date|Time)?String\(\)",
             ".toISOString()",
         ),
+        Rule::new(
+            &[Kind::C],
+            r#"\bsetlocale\s*\(\s*(LC_\w+)\s*,\s*"[^"]*"\s*\)"#,
+            "setlocale(${1}, \"C\")",
+        ),
         Rule::new(&[Kind::Perl], r"^\s*use locale;\s*$", ""),
     ],
     whole: None,

@@ -1,9 +1,17 @@
-//! Clocks in JavaScript, Rust, Go, Perl and CMake.
+//! Clocks in JavaScript, Rust, Go, Perl, Ruby, Lua, awk, bash, C, CMake and Meson.
 
 use super::super::edit::{Kind, Rule};
 use super::Remedy;
 use crate::compare::Cause;
 use crate::prove::Knob;
+
+const AWKS: &[Kind] = &[
+    Kind::Awk,
+    Kind::Make,
+    Kind::Shell,
+    Kind::PackageJson,
+    Kind::Settings,
+];
 
 pub(super) const REMEDY: Remedy = Remedy {
     name: "clock",
@@ -46,6 +54,30 @@ pub(super) const REMEDY: Remedy = Remedy {
         Rule::new(&[Kind::Perl], r"\blocaltime\b(?:\(\))?(\s*(?:;|\)|\.|,|$))", "gmtime(EPOCH)${1}").unless("SOURCE_DATE_EPOCH"),
         Rule::new(&[Kind::Perl], r"\blocaltime\b", "gmtime"),
         Rule::new(&[Kind::Perl], r"(^|[\s(=,.])time(?:\(\))?(\s*(?:;|\)|\.|,|$))", "${1}EPOCH${2}").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(&[Kind::Ruby], r"\bTime\.now\b", "Time.at(EPOCH).utc").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(&[Kind::Ruby], r"\bDate\.today\b", "Time.at(EPOCH).utc.to_date").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(&[Kind::Ruby], r"\bDateTime\.now\b", "Time.at(EPOCH).utc.to_datetime").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(&[Kind::Lua], r#"\bos\.date\(\s*(["'])!?([^"']*)["']\s*\)"#, "os.date(${1}!${2}${1}, EPOCH)").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(&[Kind::Lua], r"\bos\.date\(\s*\)", "os.date(\"!%c\", EPOCH)").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(&[Kind::Lua], r"\bos\.time\(\s*\)", "EPOCH").unless("SOURCE_DATE_EPOCH"),
+        // awk in scripts of its own, and in those of shells.
+        Rule::new(AWKS, r#"\bstrftime\(\s*(\\?"[^"]*")\s*\)"#, "strftime(${1}, ENVIRON[\"SOURCE_DATE_EPOCH\"], 1)").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(AWKS, r"\bsystime\(\s*\)", "ENVIRON[\"SOURCE_DATE_EPOCH\"]").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(AWKS, r"\bsrand\(\s*\)", "srand(0)"),
+        // What bash itself knows.
+        Rule::new(&[Kind::Make, Kind::Shell, Kind::Settings], r"\b(printf\s.*%\([^)]*\)T.*?\s)-1\b", "TZ=UTC0 ${1}EPOCH").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(&[Kind::Make], r"\$\$(?:EPOCHSECONDS\b|\{EPOCHSECONDS\})", "EPOCH"),
+        Rule::new(&[Kind::Shell, Kind::Settings], r"\$(?:EPOCHSECONDS\b|\{EPOCHSECONDS\})", "EPOCH"),
+        Rule::new(&[Kind::C], r"\b(?:std::)?time\s*\(\s*(?:NULL|0|nullptr)\s*\)", "EPOCH").unless("SOURCE_DATE_EPOCH").importing(&["stdlib.h"]),
+        Rule::new(&[Kind::C], r"\b(?:std::)?time\s*\(\s*&\s*(\w+)\s*\)", "(${1} = EPOCH)").unless("SOURCE_DATE_EPOCH").importing(&["stdlib.h"]),
+        Rule::new(&[Kind::C], r"\blocaltime(_r)?(\s*\()", "gmtime${1}${2}"),
+        Rule::new(&[Kind::CMake], r"(\bCOMMAND\s+)date\b", "${1}date -u -d @§ENV{SOURCE_DATE_EPOCH}").unless("SOURCE_DATE_EPOCH"),
+        Rule::new(
+            &[Kind::Meson],
+            r"(\brun_command\(\s*\[?\s*)'date'",
+            "${1}'sh', '-c', 'LC_ALL=C exec date -u -d @§{SOURCE_DATE_EPOCH:-0} \"§@\"', 'date'",
+        )
+        .unless("SOURCE_DATE_EPOCH"),
         Rule::new(&[Kind::CMake], r"(string\s*\(\s*TIMESTAMP\s+\w+(?:\s+\x22[^\x22]*\x22)?)\s*\)", "${1} UTC)").unless("UTC"),
     ],
     whole: None,

@@ -45,8 +45,54 @@ pub(super) const REMEDY: Remedy = Remedy {
         .unless("file-prefix-map")
         .importing(&["os"]),
     ],
-    whole: Some(debian),
+    whole: Some(flags),
 };
+
+fn flags(kind: Kind, text: &str) -> Option<String> {
+    extensions(kind, text)
+        .or_else(|| meson(kind, text))
+        .or_else(|| debian(kind, text))
+}
+
+/// Meson compiles with debug information unless it is told not to.
+fn meson(kind: Kind, text: &str) -> Option<String> {
+    if kind != Kind::Meson || text.contains("file-prefix-map") {
+        return None;
+    }
+    let call = regex::Regex::new(r"(?m)^project\s*\([^()]*\)[^\n]*\n")
+        .ok()?
+        .find(text)?;
+    let languages = ["c", "cpp", "fortran"].map(|name| format!("'{name}'"));
+    let languages: Vec<_> = languages
+        .iter()
+        .filter(|name| call.as_str().contains(name.as_str()))
+        .map(String::as_str)
+        .collect();
+    if languages.is_empty() {
+        return None;
+    }
+    let (before, after) = text.split_at(call.end());
+    Some(format!(
+        "{before}add_project_arguments('-ffile-prefix-map=' + meson.source_root() + '=.', language: [{}])\n{after}",
+        languages.join(", ")
+    ))
+}
+
+/// What builds Python's extensions takes flags of the compiler from the environment.
+fn extensions(kind: Kind, text: &str) -> Option<String> {
+    let builds = text.contains("Extension(") && text.contains("setup(");
+    if kind != Kind::Python || !builds || text.contains("file-prefix-map") {
+        return None;
+    }
+    let is_import = |line: &str| line.starts_with("import ") || line.starts_with("from ");
+    let first = text
+        .lines()
+        .position(|line| is_import(line) && !line.contains("__future__"))?;
+    let flags = "import os\nos.environ[\"CFLAGS\"] = os.environ.get(\"CFLAGS\", \"\") + f\" -ffile-prefix-map={os.getcwd()}=.\"\n";
+    let mut lines: Vec<_> = text.split_inclusive('\n').collect();
+    lines.insert(first, flags);
+    Some(lines.concat())
+}
 
 /// Debian's build flags have a name for it.
 fn debian(kind: Kind, text: &str) -> Option<String> {

@@ -71,6 +71,17 @@ pub(super) const REMEDY: Remedy = Remedy {
             r"\brand\.(Int|Intn|Int63|Uint32|Int31|Float64)\(",
             "rand.New(rand.NewSource(1)).${1}(",
         ),
+        Rule::new(
+            &[Kind::Ruby],
+            r"\bSecureRandom\.(?:uuid|hex|alphanumeric)(?:\(ARGS\))?",
+            "\"00000000-0000-4000-8000-000000000000\"",
+        ),
+        Rule::new(
+            &[Kind::Ruby],
+            r"\bRandom\.new\b(?:\(\))?([^(]|$)",
+            "Random.new(0)${1}",
+        ),
+        Rule::new(&[Kind::C], r"\bgetpid\(\s*\)", "1"),
         Rule::new(&[Kind::Rust], r"\b(?:std::)?process::id\(\)", "1"),
     ],
     whole: None,

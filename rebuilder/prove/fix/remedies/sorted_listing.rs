@@ -20,6 +20,9 @@ pub(super) const REMEDY: Remedy = Remedy {
         Rule::new(PY, r"\b([\w.]+(?:\([^()]*\))?)\.(iterdir|r?glob)\(ARGS\)", "sorted(${1}.${2}(${3}))").unless(r"sorted|glob\.i?glob"),
         Rule::new(&[Kind::JavaScript], r"\b((?:fs\.)?readdirSync)\(ARGS\)", "${1}(${2}).sort()").unless("sort"),
         Rule::new(&[Kind::Perl], r"\b(readdir\s*\(?\s*[$\w]+\s*\)?|glob\s*\(ARGS\))", "sort(${1})").unless(r"\bsort\b|while"),
+        Rule::new(&[Kind::Ruby], r"\b(Dir\.(?:entries|children))\(ARGS\)", "${1}(${2}).sort").unless("sort"),
+        Rule::new(&[Kind::Ruby], r"\bDir\.(?:foreach|each_child)\(ARGS\)(\s+(?:do|\{))", "Dir.children(${1}).sort.each${2}").unless("sort"),
+        Rule::new(&[Kind::C], r"(\bscandir\s*\([^;]*,\s*)(?:NULL|0|nullptr)(\s*\))", "${1}alphasort${2}"),
         Rule::new(
             &[Kind::Rust],
             r"\b((?:std::)?fs::read_dir\([^;{]*?\))(\.unwrap\(\)|\.expect\([^()]*\)|\?)",

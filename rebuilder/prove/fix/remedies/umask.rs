@@ -64,14 +64,40 @@ fn mask(kind: Kind, text: &str) -> Option<String> {
                 .collect();
             Some(masked.concat()).filter(|masked| masked != text)
         }
-        Kind::Python if text.contains("setup(") && !text.contains("os.umask") => {
-            let line = text
-                .lines()
-                .position(|line| line.starts_with("import ") || line.starts_with("from "))?;
-            let mut lines: Vec<_> = text.split_inclusive('\n').map(str::to_owned).collect();
-            lines.insert(line, "import os\nos.umask(0o022)\n".to_owned());
-            Some(lines.concat())
-        }
+        Kind::Python if text.contains("setup(") && !text.contains("os.umask") => python(text),
         _ => None,
     }
+}
+
+/// What is built gets the mask's permissions; what is only copied has those of the checkout.
+const PYTHON: &str = r#"
+os.umask(0o022)
+for folder, folders, names in os.walk("."):
+    folders[:] = [name for name in folders if not name.startswith(".")]
+    for path in (os.path.join(folder, name) for name in names):
+        if os.path.isfile(path):
+            os.chmod(path, 0o755 if os.access(path, os.X_OK) else 0o644)
+"#;
+
+/// With the mask behind the imports.
+fn python(text: &str) -> Option<String> {
+    let is_import = |line: &str| line.starts_with("import ") || line.starts_with("from ");
+    let mut lines: Vec<_> = text.split_inclusive('\n').collect();
+    let last = lines.iter().rposition(|line| is_import(line))?;
+    // An import may go on over several lines.
+    let opened = lines.get(last).is_some_and(|line| line.trim_end().ends_with('('));
+    let end = lines.iter().skip(last).position(|line| line.starts_with(')'));
+    let end = if opened { last + end? } else { last };
+    if !lines.get(end)?.ends_with('\n') {
+        return None;
+    }
+    lines.insert(end + 1, PYTHON);
+    let has_os = lines.iter().any(|line| line.trim_end() == "import os");
+    let first = lines
+        .iter()
+        .position(|line| is_import(line) && !line.contains("__future__"))?;
+    if !has_os {
+        lines.insert(first, "import os\n");
+    }
+    Some(lines.concat())
 }

@@ -36,7 +36,7 @@ pub(super) const REMEDY: Remedy = Remedy {
             r"CMDzip\s+((?:-[a-zA-Z0-9]+\s+)*)(\S+)\s+([^-|;&>)`\s][^|;&>)`\x22]*)",
             ZIP,
         )
-        .unless("-X|-@"),
+        .unless("-@"),
         Rule::new(
             &[Kind::Python],
             r"\b(\w+)\.write\(([\w./]+|os\.path\.join\([^()]*\)|str\([^()]*\))\s*,\s*(?:arcname\s*=\s*)?([^()]*(?:\([^()]*\)[^()]*)*)\)",
