@@ -282,7 +282,7 @@ mod tests {
             (
                 v1,
                 r#"[{"name":"a\u001b[2J","digest":{"sha256":"00"}}]"#,
-                "points outside",
+                "control characters",
             ),
         ] {
             let error = Statement::parse(statement(kind, subject).as_bytes())

@@ -19,7 +19,7 @@ pub struct Traced {
 impl Traced {
     /// Numbers of jobs begin again with another database; together with the time they do not.
     pub(super) fn new(job: i64, created: i64, subject: String) -> Self {
-        let digest = Sha256::of(format!("rebuilder job\n{job}\n{created}\n{subject}"));
+        let digest = Sha256::of(format!("job of rebuilder\n{job}\n{created}\n{subject}"));
         let digest = digest.as_bytes();
         let ids = digest.first_chunk().zip(digest.last_chunk());
         Self {
