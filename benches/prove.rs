@@ -242,7 +242,7 @@ fn our_culprits(said: &[u8]) -> String {
         names.join("+")
     };
     let all: BTreeSet<_> = culprits.iter().map(names).collect();
-    shown(all.into_iter().collect())
+    shown(&all.into_iter().collect::<Vec<_>>())
 }
 
 fn their_culprits(said: &[u8]) -> String {
@@ -253,7 +253,7 @@ fn their_culprits(said: &[u8]) -> String {
     if let Some(names) = lines.nth(1) {
         let mut names: Vec<_> = names.split_whitespace().map(str::to_owned).collect();
         names.sort_unstable();
-        return shown(names);
+        return shown(&names);
     }
     let says = |text: &str| said.lines().any(|line| line.starts_with(text));
     if says("Reproducible, even when") {
@@ -265,7 +265,7 @@ fn their_culprits(said: &[u8]) -> String {
     "failed".to_owned()
 }
 
-fn shown(names: Vec<String>) -> String {
+fn shown(names: &[String]) -> String {
     if names.is_empty() {
         "none".to_owned()
     } else {

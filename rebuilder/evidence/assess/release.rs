@@ -98,7 +98,7 @@ fn npm(statement: &Statement, subjects: &[&Descriptor], artifact: &Artifact) -> 
     }
     match names::asked_for(artifact) {
         // Without a version, any version is wanted.
-        Some(wanted) if !is_it(&wanted) && !(is_named(&wanted) && wanted.version().is_none()) => {
+        Some(wanted) if !(is_it(&wanted) || is_named(&wanted) && wanted.version().is_none()) => {
             Named::Other(format!("it is about {name}@{version}, not {wanted}"))
         }
         _ => Named::Fits,

@@ -58,9 +58,8 @@ impl Kind {
         let end = lower.rsplit_once('.').map_or("", |(_, end)| end);
         let by_end = || match end {
             "mk" | "am" => Some(Self::Make),
-            "sh" | "bash" => Some(Self::Shell),
-            // What autoconf makes a script from is shell text for the most part.
-            "ac" | "m4" => Some(Self::Shell),
+            // Most of what autoconf makes a script from is shell text.
+            "sh" | "bash" | "ac" | "m4" => Some(Self::Shell),
             "py" => Some(Self::Python),
             "js" | "mjs" | "cjs" | "ts" => Some(Self::JavaScript),
             "rs" => Some(Self::Rust),
