@@ -292,7 +292,7 @@ fn half_reports(reports: &Path) -> Vec<String> {
 
 /// Lets the temporary files of killed processes be as old as they have to be to be removed.
 fn age_temporaries(store: &Path) {
-    let old = std::time::SystemTime::now() - Duration::from_secs(2 * 24 * 3600);
+    let old = std::time::SystemTime::now() - Duration::from_hours(48);
     let listed = |folder: &str| fs::read_dir(store.join(folder)).into_iter().flatten().flatten();
     let pending = listed("layers").filter(|entry| !entry.path().join("receipt.json").exists());
     for entry in listed("tmp").chain(pending) {
