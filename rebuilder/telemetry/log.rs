@@ -20,22 +20,22 @@ use crate::text;
 /// The form of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Time, level, message and fields, for people
+    // Time, level, message and fields, for people.
     Text,
-    /// A JSON document, for programs
+    // A JSON document, for programs.
     Json,
 }
 
 /// The least important events that are logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Level {
-    /// What ends or breaks something
+    // What ends or breaks something.
     Error,
-    /// What is tried again, or needs attention
+    // What is tried again, or needs attention.
     Warn,
-    /// What was done
+    // What was done.
     Info,
-    /// Each request and each lease
+    // Each request and each lease.
     Debug,
 }
 

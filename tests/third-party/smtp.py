@@ -36,7 +36,9 @@ class Handler:
 
 
 def authenticate(server, session, envelope, mechanism, data):
-    return AuthResult(success=(data.login, data.password) == (user.encode(), password.encode()))
+    known = (data.login, data.password) == (user.encode(), password.encode())
+    # The server answers, with 535 if it does not know the user.
+    return AuthResult(success=known, handled=False)
 
 
 context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
