@@ -136,7 +136,7 @@ pub fn skip(missing: &str) -> ! {
     skip_by_hand(missing);
 }
 
-/// Ends this test, which people run by hand, with more at hand than tests may ask for.
+/// Ends this test, which people run by hand, with more at hand than tests may ask for, or which needs another machine.
 pub fn skip_by_hand(missing: &str) -> ! {
     note(missing, |missed| {
         missed.whole.insert(CURRENT.get());

@@ -354,7 +354,7 @@ fn is_signed_statement(nights: &Nights, summary: &Value, alarm: &Value) {
     let key = key
         .args(["key", "public", "--key", &nights.at("keys/key.pem")])
         .output();
-    fs::write(&public, document(&key.unwrap())["public"].as_str().unwrap()).unwrap();
+    fs::write(&public, key.unwrap().stdout).unwrap();
     let payload = bundle["dsseEnvelope"]["payload"].as_str().unwrap();
     let payload = base64::engine::general_purpose::STANDARD.decode(payload).unwrap();
     let statement = checked(serde_json::from_slice(&payload).unwrap());
