@@ -1,4 +1,4 @@
-//! `rebuilder queue …`
+//! `rebuilder queue …`: jobs for workers, seen and changed by an operator of the server.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
