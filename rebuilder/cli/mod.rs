@@ -1,10 +1,13 @@
 //! The command line: parses, calls, prints.
+//!
+//! Each command has a file or a folder of its name; `run` is the table of them. `context` has the options of all
+//! commands, `options` those that several share. `output` prints every result, `failure` ends every failed command.
 
 mod audit;
 mod child;
-mod common;
 mod compare;
 mod container;
+mod context;
 mod doctor;
 mod evidence;
 mod export;
@@ -36,7 +39,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::progress::Progress;
 use crate::text;
-pub(crate) use common::{Common, Context};
+pub(crate) use context::{Common, Context};
 use failure::{Code, Failure};
 #[doc(hidden)]
 pub use gate::READERS;

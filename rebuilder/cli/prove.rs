@@ -1,4 +1,4 @@
-//! `rebuilder prove`.
+//! `rebuilder prove`: what the build of the user's own project depends on.
 
 use std::fs;
 use std::path::{Path, PathBuf};

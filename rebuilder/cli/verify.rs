@@ -1,4 +1,4 @@
-//! `rebuilder verify`.
+//! `rebuilder verify`: whether the attestations of several parties satisfy a quorum.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -107,7 +107,7 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
     Ok(exit_code(&agreements, args.allow_equivalent))
 }
 
-/// One code for all artifacts.
+/// Exit code for all artifacts together.
 fn exit_code(agreements: &[Agreement], allow_equivalent: bool) -> ExitCode {
     let code = |agreement: &Agreement| match agreement.verdict {
         Conclusion::Agreed => 0,

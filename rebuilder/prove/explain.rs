@@ -188,7 +188,7 @@ async fn explain(
     bench.repeats = repeats(&culprit.knobs, odds);
     let base = bench.patch.clone();
     let search = find(&case, &base, before, bench, effort.patches).await?;
-    (explained.tried, explained.fix) = found(bench, search, &base);
+    (explained.tried, explained.fix) = apply_fix(bench, search, &base);
     Ok(explained)
 }
 
@@ -236,8 +236,8 @@ fn seen_in_trace(
     (explained, near)
 }
 
-/// What a search for patches found, in words. A patch that helps stays applied.
-fn found(bench: &mut Workbench<'_>, search: Search, base: &Patch) -> (Vec<Attempt>, Option<ProvenFix>) {
+/// Keeps the patch that a search found for the next culprits. Returns what was tried, and the patch, in words.
+fn apply_fix(bench: &mut Workbench<'_>, search: Search, base: &Patch) -> (Vec<Attempt>, Option<ProvenFix>) {
     let tried = search
         .tried
         .iter()

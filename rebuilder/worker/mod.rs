@@ -157,7 +157,7 @@ impl Running {
         })
     }
 
-    /// Begins the jobs that were claimed, and gives back those that were not asked for; whether there were none of them.
+    /// Begins the jobs that were claimed, and gives back those that were not asked for. Returns whether all were asked for.
     async fn begin_all(self: &Arc<Self>, claimed: Claimed, claim: &Claim) -> bool {
         let lease = Duration::from_millis(claimed.lease);
         self.held.lease_is(lease.clamp(LEASES.0, LEASES.1));

@@ -1,4 +1,5 @@
-//! `rebuilder serve …`
+//! `rebuilder serve …`: the server, what runs beside it on one machine (`embedded`), its `tokens`, and the trail of what
+//! operators changed.
 
 mod embedded;
 mod tokens;

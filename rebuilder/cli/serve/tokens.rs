@@ -1,4 +1,4 @@
-//! `rebuilder serve token …`: who may speak to the server, and what each may do there.
+//! `rebuilder serve token …`: creates, lists and revokes the tokens of workers and readers.
 
 use std::process::ExitCode;
 

@@ -191,7 +191,7 @@ fn say_ready(json: bool, socket: &Path, key: &str) {
     }
 }
 
-/// Ready when a signal ends the service; it is listened for from now on.
+/// Ready when a signal tells the service to end. Signals are noticed from this call on.
 fn told_to_end() -> Result<impl Future<Output = ()>, Failure> {
     let cannot = |error: std::io::Error| Failure::internal(format!("cannot wait for signals: {error}"));
     let (mut interrupt, mut terminate) = (

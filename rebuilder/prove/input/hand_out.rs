@@ -82,8 +82,40 @@ pub(super) fn hand_out(patterns: &[String], named: bool) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
+
+    /// What the script hands out of a tree, in one line, and whether it succeeds.
+    fn handed(place: &Path, patterns: &[&str], named: bool) -> (bool, String) {
+        let out = place.join("out");
+        let _ = fs::remove_dir_all(&out);
+        fs::create_dir(&out).unwrap();
+        let patterns: Vec<_> = patterns.iter().map(|text| (*text).to_owned()).collect();
+        let script = hand_out(&patterns, named)
+            .replace("\"/out/", &format!("\"{}/", out.display()))
+            .replace(
+                "/inputs/prove/source.tar",
+                &place.join("source.tar").display().to_string(),
+            )
+            .replace("/tmp/prove-", &format!("{}/", place.display()));
+        let mut shell = std::process::Command::new("sh");
+        shell
+            .args(["-eu", "-c", &script])
+            .current_dir(place.join("tree"))
+            .env("INSTALLED", place.join("none"));
+        let ended = shell.output().unwrap();
+        let mut found: Vec<_> = fs::read_dir(&out)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| {
+                let text = fs::read_to_string(entry.path()).unwrap();
+                format!("{}={}", entry.file_name().to_string_lossy(), text.trim_end())
+            })
+            .collect();
+        found.sort();
+        (ended.status.success(), found.join(" "))
+    }
 
     #[test]
     fn nothing_that_a_build_makes_is_left_out_in_silence() {
@@ -115,35 +147,6 @@ mod tests {
             fs::write(tree.join(name), text).unwrap();
         }
         symlink("elsewhere", tree.join("link")).unwrap();
-        let handed = |patterns: &[&str], named: bool| {
-            let out = place.join("out");
-            let _ = fs::remove_dir_all(&out);
-            fs::create_dir(&out).unwrap();
-            let patterns: Vec<_> = patterns.iter().map(|text| (*text).to_owned()).collect();
-            let script = hand_out(&patterns, named)
-                .replace("\"/out/", &format!("\"{}/", out.display()))
-                .replace(
-                    "/inputs/prove/source.tar",
-                    &place.join("source.tar").display().to_string(),
-                )
-                .replace("/tmp/prove-", &format!("{}/", place.display()));
-            let mut shell = std::process::Command::new("sh");
-            shell
-                .args(["-eu", "-c", &script])
-                .current_dir(&tree)
-                .env("INSTALLED", place.join("none"));
-            let ended = shell.output().unwrap();
-            let mut found: Vec<_> = fs::read_dir(&out)
-                .unwrap()
-                .map(|entry| entry.unwrap())
-                .map(|entry| {
-                    let text = fs::read_to_string(entry.path()).unwrap();
-                    format!("{}={}", entry.file_name().to_string_lossy(), text.trim_end())
-                })
-                .collect();
-            found.sort();
-            (ended.status.success(), found.join(" "))
-        };
         let three = "b_x.2=3 b_x=2";
         for (patterns, named, succeeds, found) in [
             (
@@ -163,7 +166,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                handed(patterns, named),
+                handed(place, patterns, named),
                 (succeeds, found.to_owned()),
                 "{patterns:?}"
             );

@@ -35,7 +35,7 @@ impl Kind {
         KINDS.iter().find(is_marked)
     }
 
-    /// What fits a project that itself says how it is built: a compiler and make are what most steps need.
+    /// The kind for a project that itself says how it is built: most such builds need a compiler and make.
     pub fn plain() -> &'static Self {
         Self::named("make").unwrap_or(&KINDS[0])
     }

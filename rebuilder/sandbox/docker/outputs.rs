@@ -42,7 +42,7 @@ pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, Ou
         }
         let place = to.join(&name);
         let output = if kind.is_file() {
-            file(entry, &place, name, room)?
+            extract(entry, &place, name, room)?
         } else if kind.is_hard_link() {
             // Another name of a file counts as a file, too.
             let first = entry.link_name().map_err(error)?.unwrap_or_default().into_owned();
@@ -63,7 +63,7 @@ pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, Ou
 }
 
 /// Extracts one file, which must be as long as its header says.
-fn file<R: io::Read>(
+fn extract<R: io::Read>(
     entry: tar::Entry<'_, R>,
     place: &Path,
     name: String,

@@ -13,7 +13,7 @@ use super::runtime::RunTask;
 /// Private working folder of the helper, invisible from outside.
 pub(super) const PLACE: &str = "/tmp";
 
-/// Flags of what holds neither programs of other users nor devices.
+/// Flags of mounts on which set-user-ID bits and devices have no effect.
 const CLOSED: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV);
 
 /// Adds what was being mounted to an error.
@@ -25,7 +25,7 @@ fn what(doing: &str) -> impl FnOnce(nix::Error) -> String {
 pub(super) fn prepare(task: &RunTask, folders: &Folders, place: &Path) -> Result<(), String> {
     make_private(place)?;
     for name in ["bundle", "state", "empty"] {
-        made(place, name)?;
+        make_folder(place, name)?;
     }
     root_and_outputs(task, folders, place)?;
     processes(place)?;
@@ -47,8 +47,7 @@ fn make_private(place: &Path) -> Result<(), String> {
     .map_err(what("mount a private folder"))
 }
 
-/// A new folder in `place`.
-fn made(place: &Path, name: &str) -> Result<PathBuf, String> {
+fn make_folder(place: &Path, name: &str) -> Result<PathBuf, String> {
     let folder = place.join(name);
     fs::create_dir(&folder).map_err(|error| format!("cannot make a folder: {error}"))?;
     Ok(folder)
@@ -59,14 +58,14 @@ fn root_and_outputs(task: &RunTask, folders: &Folders, place: &Path) -> Result<(
     let count = task.lowers.len();
     let mut lowers = Vec::new();
     for index in 0..count {
-        let lower = made(place, &format!("lower-{index}"))?;
+        let lower = make_folder(place, &format!("lower-{index}"))?;
         folders.attach(index, &lower)?;
         lowers.push(lower);
     }
-    let (writable, inputs) = (made(place, "writable")?, made(place, "given")?);
+    let (writable, inputs) = (make_folder(place, "writable")?, make_folder(place, "given")?);
     folders.attach(count, &writable)?;
     folders.attach(count.saturating_add(1), &inputs)?;
-    let root = made(place, "root")?;
+    let root = make_folder(place, "root")?;
     if task.in_place.is_some() {
         folders.attach(count.saturating_add(2), &root)?;
     } else {
@@ -75,11 +74,11 @@ fn root_and_outputs(task: &RunTask, folders: &Folders, place: &Path) -> Result<(
     }
     // Even single folders are mounted as overlays, so that the build's list of mounts shows no path of this machine.
     let empty = place.join("empty");
-    overlay(&[inputs, empty.clone()], None, &made(place, "in")?).map_err(what("mount the inputs"))?;
+    overlay(&[inputs, empty.clone()], None, &make_folder(place, "in")?).map_err(what("mount the inputs"))?;
     overlay(
         &[empty],
         Some((&writable, "out", "out-work")),
-        &made(place, "out")?,
+        &make_folder(place, "out")?,
     )
     .map_err(what("mount the output folder"))
 }
@@ -87,7 +86,7 @@ fn root_and_outputs(task: &RunTask, folders: &Folders, place: &Path) -> Result<(
 /// Mounts a view of the processes of this namespace.
 fn processes(place: &Path) -> Result<(), String> {
     let none: Option<&str> = None;
-    let processes = made(place, "processes")?;
+    let processes = make_folder(place, "processes")?;
     nix::mount::mount(
         Some("proc"),
         &processes,

@@ -98,7 +98,7 @@ fn is_followed(task: &RunTask) -> bool {
     task.traced || task.view.needs_tracing()
 }
 
-/// The filters of system calls for the job, for the calls that a tracer must see as well.
+/// The filters of system calls for the job, with those for the calls that a tracer must see.
 fn filters(task: &RunTask) -> Result<Vec<BpfProgram>, BackendError> {
     let mut filters = seccomp::programs()?;
     if is_followed(task) {
@@ -150,7 +150,7 @@ fn tracer(task: &RunTask, init: Pid, place: &Path) -> Result<Option<Tracer>, Str
     Tracer::seize(init, events, veil, place.join("processes")).map(Some)
 }
 
-/// What is watched for how much the job writes.
+/// The folders in which the writes of the job are counted, and their limit.
 fn watch(task: &RunTask, place: &Path) -> Watch {
     // Overlayfs's work folders are left out: the build cannot reach them, and what is made there moves at once.
     let trees: &[&str] = if task.in_place.is_some() {

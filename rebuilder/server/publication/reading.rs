@@ -116,7 +116,7 @@ pub(super) fn read(
         Output {
             status: counting(ended, status),
             comparison: place.and_then(|place| pages.comparisons.get(place).copied().flatten()),
-            link: file(&ended.signed, &format!("links/{}.link", expected.file.name)),
+            link: digest_of(&ended.signed, &format!("links/{}.link", expected.file.name)),
             ..released(&build, expected)
         }
     });
@@ -125,7 +125,7 @@ pub(super) fn read(
 }
 
 /// The digest of a file, by its path in a run.
-fn file(files: &[RunFile], name: &str) -> Option<Sha256> {
+fn digest_of(files: &[RunFile], name: &str) -> Option<Sha256> {
     files
         .iter()
         .find(|file| file.path == name)
@@ -153,10 +153,10 @@ fn describe(build: &mut Build, ended: &EndedJob, plan: &Plan, record: &Record) {
     build.started = record.started.as_millisecond();
     build.finished = record.finished.as_millisecond();
     record.backend.clone_into(&mut build.backend);
-    build.record = file(&ended.run, "record.json");
-    build.plan = file(&ended.run, "plan.json");
-    build.log = file(&ended.run, "build.log").filter(|log| *log == record.log);
-    build.attestation = file(&ended.signed, "attestation.sigstore.json");
+    build.record = digest_of(&ended.run, "record.json");
+    build.plan = digest_of(&ended.run, "plan.json");
+    build.log = digest_of(&ended.run, "build.log").filter(|log| *log == record.log);
+    build.attestation = digest_of(&ended.signed, "attestation.sigstore.json");
 }
 
 /// The reasons why the outputs of a build differ; names the causes in its row.

@@ -1,4 +1,4 @@
-//! The options of every command, and what is opened from them.
+//! What every command works with: the options of all commands, and what is opened from them.
 
 use std::path::PathBuf;
 
