@@ -14,11 +14,10 @@
 //!
 //! **Jobs** are what the tool does.
 //! [`audit`] rebuilds many subjects; [`worker`] takes jobs from a server; [`bundle`] packs a run for auditors and checks
-//! such an archive; [`signer`] is the
-//! service that alone holds a key; [`agreement`] decides what several parties' attestations come to; [`discover`] asks
-//! others for statements about an artifact; [`prove`] finds what a project's own build depends on; [`public_log`] shows
-//! what was signed to everyone; [`attest`] states and signs what follows from a run; [`rebuild`] runs a plan, compares
-//! and concludes; [`ecosystem`] plans; [`execute`] runs a plan's jobs.
+//! such an archive; [`signer`] is the service that alone holds a key; [`agreement`] decides what several parties'
+//! attestations come to; [`discover`] asks others for statements about an artifact; [`prove`] finds what a project's own
+//! build depends on; [`public_log`] shows what was signed to everyone; [`attest`] states and signs what follows from a
+//! run; [`rebuild`] runs a plan, compares and concludes; [`ecosystem`] plans; [`execute`] runs a plan's jobs.
 //!
 //! **The machine** is what has effects.
 //! [`queue`] hands jobs to workers; [`memory`] is the database of audits; [`inspect`] gathers evidence and asks the
@@ -26,9 +25,10 @@
 //! Debian archives; [`store`] is the only way to the disk and the network.
 //!
 //! **Facts** have no effects.
-//! [`run`] and [`plan`] are the two documents of a rebuild; [`trace`] tells who wrote the files of a build; [`rootfs`] turns archives into trees; [`policy`] decides;
-//! [`evidence`] verifies what others claim; [`compare`] explains differences; [`artifact`] has names and digests.
-//! Below them are what everyone may use: [`progress`], [`telemetry`], [`ledger`], [`bounded`], [`deadline`], [`error`], [`text`] and [`reader`].
+//! [`run`] and [`plan`] are the two documents of a rebuild; [`trace`] tells who wrote the files of a build; [`rootfs`]
+//! turns archives into trees; [`policy`] decides; [`evidence`] verifies what others claim; [`compare`] explains
+//! differences; [`artifact`] has names and digests. Below them is what everyone may use: [`progress`], [`telemetry`],
+//! [`ledger`], [`bounded`], [`deadline`], [`error`], [`text`] and [`reader`].
 //!
 //! Without the feature `full`, only the comparison is there, and what it stands on.
 //!

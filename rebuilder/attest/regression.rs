@@ -88,6 +88,37 @@ fn contradiction(stated: &Stated, verified: &VerifiedRun) -> Option<String> {
     }
 }
 
+/// What is said of the run, beside the alarm itself.
+fn predicate(run: &VerifiedRun, stated: Value, attestor: &Attestor<'_>, log: Anchor) -> Regression {
+    let own = || format!("urn:rebuilder:{}", attestor.signer.name());
+    Regression {
+        builder: Builder {
+            id: Some(attestor.builder_id.clone().unwrap_or_else(own)),
+            version: Some(ToolVersion::of(OWN)),
+        },
+        run: RegressedRun {
+            id: run.record.id.clone(),
+            subject: run.record.subject.clone(),
+            verdict: run.record.verdict.word().to_owned(),
+            plan: DigestSet::sha256(run.record.plan),
+            record: DigestSet::sha256(run.digest),
+        },
+        stated,
+        log,
+    }
+}
+
+/// The released files that were not reproduced.
+fn not_reproduced(run: &VerifiedRun) -> Vec<&Expected> {
+    let is_reproduced = |expected: &&Expected| {
+        let mut outputs = run.record.outputs.iter();
+        outputs.any(|output| output.name == expected.file.name && output.reproduced())
+    };
+    let (passed, failed): (Vec<_>, Vec<_>) = run.plan.expected.iter().partition(is_reproduced);
+    // If every released file is right, the build made an extra one.
+    if failed.is_empty() { passed } else { failed }
+}
+
 /// Checks the run that an alarm is about, and signs the alarm; returns the path of the bundle, which is in the run's folder.
 pub fn sign_regression(
     folder: &Path,
@@ -106,31 +137,10 @@ pub fn sign_regression(
     if let Some(reason) = contradiction(&stated, &verified) {
         return Err(AttestError::Alarm { reason });
     }
-    let (record, plan) = (&verified.record, &verified.plan);
+    let record = &verified.record;
     let mut log = Log::open(attestor.log)?;
-    let own = || format!("urn:rebuilder:{}", attestor.signer.name());
-    let predicate = Regression {
-        builder: Builder {
-            id: Some(attestor.builder_id.clone().unwrap_or_else(own)),
-            version: Some(ToolVersion::of(OWN)),
-        },
-        run: RegressedRun {
-            id: record.id.clone(),
-            subject: record.subject.clone(),
-            verdict: record.verdict.word().to_owned(),
-            plan: DigestSet::sha256(record.plan),
-            record: DigestSet::sha256(verified.digest),
-        },
-        stated: value,
-        log: log.anchor(),
-    };
-    let is_reproduced = |expected: &&Expected| {
-        let mut outputs = record.outputs.iter();
-        outputs.any(|output| output.name == expected.file.name && output.reproduced())
-    };
-    let (passed, failed): (Vec<_>, Vec<_>) = plan.expected.iter().partition(is_reproduced);
-    // If every released file is right, the build made an extra one.
-    let subjects = if failed.is_empty() { passed } else { failed };
+    let predicate = predicate(&verified, value, attestor, log.anchor());
+    let subjects = not_reproduced(&verified);
     let digests: Vec<Sha256> = subjects.iter().map(|expected| expected.file.sha256).collect();
     let subjects = subjects.into_iter().map(released).collect();
     let statement = InTotoStatement::new(subjects, REGRESSION, predicate).tree()?;

@@ -51,25 +51,10 @@ pub struct RunStatus {
 impl Status {
     /// Reads the state of an audit from the memory.
     pub async fn of(memory: &Memory, audit: &Audit, allow_equivalent: bool) -> Result<Self, MemoryError> {
-        let time = |at: i64| Timestamp::from_millisecond(at).unwrap_or_default();
         let now = Timestamp::now().as_millisecond();
         let runs = memory.runs(audit).await?;
         let rebuilds = memory.rebuilds(audit).await?;
-        let next = Run {
-            id: 0,
-            number: 0,
-            started: now,
-            ended: None,
-            // An interrupted run keeps the demands that it began with.
-            redo_before: runs
-                .last()
-                .filter(|run| run.ended.is_none())
-                .and_then(|run| run.redo_before),
-            retry_before: runs
-                .last()
-                .filter(|run| run.ended.is_none())
-                .and_then(|run| run.retry_before),
-        };
+        let next = next(&runs, now);
         let listed = memory.listed(audit).await?;
         let newest = memory.latest(audit).await?;
         let newest: BTreeMap<_, _> = newest.iter().map(|it| (it.text.as_str(), it)).collect();
@@ -83,7 +68,7 @@ impl Status {
             regressed: standing::regressed(&memory.doubtful(audit).await?, allow_equivalent),
             due: 0,
             not_due: NotDone::default(),
-            runs: Vec::new(),
+            runs: runs.iter().map(|run| RunStatus::of(run, &rebuilds)).collect(),
         };
         let add = |count: &mut usize| *count = count.saturating_add(1);
         for text in &listed {
@@ -102,15 +87,32 @@ impl Status {
                 other => status.not_due.add(other),
             }
         }
-        status.runs = runs
-            .iter()
-            .map(|run| RunStatus {
-                number: run.number,
-                started: time(run.started),
-                ended: run.ended.map(time),
-                rebuilds: rebuilds.get(&run.number).copied().unwrap_or_default(),
-            })
-            .collect();
         Ok(status)
+    }
+}
+
+impl RunStatus {
+    /// A run, with the number of rebuilds of each run by its number.
+    fn of(run: &Run, rebuilds: &BTreeMap<i64, i64>) -> Self {
+        let time = |at: i64| Timestamp::from_millisecond(at).unwrap_or_default();
+        Self {
+            number: run.number,
+            started: time(run.started),
+            ended: run.ended.map(time),
+            rebuilds: rebuilds.get(&run.number).copied().unwrap_or_default(),
+        }
+    }
+}
+
+/// The run that would begin now. It continues an interrupted one, with the demands that this one began with.
+fn next(runs: &[Run], now: i64) -> Run {
+    let interrupted = runs.last().filter(|run| run.ended.is_none());
+    Run {
+        id: 0,
+        number: 0,
+        started: now,
+        ended: None,
+        redo_before: interrupted.and_then(|run| run.redo_before),
+        retry_before: interrupted.and_then(|run| run.retry_before),
     }
 }

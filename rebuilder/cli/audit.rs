@@ -1,4 +1,4 @@
-//! `rebuilder audit …`
+//! `rebuilder audit …`: rebuilds many packages; `past` shows earlier results, `schedule` does it again and again.
 
 mod past;
 mod schedule;

@@ -1,4 +1,4 @@
-//! `rebuilder compare`.
+//! `rebuilder compare`: where and why two files or folders differ.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `rebuilder container …`
+//! `rebuilder container …`: locks, builds, lists and enters the containers that builds run in.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

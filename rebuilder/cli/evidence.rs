@@ -1,4 +1,4 @@
-//! `rebuilder evidence …`.
+//! `rebuilder evidence …`: exports a run as one archive for auditors, and checks such an archive.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Signed runs in the layouts that other projects' readers expect.
+//! `rebuilder export …`: signed runs in the layouts that other projects' readers expect.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `rebuilder inspect`.
+//! `rebuilder inspect`: verifies and explains the evidence for released files, and builds nothing.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `rebuilder key …`.
+//! `rebuilder key …`: creates, lists, rotates and revokes signing keys.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

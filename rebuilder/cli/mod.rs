@@ -1,9 +1,13 @@
 //! The command line: parses, calls, prints.
+//!
+//! Each command has a file or a folder of its name; `run` is the table of them. `context` has the options of all
+//! commands, `options` those that several share. `output` prints every result, `failure` ends every failed command.
 
 mod audit;
 mod child;
 mod compare;
 mod container;
+mod context;
 mod doctor;
 mod evidence;
 mod export;
@@ -31,13 +35,11 @@ mod worker;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::container::{Catalog, Workshop};
 use crate::progress::Progress;
-use crate::sandbox::embedded::Embedded;
-use crate::store::{AllowedHost, Fetcher, GitMirror, MirrorMap, Store};
 use crate::text;
+pub(crate) use context::{Common, Context};
 use failure::{Code, Failure};
 #[doc(hidden)]
 pub use gate::READERS;
@@ -73,99 +75,6 @@ struct Cli {
     common: Common,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Options of every command.
-#[derive(Args, Clone)]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct Common {
-    /// Folder for fetched files, roots and scratch space [default: $XDG_DATA_HOME/rebuilder]
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "REBUILDER_STORE",
-        hide_env_values = true
-    )]
-    store: Option<PathBuf>,
-    /// Folder with container definitions and locks, searched before the built-in ones
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        env = "REBUILDER_CONTAINERS",
-        hide_env_values = true
-    )]
-    containers: Option<PathBuf>,
-    /// Fetch addresses that begin with PREFIX from URL instead (http, https or file; docker for images); may be
-    /// repeated
-    #[arg(
-        long,
-        global = true,
-        value_name = "PREFIX=URL",
-        env = "REBUILDER_MIRROR",
-        hide_env_values = true,
-        value_delimiter = ' '
-    )]
-    mirror: Vec<MirrorMap>,
-    /// Fetch git repositories whose address begins with PREFIX from PLACE instead (a folder or URL); may be repeated
-    #[arg(
-        long,
-        global = true,
-        value_name = "PREFIX=PLACE",
-        env = "REBUILDER_GIT_MIRROR",
-        hide_env_values = true,
-        value_delimiter = ' '
-    )]
-    git_mirror: Vec<GitMirror>,
-    /// Allow addresses in indexes, lock files and provenance to point to HOST even if it is not public; may be repeated
-    #[arg(
-        long,
-        global = true,
-        value_name = "HOST[:PORT]",
-        env = "REBUILDER_ALLOW_HOST",
-        hide_env_values = true,
-        value_delimiter = ' '
-    )]
-    allow_host: Vec<AllowedHost>,
-    /// Use only what is in the store, never the network
-    #[arg(long, global = true)]
-    offline: bool,
-    /// Show no progress, only results and errors
-    #[arg(short, long, global = true)]
-    quiet: bool,
-    /// Print one JSON document on stdout (docs/schema/ describes it)
-    #[arg(long, global = true)]
-    json: bool,
-}
-
-impl Common {
-    /// The same options for a child process of this program, except for those about printing.
-    fn options(&self) -> Vec<std::ffi::OsString> {
-        let mut options: Vec<std::ffi::OsString> = Vec::new();
-        let folders = [("--store", &self.store), ("--containers", &self.containers)];
-        for (name, folder) in folders {
-            if let Some(folder) = folder {
-                options.extend([name.into(), folder.into()]);
-            }
-        }
-        let mut repeated = |name: &str, values: Vec<String>| {
-            options.extend(values.into_iter().flat_map(|value| [name.into(), value.into()]));
-        };
-        repeated("--mirror", self.mirror.iter().map(ToString::to_string).collect());
-        repeated(
-            "--git-mirror",
-            self.git_mirror.iter().map(ToString::to_string).collect(),
-        );
-        repeated(
-            "--allow-host",
-            self.allow_host.iter().map(ToString::to_string).collect(),
-        );
-        if self.offline {
-            options.push("--offline".into());
-        }
-        options
-    }
 }
 
 #[derive(Subcommand)]
@@ -226,42 +135,6 @@ enum Command {
     /// Print the manual page
     #[command(hide = true)]
     Man,
-}
-
-/// The resources that commands use, opened from the common options.
-pub(crate) struct Context {
-    pub store: Store,
-    pub fetcher: Fetcher,
-    pub catalog: Catalog,
-    pub progress: Progress,
-    pub json: bool,
-}
-
-impl Context {
-    /// The tools that planning and running need.
-    fn workshop<'a>(&'a self, sandbox: &'a Embedded) -> Workshop<'a> {
-        Workshop {
-            fetcher: &self.fetcher,
-            catalog: &self.catalog,
-            sandbox,
-            progress: &self.progress,
-        }
-    }
-
-    fn open(common: Common) -> Result<Self, Failure> {
-        let progress = Progress::new(common.quiet);
-        let store = Store::open(common.store)?;
-        let fetcher = Fetcher::new(&store, common.mirror, common.offline, progress.clone())
-            .with_git_mirrors(common.git_mirror)
-            .with_allowed_hosts(common.allow_host);
-        Ok(Self {
-            store,
-            fetcher,
-            catalog: Catalog::new(common.containers),
-            progress,
-            json: common.json,
-        })
-    }
 }
 
 /// Runs the command that the arguments name.

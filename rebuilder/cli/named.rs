@@ -1,4 +1,4 @@
-//! Commands that messages and documents name are commands that there are.
+//! A test: each command that a message or a document names exists.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `rebuilder prove`.
+//! `rebuilder prove`: what the build of the user's own project depends on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::failure::Failure;
 use super::options::sandbox::BackendChoice;
-use super::options::signing::SigningArgs;
+use super::options::signing::{SigningArgs, SigningChoice};
 use super::rebuild::Signature;
 use super::{Context, output};
 use crate::container::Workshop;
@@ -22,7 +22,9 @@ use crate::inspect::InspectionRequest;
 use crate::policy::Policy;
 use crate::progress::Progress;
 use crate::prove::input::{Project, SETTINGS, template};
-use crate::prove::{Effort, Knob, Place, Proof, Question, against, explain_all, keep, prove_project};
+use crate::prove::{
+    Answer, Builds, Effort, Knob, Place, Proof, Question, against, explain_all, keep, prove_project,
+};
 use crate::report::{self, ReportError};
 use crate::run::RunFolder;
 use crate::sandbox::embedded::Embedded;
@@ -101,22 +103,12 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
         return init(&args.project);
     }
     let writers = writers(&args.write, args.out.as_deref())?;
+    let question = question(&args);
     let signer = args.signing.choose()?;
     let project = Project::find(&args.project)?;
     let embedded = Embedded::new(&context.store)?;
     let backend = args.backend.open(context, &embedded).await?;
-    // A project of one's own has no evidence.
-    let case = InspectionRequest {
-        documents: Vec::new(),
-        trust: Trust {
-            sigstore: Arc::new(Sigstore::public_good()?),
-            keys: Vec::new(),
-            threshold: 1,
-            identities: Vec::new(),
-            policy_identities: Vec::new(),
-        },
-        policy: Policy::named(None)?,
-    };
+    let case = without_evidence()?;
     let planner = Planner {
         workshop: context.workshop(&embedded),
         recipe: None,
@@ -138,13 +130,6 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
         },
         backend: backend.as_ref(),
     };
-    let asked =
-        |knob: &Knob| (args.vary.is_empty() || args.vary.contains(knob)) && !args.except.contains(knob);
-    let question = Question {
-        knobs: Knob::ALL.iter().copied().filter(asked).collect(),
-        first_only: args.first,
-        repeats: usize::from(args.repeats),
-    };
     let progress = if args.ci {
         Progress::silent()
     } else {
@@ -156,36 +141,81 @@ pub(crate) async fn run(context: &Context, args: ProveArgs) -> Result<ExitCode, 
     };
     let (builds, mut answer) =
         prove_project(&planner, executor, project, &place, &question, &progress).await?;
-    let effort = Effort {
-        patches: usize::from(args.patches),
-    };
+    let patches = usize::from(args.patches);
+    let effort = Effort { patches };
     explain_all(&builds, &mut answer, effort, &progress).await?;
     answer.proof.against = against(&answer, &args.against)?;
     let proof = &answer.proof;
-    if let Some(path) = &args.fix {
+    write_files(
+        args.fix.as_deref(),
+        args.badge_endpoint.as_deref(),
+        writers,
+        proof,
+    )?;
+    let signed = match &args.out {
+        Some(out) => keep_and_sign(builds, &answer, out, &signer)?,
+        None => None,
+    };
+    show(context, proof, args.ci, args.out.as_deref(), signed.as_ref())?;
+    Ok(ExitCode::from(u8::from(!proof.is_good())))
+}
+
+/// A project of one's own has no evidence.
+fn without_evidence() -> Result<InspectionRequest, Failure> {
+    Ok(InspectionRequest {
+        documents: Vec::new(),
+        trust: Trust {
+            sigstore: Arc::new(Sigstore::public_good()?),
+            keys: Vec::new(),
+            threshold: 1,
+            identities: Vec::new(),
+            policy_identities: Vec::new(),
+        },
+        policy: Policy::named(None)?,
+    })
+}
+
+/// What is varied, and how thoroughly.
+fn question(args: &ProveArgs) -> Question {
+    let asked =
+        |knob: &Knob| (args.vary.is_empty() || args.vary.contains(knob)) && !args.except.contains(knob);
+    Question {
+        knobs: Knob::ALL.iter().copied().filter(asked).collect(),
+        first_only: args.first,
+        repeats: usize::from(args.repeats),
+    }
+}
+
+/// Writes the patch, the reports and the badge that are asked for.
+fn write_files(
+    fix: Option<&Path>,
+    badge: Option<&Path>,
+    reports: Vec<(&Path, Render)>,
+    proof: &Proof,
+) -> Result<(), Failure> {
+    if let Some(path) = fix {
         write_atomically(path, proof.patch().as_bytes())?;
     }
-    for (path, render) in writers {
+    for (path, render) in reports {
         write_atomically(path, render(proof)?.as_bytes())?;
     }
-    if let Some(path) = &args.badge_endpoint {
+    if let Some(path) = badge {
         let badge = text::json_pretty(&report::prove::endpoint(proof));
         write_atomically(path, badge.as_bytes())?;
     }
-    let mut signed = None;
-    if let Some(out) = &args.out {
-        keep(builds, &answer, out)?;
-        if let Some(by) = signer.by.as_deref().filter(|_| proof.reproducible) {
-            signed = Some(signer.sign_by(&RunFolder::new(out), by)?);
-        }
-    }
-    if args.ci && !context.json {
-        let on_github = std::env::var_os("GITHUB_ACTIONS").is_some();
-        output::print(&report::prove::annotations(proof, on_github))?;
-    } else {
-        show(context, proof, args.out.as_deref(), signed.as_ref())?;
-    }
-    Ok(ExitCode::from(u8::from(!proof.is_good())))
+    Ok(())
+}
+
+/// Keeps the builds and the proof, and signs the proof if the project is reproducible and there is a key.
+fn keep_and_sign(
+    builds: Builds<'_>,
+    answer: &Answer,
+    out: &Path,
+    signer: &SigningChoice,
+) -> Result<Option<Signature>, Failure> {
+    keep(builds, answer, out)?;
+    let by = signer.by.as_deref().filter(|_| answer.proof.reproducible);
+    by.map(|by| signer.sign_by(&RunFolder::new(out), by)).transpose()
 }
 
 /// What writes the files that are asked for. Nothing is built if one of them, or the proof, could not be written.
@@ -204,11 +234,16 @@ fn writers<'a>(files: &'a [PathBuf], proof: Option<&Path>) -> Result<Vec<(&'a Pa
 fn show(
     context: &Context,
     proof: &Proof,
+    ci: bool,
     kept: Option<&Path>,
     signed: Option<&Signature>,
 ) -> Result<(), Failure> {
     if context.json {
         return output::print_json(proof);
+    }
+    if ci {
+        let on_github = std::env::var_os("GITHUB_ACTIONS").is_some();
+        return output::print(&report::prove::annotations(proof, on_github));
     }
     let mut screen = report::prove::terminal(proof, output::colour());
     if let Some(out) = kept {

@@ -1,4 +1,4 @@
-//! `rebuilder queue …`
+//! `rebuilder queue …`: jobs for workers, seen and changed by an operator of the server.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -144,17 +144,7 @@ pub(crate) async fn run(context: &Context, args: QueueArgs) -> Result<ExitCode, 
         }
         Command::Status => status(context, &queue).await,
         Command::List { state, before, count } => {
-            let jobs = queue.list(state.as_deref(), before, count).await?;
-            if context.json {
-                output::print_json_pretty(&json!({"jobs": jobs}))?;
-            } else {
-                let mut screen = output::screen();
-                for job in &jobs {
-                    screen.say(line(job));
-                }
-                output::print(&screen)?;
-            }
-            Ok(ExitCode::SUCCESS)
+            list(context, &queue.list(state.as_deref(), before, count).await?)
         }
         Command::Cancel { jobs } => {
             for job in jobs {
@@ -174,25 +164,51 @@ pub(crate) async fn run(context: &Context, args: QueueArgs) -> Result<ExitCode, 
             Ok(ExitCode::SUCCESS)
         }
         Command::Limit { ecosystem, most } => {
-            if let (Some(ecosystem), Some(Limit(most))) = (ecosystem, most) {
-                let what = most.map_or_else(|| "none".to_owned(), |most| most.to_string());
-                let what = format!("{ecosystem}: {what}");
-                queue.write_down(&operator(), "limit", &what).await?;
-                queue.limit(&ecosystem, most).await?;
-            }
-            let limits = queue.limits().await?;
-            if context.json {
-                output::print_json(&json!({"limits": limits}))?;
-            } else {
-                let mut screen = output::screen();
-                for (ecosystem, most) in &limits {
-                    screen.say(format_args!("{ecosystem}  at most {most} at the same time"));
-                }
-                output::print(&screen)?;
-            }
-            Ok(ExitCode::SUCCESS)
+            let new = ecosystem
+                .zip(most)
+                .map(|(ecosystem, Limit(most))| (ecosystem, most));
+            limits(context, &queue, new).await
         }
     }
+}
+
+/// Shows jobs.
+fn list(context: &Context, jobs: &[Listed]) -> Result<ExitCode, Failure> {
+    if context.json {
+        output::print_json_pretty(&json!({"jobs": jobs}))?;
+    } else {
+        let mut screen = output::screen();
+        for job in jobs {
+            screen.say(line(job));
+        }
+        output::print(&screen)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sets the limit of an ecosystem if there is a new one, and shows all limits.
+async fn limits(
+    context: &Context,
+    queue: &Queue,
+    new: Option<(String, Option<u32>)>,
+) -> Result<ExitCode, Failure> {
+    if let Some((ecosystem, most)) = new {
+        let what = most.map_or_else(|| "none".to_owned(), |most| most.to_string());
+        let what = format!("{ecosystem}: {what}");
+        queue.write_down(&operator(), "limit", &what).await?;
+        queue.limit(&ecosystem, most).await?;
+    }
+    let limits = queue.limits().await?;
+    if context.json {
+        output::print_json(&json!({"limits": limits}))?;
+    } else {
+        let mut screen = output::screen();
+        for (ecosystem, most) in &limits {
+            screen.say(format_args!("{ecosystem}  at most {most} at the same time"));
+        }
+        output::print(&screen)?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The subjects that the arguments name, and those of the lists among them.

@@ -1,4 +1,4 @@
-//! `rebuilder rebuild`.
+//! `rebuilder rebuild`: one subject, from its name to a signed verdict.
 
 use std::fs;
 use std::path::{Path, PathBuf};

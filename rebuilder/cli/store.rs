@@ -1,4 +1,4 @@
-//! `rebuilder store …`
+//! `rebuilder store …`: where the store is, and whether its files are still what they were.
 
 use std::process::ExitCode;
 

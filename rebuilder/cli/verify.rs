@@ -1,4 +1,4 @@
-//! `rebuilder verify`.
+//! `rebuilder verify`: whether the attestations of several parties satisfy a quorum.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -104,19 +104,24 @@ pub(crate) async fn verify(common: Common, args: VerifyArgs) -> Result<ExitCode,
         }
     }
     show(json, &agreements, discovered.as_ref())?;
+    Ok(exit_code(&agreements, args.allow_equivalent))
+}
+
+/// Exit code for all artifacts together.
+fn exit_code(agreements: &[Agreement], allow_equivalent: bool) -> ExitCode {
     let code = |agreement: &Agreement| match agreement.verdict {
         Conclusion::Agreed => 0,
-        Conclusion::Equivalent if args.allow_equivalent => 0,
+        Conclusion::Equivalent if allow_equivalent => 0,
         Conclusion::Equivalent | Conclusion::Disagreed => 1,
         Conclusion::NotEnough => Code::Inconclusive as u8,
     };
     let codes: Vec<u8> = agreements.iter().map(code).collect();
     // A disagreement matters more than too few attestations.
-    Ok(ExitCode::from(if codes.contains(&1) {
+    ExitCode::from(if codes.contains(&1) {
         1
     } else {
         codes.into_iter().max().unwrap_or(0)
-    }))
+    })
 }
 
 /// The artifacts that the user names by files, digests, or releases of a registry.

@@ -1,4 +1,4 @@
-//! `rebuilder worker`.
+//! `rebuilder worker`: takes jobs from a server until it is told to stop.
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,5 @@
-//! The gate before a build: whose signatures count, and what evidence a subject must have to be worth rebuilding.
+//! What a user requires: before a build, whose signatures count and what evidence a subject must have to be worth
+//! rebuilding (`gate`); after it, how many parties must agree, and how independent they must be (`quorum`).
 //!
 //! A policy is a TOML file (`docs/policy.md`). Evidence that speaks against the artifact is refused by every
 //! policy, also by the built-in one; only `none` lets it pass, and the plan and the attestation then say so.

@@ -14,7 +14,9 @@ use crate::credentials;
 use crate::ecosystem::Planner;
 use crate::ecosystem::local::{self, LocalSource};
 use crate::execute::{BuildEnd, CheckedPlan, Executor};
-use crate::plan::{Assumption, Basis, Expected, InlineFile, Origin, PinnedInput, Plan, Role, assume};
+use crate::plan::{
+    Assumption, Basis, Expected, InlineFile, Origin, PinnedContainer, PinnedInput, Plan, Recipe, Role, assume,
+};
 use crate::policy::Decision;
 use crate::run::RunFolder;
 use crate::run::failure::log::shortened;
@@ -71,36 +73,7 @@ impl<'a> Builds<'a> {
             time: epoch,
         };
         let found = local::dependencies(planner, &local, &mut recipe).await?;
-        let mut base = Plan::of(Basis {
-            ecosystem: Ecosystem::Provenance,
-            subject: format!("pkg:generic/{}", project.name),
-            claims: Vec::new(),
-            policy: Decision::default(),
-            expected: vec![not_known_yet(&project.name)],
-            recipe: &recipe,
-            container,
-        });
-        base.inputs = found.inputs;
-        base.assumptions = found.assumptions;
-        // Debian's tools take it from the changelog.
-        if project.kind != "debian" && !project.env.contains_key("SOURCE_DATE_EPOCH") {
-            base.build
-                .env
-                .insert("SOURCE_DATE_EPOCH".into(), epoch.to_string());
-            base.assumptions.push(assume(
-                "SOURCE_DATE_EPOCH",
-                epoch.to_string(),
-                Origin::Inferred(said_by.into()),
-            ));
-        }
-        if !project.provided.is_empty() {
-            base.assumptions.push(assume(
-                "packages for missing programs",
-                project.provided.join(", "),
-                Origin::Inferred("the build needs files in these packages, which the container lacks".into()),
-            ));
-        }
-        base.build.env.insert("INSTALLED".into(), "/tmp/installed".into());
+        let base = base_plan(&project, &recipe, container, found, (epoch, said_by));
         let now = jiff::Timestamp::now().as_second();
         let basis = vary::Basis {
             name: project.name.clone(),
@@ -340,6 +313,47 @@ impl<'a> Builds<'a> {
 fn beside(path: &Path) -> PathBuf {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The plan of the project without anything varied; `epoch` is the time of its source, and what says so.
+fn base_plan(
+    project: &Project,
+    recipe: &Recipe,
+    container: PinnedContainer,
+    found: local::Found,
+    (epoch, said_by): (i64, &str),
+) -> Plan {
+    let mut base = Plan::of(Basis {
+        ecosystem: Ecosystem::Provenance,
+        subject: format!("pkg:generic/{}", project.name),
+        claims: Vec::new(),
+        policy: Decision::default(),
+        expected: vec![not_known_yet(&project.name)],
+        recipe,
+        container,
+    });
+    base.inputs = found.inputs;
+    base.assumptions = found.assumptions;
+    // Debian's tools take it from the changelog.
+    if project.kind != "debian" && !project.env.contains_key("SOURCE_DATE_EPOCH") {
+        base.build
+            .env
+            .insert("SOURCE_DATE_EPOCH".into(), epoch.to_string());
+        base.assumptions.push(assume(
+            "SOURCE_DATE_EPOCH",
+            epoch.to_string(),
+            Origin::Inferred(said_by.into()),
+        ));
+    }
+    if !project.provided.is_empty() {
+        base.assumptions.push(assume(
+            "packages for missing programs",
+            project.provided.join(", "),
+            Origin::Inferred("the build needs files in these packages, which the container lacks".into()),
+        ));
+    }
+    base.build.env.insert("INSTALLED".into(), "/tmp/installed".into());
+    base
 }
 
 fn not_known_yet(name: &str) -> Expected {

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::attribute::{Asker, Attribution, Line, Sources, askers, attribute, suspects};
 use super::build::Builds;
 use super::error::ProveError;
-use super::fix::{Built, Case, find};
+use super::fix::{Built, Case, Patch, Search, find};
 use super::knob::{Knob, Variation};
 use super::search::Odds;
 use super::workbench::{Workbench, places, read};
 use super::{Answer, Culprit, Outputs};
-use crate::compare::Cause;
+use crate::compare::{Cause, Comparison};
 use crate::progress::Progress;
 use crate::text::plural;
 use crate::trace::Writers;
@@ -138,6 +138,9 @@ pub async fn explain_all(
     Ok(())
 }
 
+/// The outputs that differ in a culprit, by name.
+type Differing<'a> = Vec<(String, &'a Comparison)>;
+
 /// Traces the build of a culprit, names the processes that wrote the differences, and tries patches.
 async fn explain(
     bench: &mut Workbench<'_>,
@@ -147,23 +150,10 @@ async fn explain(
 ) -> Result<Explained, ProveError> {
     let builds = bench.builds;
     let variation: Variation = culprit.knobs.iter().copied().collect();
-    let mut explained = Explained {
-        knobs: culprit.knobs.clone(),
-        doubt: None,
-        attributions: Vec::new(),
-        askers: Vec::new(),
-        fix: None,
-        tried: Vec::new(),
-    };
-    let differing: Vec<_> = culprit
+    let differing: Differing<'_> = culprit
         .files
         .iter()
         .map(|comparison| (name_of(&comparison.released.name, &culprit.varied), comparison))
-        .collect();
-    let names: Vec<_> = differing
-        .iter()
-        .map(|(name, _)| name.as_str())
-        .chain(culprit.unpaired.iter().map(String::as_str))
         .collect();
     let place = builds.source_path(&variation);
     let sources = Sources {
@@ -172,25 +162,8 @@ async fn explain(
         script: builds.script(),
     };
     bench.tell(&format!("watching a build: {}", about(&culprit.knobs)));
-    let mut near = Vec::new();
-    match traced(builds, &variation, &culprit.varied).await? {
-        Ok((writers, doubt)) => {
-            let files = differing
-                .iter()
-                .map(|(name, comparison)| (name.as_str(), *comparison));
-            explained.attributions = attribute(files, &writers, sources);
-            explained.askers = askers(&culprit.knobs, &writers, sources, &bench.files);
-            let named = |asker: &Asker| {
-                let mut lines = explained.attributions.iter().filter_map(|one| one.line.as_ref());
-                lines.any(|line| *line == asker.line)
-            };
-            let askers = std::mem::take(&mut explained.askers);
-            explained.askers = askers.into_iter().filter(|asker| !named(asker)).collect();
-            near = suspects(names.iter().copied(), &writers, sources);
-            explained.doubt = doubt;
-        }
-        Err(why) => explained.doubt = Some(why),
-    }
+    let traced = traced(builds, &variation, &culprit.varied).await?;
+    let (mut explained, near) = seen_in_trace(culprit, &differing, traced, sources, &bench.files);
     let causes: Vec<Cause> = differing
         .iter()
         .flat_map(|(_, comparison)| comparison.open_causes())
@@ -207,7 +180,7 @@ async fn explain(
     };
     let before = Built {
         files: culprit.varied.files.len(),
-        differing: names.len(),
+        differing: differing.len().saturating_add(culprit.unpaired.len()),
         places: differing.iter().map(|(_, comparison)| places(comparison)).sum(),
         failed: None,
     };
@@ -215,7 +188,57 @@ async fn explain(
     bench.repeats = repeats(&culprit.knobs, odds);
     let base = bench.patch.clone();
     let search = find(&case, &base, before, bench, effort.patches).await?;
-    explained.tried = search
+    (explained.tried, explained.fix) = apply_fix(bench, search, &base);
+    Ok(explained)
+}
+
+/// What the trace of one more build shows of a culprit; second, the files that contributed to it, the nearest first.
+fn seen_in_trace(
+    culprit: &Culprit,
+    differing: &Differing<'_>,
+    traced: Traced,
+    sources: Sources<'_>,
+    files: &[String],
+) -> (Explained, Vec<String>) {
+    let mut explained = Explained {
+        knobs: culprit.knobs.clone(),
+        doubt: None,
+        attributions: Vec::new(),
+        askers: Vec::new(),
+        fix: None,
+        tried: Vec::new(),
+    };
+    let writers = match traced {
+        Ok((writers, doubt)) => {
+            explained.doubt = doubt;
+            writers
+        }
+        Err(why) => {
+            explained.doubt = Some(why);
+            return (explained, Vec::new());
+        }
+    };
+    let outputs = differing
+        .iter()
+        .map(|(name, comparison)| (name.as_str(), *comparison));
+    explained.attributions = attribute(outputs, &writers, sources);
+    let named = |asker: &Asker| {
+        let mut lines = explained.attributions.iter().filter_map(|one| one.line.as_ref());
+        lines.any(|line| *line == asker.line)
+    };
+    let askers = askers(&culprit.knobs, &writers, sources, files);
+    explained.askers = askers.into_iter().filter(|asker| !named(asker)).collect();
+    let names = differing
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .chain(culprit.unpaired.iter().map(String::as_str));
+    let near = suspects(names, &writers, sources);
+    (explained, near)
+}
+
+/// Keeps the patch that a search found for the next culprits. Returns what was tried, and the patch, in words.
+fn apply_fix(bench: &mut Workbench<'_>, search: Search, base: &Patch) -> (Vec<Attempt>, Option<ProvenFix>) {
+    let tried = search
         .tried
         .iter()
         .map(|(remedies, built)| Attempt {
@@ -223,7 +246,7 @@ async fn explain(
             result: result(built),
         })
         .collect();
-    explained.fix = search.fix.map(|fix| {
+    let fix = search.fix.map(|fix| {
         bench.patch = fix.patch.clone();
         ProvenFix {
             does: fix
@@ -231,12 +254,12 @@ async fn explain(
                 .iter()
                 .map(|remedy| remedy.title.to_owned())
                 .collect(),
-            patch: fix.patch.diff_from(&base),
+            patch: fix.patch.diff_from(base),
             whole: fix.is_whole(),
             result: fix.sentence(),
         }
     });
-    Ok(explained)
+    (tried, fix)
 }
 
 /// The name of an output below its folder; comparisons show the full path.
@@ -251,12 +274,11 @@ fn name_of(shown: &str, varied: &Outputs) -> String {
         .to_owned()
 }
 
+/// The trace of a build and a doubt about it, or why there is none.
+type Traced = Result<(Writers, Option<String>), String>;
+
 /// Watches one more build like `before`. The doubt says why it may not be the same.
-async fn traced(
-    builds: &Builds<'_>,
-    variation: &Variation,
-    before: &Outputs,
-) -> Result<Result<(Writers, Option<String>), String>, ProveError> {
+async fn traced(builds: &Builds<'_>, variation: &Variation, before: &Outputs) -> Result<Traced, ProveError> {
     if builds.backend() != "embedded" {
         return Ok(Err(format!(
             "the {} backend cannot watch a build; use --backend embedded",

@@ -73,13 +73,7 @@ impl Rebuilder<'_> {
     pub async fn rebuild(&self, plan: Plan, run: &RunFolder) -> Result<(Plan, Record), RebuildError> {
         let (started, clock) = (Timestamp::now(), Instant::now());
         let executor = &self.executor;
-        let rebuilt = run.rebuilt();
-        fs::create_dir(&rebuilt).map_err(StoreError::io("make the folder", &rebuilt))?;
-        let pinned = executor.pinned(CheckedPlan::check(plan)?);
-        let plan = pinned.instrument(tracing::info_span!("pin")).await?;
-        write_atomically(&run.plan(), &plan.canonical()?)?;
-        fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
-
+        let plan = self.begin(plan, run).await?;
         let fetched = executor.fetch(&plan);
         let inputs = fetched.instrument(tracing::info_span!("fetch")).await?;
         let root = executor.root(&plan);
@@ -131,6 +125,17 @@ impl Rebuilder<'_> {
         });
         bar.finish_and_clear();
         ended
+    }
+
+    /// Checks and completes the plan, and writes it and what else a run begins with.
+    async fn begin(&self, plan: Plan, run: &RunFolder) -> Result<CheckedPlan, RebuildError> {
+        let rebuilt = run.rebuilt();
+        fs::create_dir(&rebuilt).map_err(StoreError::io("make the folder", &rebuilt))?;
+        let pinned = self.executor.pinned(CheckedPlan::check(plan)?);
+        let plan = pinned.instrument(tracing::info_span!("pin")).await?;
+        write_atomically(&run.plan(), &plan.canonical()?)?;
+        fs::write(run.log(), "").map_err(StoreError::io("write", &run.log()))?;
+        Ok(plan)
     }
 }
 

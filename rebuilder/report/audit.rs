@@ -98,6 +98,24 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     if summary.has_past {
         worse(&mut out, &summary.regressed);
     }
+    alarms(&mut out, summary);
+    not_reproduced(&mut out, &summary.results);
+    counts(&mut out, summary);
+    if let Some(words) = not_done(&summary.not_done) {
+        out.gap();
+        out.say(words);
+    }
+    if summary.rebuilt_now > 0 {
+        times(&mut out, summary);
+    }
+    if summary.cost.run_bytes > 0 {
+        out.say(format_args!("total cost: {}", summary.cost.sentence()));
+    }
+    out
+}
+
+/// The alarms, those that were withheld or taken back, and why receivers could not be told.
+fn alarms(out: &mut Screen, summary: &Summary) {
     for alarm in &summary.alarms {
         out.line([Style::Red.of("alarm: "), plain(alarm.sentence())]);
     }
@@ -113,8 +131,11 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
     for reason in &summary.not_told {
         out.line([Style::Yellow.of("not told: "), plain(reason)]);
     }
-    for line in summary
-        .results
+}
+
+/// Each subject that was not reproduced, and why.
+fn not_reproduced(out: &mut Screen, results: &[ResultLine]) {
+    for line in results
         .iter()
         .filter(|line| line.outcome != SubjectResult::Reproduced)
     {
@@ -126,6 +147,10 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
         out.line([word, plain(format_args!(" {}", line.subject))]);
         out.line([plain("             "), Style::Dim.of(why(line))]);
     }
+}
+
+/// Number of subjects by verdict, and by first cause.
+fn counts(out: &mut Screen, summary: &Summary) {
     let percent = |count: usize| 100.0 * ratio(count, summary.total);
     out.gap();
     out.say(format_args!("{:<28} {:>6} {:>7}", "verdict", "count", "share"));
@@ -146,35 +171,29 @@ pub fn terminal(summary: &Summary, colour: bool) -> Screen {
             out.say(format_args!("{} {count:>6}", column(cause, 58)));
         }
     }
-    if let Some(words) = not_done(&summary.not_done) {
-        out.gap();
-        out.say(words);
-    }
-    if summary.rebuilt_now > 0 {
-        out.gap();
+}
+
+/// How long this run took, and for what.
+fn times(out: &mut Screen, summary: &Summary) {
+    out.gap();
+    out.say(format_args!(
+        "{} rebuilt in {:.1} s by {}; builds or downloads ran {:.1} % of the time",
+        plural(summary.rebuilt_now, "package"),
+        summary.wall.total,
+        plural(summary.jobs, "job"),
+        100.0 * summary.share
+    ));
+    out.say(format_args!(
+        "{:<28} {:>8} {:>7} {:>12} {:>7}",
+        "seconds of", "wall", "", "jobs, summed", ""
+    ));
+    for ((name, wall, part), (_, jobs, of_jobs)) in
+        shares(&summary.wall).into_iter().zip(shares(&summary.jobs_spent))
+    {
         out.say(format_args!(
-            "{} rebuilt in {:.1} s by {}; builds or downloads ran {:.1} % of the time",
-            plural(summary.rebuilt_now, "package"),
-            summary.wall.total,
-            plural(summary.jobs, "job"),
-            100.0 * summary.share
+            "{name:<28} {wall:>8.1} {part:>6.1}% {jobs:>12.1} {of_jobs:>6.1}%"
         ));
-        out.say(format_args!(
-            "{:<28} {:>8} {:>7} {:>12} {:>7}",
-            "seconds of", "wall", "", "jobs, summed", ""
-        ));
-        for ((name, wall, part), (_, jobs, of_jobs)) in
-            shares(&summary.wall).into_iter().zip(shares(&summary.jobs_spent))
-        {
-            out.say(format_args!(
-                "{name:<28} {wall:>8.1} {part:>6.1}% {jobs:>12.1} {of_jobs:>6.1}%"
-            ));
-        }
     }
-    if summary.cost.run_bytes > 0 {
-        out.say(format_args!("total cost: {}", summary.cost.sentence()));
-    }
-    out
 }
 
 /// The regressions, after their number.

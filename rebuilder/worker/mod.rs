@@ -26,7 +26,7 @@ pub use client::{Client, ClientError};
 
 use crate::error::with_causes;
 use crate::progress::Progress;
-use crate::queue::wire::{self, Claim, Ended, Job, Lease, Outcome, Resources, Results, Task};
+use crate::queue::wire::{self, Claim, Claimed, Ended, Job, Lease, Outcome, Resources, Results, Task};
 use crate::telemetry::{self, TraceParent};
 use crate::text::{plural, redacted};
 use child::Child;
@@ -101,67 +101,75 @@ impl Worker {
 }
 
 impl Running {
+    /// Claims jobs and begins them until it is told to stop, or until the server no longer knows the token.
     async fn claim_until(self: &Arc<Self>, stop: &mut watch::Receiver<Stop>) -> Result<(), ClientError> {
         let mut pause = PAUSES.0;
         while *stop.borrow() == Stop::No {
-            let held = self.held.needs();
-            let slots = self.worker.slots.saturating_sub(held.0);
-            if slots == 0 {
+            let Some(claim) = self.next_claim() else {
                 tokio::select! {
                     () = self.held.changed() => {}
                     _ = stop.changed() => {}
                 }
                 continue;
-            }
-            let offer = self.worker.offer;
-            let claim = Claim {
-                slots,
-                wait: u64::try_from(WAIT.as_millis()).unwrap_or(0),
-                architecture: std::env::consts::ARCH.to_owned(),
-                free: Resources {
-                    memory: offer.memory.saturating_sub(held.1.memory),
-                    disk: offer.disk.saturating_sub(held.1.disk),
-                    cores: offer.cores.saturating_sub(held.1.cores),
-                },
-                version: env!("CARGO_PKG_VERSION").to_owned(),
             };
             let claimed = tokio::select! {
                 claimed = self.worker.client.claim(&claim) => claimed,
                 _ = stop.changed() => continue,
             };
-            match claimed {
-                Ok(claimed) => {
-                    let lease = Duration::from_millis(claimed.lease);
-                    self.held.lease_is(lease.clamp(LEASES.0, LEASES.1));
-                    let (fit, unasked) = self.held.fitting(claimed.jobs, &claim);
-                    for job in fit {
-                        self.begin(job);
-                    }
-                    if unasked.is_empty() {
-                        pause = PAUSES.0;
-                    } else {
-                        self.give_back(&unasked).await;
-                        tokio::select! {
-                            () = tokio::time::sleep(pause) => {}
-                            _ = stop.changed() => {}
-                        }
-                        pause = pause.saturating_mul(2).min(PAUSES.1);
-                    }
-                }
+            let as_asked = match claimed {
+                Ok(claimed) => self.begin_all(claimed, &claim).await,
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => {
                     self.worker
                         .progress
                         .trouble(&format!("{}; trying again", with_causes(&error)));
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        _ = stop.changed() => {}
-                    }
-                    pause = pause.saturating_mul(2).min(PAUSES.1);
+                    false
                 }
+            };
+            if as_asked {
+                pause = PAUSES.0;
+            } else {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    _ = stop.changed() => {}
+                }
+                pause = pause.saturating_mul(2).min(PAUSES.1);
             }
         }
         Ok(())
+    }
+
+    /// A claim for what is free; `None` if every slot is taken.
+    fn next_claim(&self) -> Option<Claim> {
+        let (count, needs) = self.held.needs();
+        let slots = self.worker.slots.saturating_sub(count);
+        let offer = self.worker.offer;
+        (slots > 0).then(|| Claim {
+            slots,
+            wait: u64::try_from(WAIT.as_millis()).unwrap_or(0),
+            architecture: std::env::consts::ARCH.to_owned(),
+            free: Resources {
+                memory: offer.memory.saturating_sub(needs.memory),
+                disk: offer.disk.saturating_sub(needs.disk),
+                cores: offer.cores.saturating_sub(needs.cores),
+            },
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        })
+    }
+
+    /// Begins the jobs that were claimed, and gives back those that were not asked for. Returns whether all were asked for.
+    async fn begin_all(self: &Arc<Self>, claimed: Claimed, claim: &Claim) -> bool {
+        let lease = Duration::from_millis(claimed.lease);
+        self.held.lease_is(lease.clamp(LEASES.0, LEASES.1));
+        let (fit, unasked) = self.held.fitting(claimed.jobs, claim);
+        for job in fit {
+            self.begin(job);
+        }
+        if unasked.is_empty() {
+            return true;
+        }
+        self.give_back(&unasked).await;
+        false
     }
 
     /// Gives back what was not asked for.

@@ -26,7 +26,6 @@ pub(super) struct Run<'a> {
 
 /// What follows from plan, record and attestation is derived again, and must be the same.
 pub(super) fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Result<(), SerialiseError> {
-    const CHECK: &str = "derived files follow from the run";
     let Run {
         manifest,
         plan,
@@ -35,29 +34,7 @@ pub(super) fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Re
     } = run;
     let files = &contents.documents;
     let read = |name: &str| files.get(name).and_then(|bytes| json::parse_own(bytes).ok());
-    let own = env!("CARGO_PKG_VERSION");
-    let mut compare = |name: &str, by: &str, same: bool| {
-        let (outcome, finding) = match (same, by == own) {
-            (true, _) => (CheckResult::Holds, name.to_owned()),
-            (false, true) => (
-                CheckResult::Fails,
-                format!(
-                    "{name} differs from the file that follows from \
-            the run"
-                ),
-            ),
-            // Another version may have derived it differently, which this one cannot judge.
-            (false, false) if by.is_empty() => (
-                CheckResult::Open,
-                format!("{name} was made by a rebuilder of unknown version, but this is {own}"),
-            ),
-            (false, false) => (
-                CheckResult::Open,
-                format!("{name} was made by rebuilder {by:?}, but this is {own}"),
-            ),
-        };
-        checks.push(CHECK, outcome, finding);
-    };
+    let mut compare = |name: &str, by: &str, same: bool| compared(name, by, same, checks);
     let by = manifest.rebuilder.as_str();
     compare("claims.json", by, read("claims.json") == Some(claims(plan)));
     compare(
@@ -91,6 +68,29 @@ pub(super) fn derived(run: &Run, contents: &Contents, checks: &mut Checks) -> Re
     cost(run, contents, &mut compare);
     controls_follow(run, contents, &mut compare);
     Ok(())
+}
+
+/// Notes whether a file that `by` derived is the same as the one that was derived again.
+fn compared(name: &str, by: &str, same: bool, checks: &mut Checks) {
+    const CHECK: &str = "derived files follow from the run";
+    let own = env!("CARGO_PKG_VERSION");
+    let (outcome, finding) = match (same, by == own) {
+        (true, _) => (CheckResult::Holds, name.to_owned()),
+        (false, true) => (
+            CheckResult::Fails,
+            format!("{name} differs from the file that follows from the run"),
+        ),
+        // Another version may have derived it differently, which this one cannot judge.
+        (false, false) if by.is_empty() => (
+            CheckResult::Open,
+            format!("{name} was made by a rebuilder of unknown version, but this is {own}"),
+        ),
+        (false, false) => (
+            CheckResult::Open,
+            format!("{name} was made by rebuilder {by:?}, but this is {own}"),
+        ),
+    };
+    checks.push(CHECK, outcome, finding);
 }
 
 /// Who assessed, by the declarations that are there.

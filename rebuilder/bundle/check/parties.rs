@@ -78,6 +78,9 @@ pub(super) fn dissent(
     Ok(())
 }
 
+/// What is checked of the conclusion in the bundle.
+const CHECK: &str = "the parties agree as the bundle says";
+
 /// The same conclusion follows from the attestations and the policy in the bundle; returns what was concluded again.
 pub(super) fn parties(
     plan: &Plan,
@@ -87,7 +90,6 @@ pub(super) fn parties(
     trust: &Trust,
     checks: &mut Checks,
 ) -> Result<Again, BundleError> {
-    const CHECK: &str = "the parties agree as the bundle says";
     let nothing = |policy| Again {
         policy,
         agreements: Vec::new(),
@@ -106,11 +108,10 @@ pub(super) fn parties(
             return Ok(nothing(Policy::BuiltIn));
         }
     };
-    let stored = match json::parse_own(stored) {
-        Ok(Value::Array(stored)) => stored,
-        Ok(_) => Vec::new(),
-        Err(error) => {
-            checks.push(CHECK, CheckResult::Fails, format!("agreement.json: {error}"));
+    let stored = match conclusions(stored) {
+        Ok(stored) => stored,
+        Err(finding) => {
+            checks.push(CHECK, CheckResult::Fails, finding);
             return Ok(nothing(policy));
         }
     };
@@ -124,10 +125,8 @@ pub(super) fn parties(
     let mut agreements = Vec::new();
     for ((artifact, tally), stored) in artifacts.iter().zip(&tallies).zip(&stored) {
         let Some(then) = time_of(stored, manifest) else {
-            let finding = format!(
-                "{}: its time is not between the end of the run and now",
-                artifact.name
-            );
+            let name = &artifact.name;
+            let finding = format!("{name}: its time is not between the end of the run and now");
             checks.push(CHECK, CheckResult::Fails, finding);
             continue;
         };
@@ -141,6 +140,15 @@ pub(super) fn parties(
         }
     }
     Ok(Again { policy, agreements })
+}
+
+/// The conclusions in `agreement.json`, or why it cannot be read.
+fn conclusions(bytes: &[u8]) -> Result<Vec<Value>, String> {
+    match json::parse_own(bytes) {
+        Ok(Value::Array(stored)) => Ok(stored),
+        Ok(_) => Ok(Vec::new()),
+        Err(error) => Err(format!("agreement.json: {error}")),
+    }
 }
 
 /// The policy in the bundle.

@@ -1,6 +1,8 @@
-//! `rebuilder serve …`
+//! `rebuilder serve …`: the server, what runs beside it on one machine (`embedded`), its `tokens`, and the trail of what
+//! operators changed.
 
 mod embedded;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -13,17 +15,17 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::failure::Failure;
 use super::options::log::LogArgs;
 use super::options::memory::MemoryArgs;
-use super::options::operator::operator;
 use super::{Common, Context, output};
 use crate::attest::{Extra, Public};
-use crate::queue::{Holder, Queue, Scope};
-use crate::server::{Artifacts, Bounds, Handing, Reading, Server};
+use crate::queue::Queue;
+use crate::server::{Artifacts, Bounds, Handing, Reading, Server, ServerError};
 use embedded::{Beside, Prepared};
+use tokens::TokenCommand;
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -155,39 +157,18 @@ enum Command {
     },
 }
 
-#[derive(Subcommand)]
-enum TokenCommand {
-    /// Create a token and print it; it cannot be shown again
-    Add {
-        /// Name of the worker
-        name: String,
-        /// Scope of the token: worker, metrics or read; separate several with commas
-        #[arg(long, value_name = "SCOPE", default_value = "worker", value_delimiter = ',')]
-        scope: Vec<Scope>,
-        /// Number of days until it expires [default: never]
-        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=36500))]
-        days: Option<u32>,
-    },
-    /// List tokens, without their secrets
-    List,
-    /// Revoke a token; a running server notices within two seconds
-    Revoke {
-        /// Name of the worker
-        name: String,
-    },
-}
-
 pub(crate) async fn run(common: Common, args: ServeArgs) -> Result<ExitCode, Failure> {
     let options = common.options();
     let context = &Context::open(common)?;
     let queue = args.memory.queue(context).await?;
     match args.command {
-        Some(Command::Token(command)) => token(context, &queue, command).await,
+        Some(Command::Token(command)) => tokens::run(context, &queue, command).await,
         Some(Command::Trail { before, count }) => trail(context, &queue, before, count).await,
         None => serve(context, queue, args.server, options).await,
     }
 }
 
+/// Runs the server, and what is beside it, until a signal or until one of them ends.
 async fn serve(
     context: &Context,
     queue: Queue,
@@ -209,11 +190,11 @@ async fn serve(
     } else {
         None
     };
-    let cannot = |source| crate::server::ServerError::Listen {
+    let cannot = |source| ServerError::Listen {
         address: args.listen.to_string(),
         source,
     };
-    let (mut interrupt, mut terminate) = (
+    let signals = (
         signal(SignalKind::interrupt()).map_err(cannot)?,
         signal(SignalKind::terminate()).map_err(cannot)?,
     );
@@ -238,8 +219,19 @@ async fn serve(
         // The other end is held until then.
         let _ = ending.await;
     });
+    let beside = prepared.map(|prepared| prepared.start(address)).transpose()?;
+    until_end(serving, beside, signals, end).await
+}
+
+/// Waits for the end of the server. After a signal, or if a process beside the server ends, first the worker ends, then
+/// the server, then the signer.
+async fn until_end(
+    serving: impl Future<Output = Result<(), ServerError>>,
+    mut beside: Option<Beside>,
+    (mut interrupt, mut terminate): (Signal, Signal),
+    end: tokio::sync::oneshot::Sender<()>,
+) -> Result<ExitCode, Failure> {
     let mut serving = std::pin::pin!(serving);
-    let mut beside = prepared.map(|prepared| prepared.start(address)).transpose()?;
     let failed = tokio::select! {
         served = &mut serving => {
             served?;
@@ -316,44 +308,6 @@ fn server(
     })
 }
 
-async fn token(context: &Context, queue: &Queue, command: TokenCommand) -> Result<ExitCode, Failure> {
-    match command {
-        TokenCommand::Add { name, scope, days } => {
-            let scopes: Vec<_> = scope.iter().map(ToString::to_string).collect();
-            let what = format!("{name}: {}", scopes.join(","));
-            queue.write_down(&operator(), "add-token", &what).await?;
-            let token = queue.add_token(&name, &scope, days).await?;
-            if context.json {
-                output::print_json(&json!({"worker": name, "token": token.secret()}))?;
-            } else {
-                let mut screen = output::screen();
-                screen.say(token.secret());
-                output::print(&screen)?;
-            }
-        }
-        TokenCommand::Revoke { name } => {
-            queue.write_down(&operator(), "revoke-token", &name).await?;
-            queue.revoke_token(&name).await?;
-            if context.json {
-                output::print_json(&json!({"worker": name, "revoked": true}))?;
-            }
-        }
-        TokenCommand::List => {
-            let tokens = queue.tokens().await?;
-            if context.json {
-                output::print_json_pretty(&json!({"tokens": tokens}))?;
-            } else {
-                let mut screen = output::screen();
-                for token in &tokens {
-                    screen.say(line(token));
-                }
-                output::print(&screen)?;
-            }
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
 async fn trail(
     context: &Context,
     queue: &Queue,
@@ -379,23 +333,4 @@ async fn trail(
         output::print(&screen)?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn line(token: &Holder) -> String {
-    let day = |milliseconds: i64| match jiff::Timestamp::from_millisecond(milliseconds) {
-        Ok(time) => time.strftime("%Y-%m-%d").to_string(),
-        Err(_) => "at an unknown time".to_owned(),
-    };
-    let scopes: Vec<_> = token.scopes.iter().map(ToString::to_string).collect();
-    let end = match (token.revoked, token.expires) {
-        (Some(at), _) => format!("revoked {}", day(at)),
-        (None, Some(at)) => format!("expires {}", day(at)),
-        (None, None) => "valid".to_owned(),
-    };
-    format!(
-        "{}  {}  created {}  {end}",
-        token.name,
-        scopes.join(","),
-        day(token.created)
-    )
 }

@@ -16,7 +16,7 @@ use crate::artifact::serialise;
 use crate::attest::handover::{Handover, waiting};
 use crate::attest::log::Log;
 use crate::attest::predicate::OwnPredicate;
-use crate::attest::{self, Attestor, Wanted};
+use crate::attest::{self, Attestor, Signed, Wanted};
 use crate::bounded;
 use crate::evidence::document;
 use crate::report;
@@ -99,9 +99,8 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
 
 /// Hands a run to the key, or to the service that holds it.
 async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
-    let run = RunFolder::new(&args.run);
-    let signed = if let Some(socket) = &args.signer {
-        match signer::ask(socket, run.path(), args.form.extras()).await? {
+    let signed = match &args.signer {
+        Some(socket) => match signer::ask(socket, &args.run, args.form.extras()).await? {
             Reply::Signed(signed) => *signed,
             Reply::Waiting {
                 agree,
@@ -120,45 +119,55 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
                     help: Some("nothing was signed; the signer's log says the same".into()),
                 });
             }
-        }
-    } else {
-        let signer = args.key.open()?;
-        let log = args.log.clone().map_or_else(own_log, Ok)?;
-        let attestor = Attestor {
-            signer: signer.as_ref(),
-            builder_id: args.key.named_builder(),
-            host: None,
-            log: &log,
-            negatives: args.attest_negative,
-            wanted: Wanted {
-                extras: args.form.extras(),
-                only_fitting: args.only_fitting,
-            },
-            again: args.again,
-        };
-        args.form.format().check(signer.as_ref())?;
-        if let Some(path) = &args.alarm {
-            let alarm = bounded::read(path, bounded::PLAN)
-                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
-            let (signed, bundle) = tokio::task::block_in_place(|| {
-                attest::sign_regression(&args.run, &alarm, &attestor, report::page)
-            })?;
-            return Ok(Handover::Signed {
-                bundle,
-                statement: signed.statement,
-                left_out: Vec::new(),
-            });
-        }
-        tokio::task::block_in_place(|| {
-            if attest::is_certificate(&args.run) {
-                attest::certify(&args.run, &attestor)
-            } else {
-                attest::attest(&args.run, &attestor, report::page)
-            }
-        })?
+        },
+        None => return sign_here(args),
     };
+    write(args, signed)
+}
+
+/// Signs a run, or an alarm about it, with the key that this process has.
+fn sign_here(args: &AttestArgs) -> Result<Handover, Failure> {
+    let signer = args.key.open()?;
+    let log = args.log.clone().map_or_else(own_log, Ok)?;
+    let attestor = Attestor {
+        signer: signer.as_ref(),
+        builder_id: args.key.named_builder(),
+        host: None,
+        log: &log,
+        negatives: args.attest_negative,
+        wanted: Wanted {
+            extras: args.form.extras(),
+            only_fitting: args.only_fitting,
+        },
+        again: args.again,
+    };
+    args.form.format().check(signer.as_ref())?;
+    if let Some(path) = &args.alarm {
+        let alarm = bounded::read(path, bounded::PLAN)
+            .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
+        let (signed, bundle) = tokio::task::block_in_place(|| {
+            attest::sign_regression(&args.run, &alarm, &attestor, report::page)
+        })?;
+        return Ok(Handover::Signed {
+            bundle,
+            statement: signed.statement,
+            left_out: Vec::new(),
+        });
+    }
+    let signed = tokio::task::block_in_place(|| {
+        if attest::is_certificate(&args.run) {
+            attest::certify(&args.run, &attestor)
+        } else {
+            attest::attest(&args.run, &attestor, report::page)
+        }
+    })?;
+    write(args, signed)
+}
+
+/// Writes what was signed to the folder of the run.
+fn write(args: &AttestArgs, signed: Signed) -> Result<Handover, Failure> {
     Ok(Handover::Signed {
-        bundle: signed.write(&run, args.form.format())?,
+        bundle: signed.write(&RunFolder::new(&args.run), args.form.format())?,
         statement: signed.statement,
         left_out: signed.extras.left_out,
     })

@@ -130,11 +130,7 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         child::end_with_stdin();
     }
     let signer = args.key.open()?;
-    let relays: BTreeSet<u32> = args
-        .relay
-        .iter()
-        .map(|name| user(name))
-        .collect::<Result<_, _>>()?;
+    let relays = users(&args.relay)?;
     let workers = workers(&args, &relays)?;
     let (trust, policy) = args.trust.open()?;
     let json = common.json;
@@ -176,26 +172,38 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         signer,
     };
     let (socket, name) = (args.socket, service.signer.name());
-    let ready = || {
-        if json {
-            // If stdout is closed, the socket still tells the service manager that it listens.
-            let _ = output::print_json(&json!({"listening": socket, "key": name}));
-        } else {
-            output::note(&format!("listening on {} with the key {name}", socket.display()));
-        }
-    };
+    let ready = || say_ready(json, &socket, &name);
+    let told = told_to_end()?;
+    tokio::select! {
+        served = service.serve(&socket, ready) => served?,
+        // Whoever asked for a signature and did not get it asks again.
+        () = told => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say_ready(json: bool, socket: &Path, key: &str) {
+    if json {
+        // If stdout is closed, the socket still tells the service manager that it listens.
+        let _ = output::print_json(&json!({"listening": socket, "key": key}));
+    } else {
+        output::note(&format!("listening on {} with the key {key}", socket.display()));
+    }
+}
+
+/// Ready when a signal tells the service to end. Signals are noticed from this call on.
+fn told_to_end() -> Result<impl Future<Output = ()>, Failure> {
     let cannot = |error: std::io::Error| Failure::internal(format!("cannot wait for signals: {error}"));
     let (mut interrupt, mut terminate) = (
         signal(SignalKind::interrupt()).map_err(cannot)?,
         signal(SignalKind::terminate()).map_err(cannot)?,
     );
-    tokio::select! {
-        served = service.serve(&socket, ready) => served?,
-        // Whoever asked for a signature and did not get it asks again.
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
 /// The users whose runs are signed. There must be enough of them to agree.
@@ -204,10 +212,7 @@ fn workers(args: &SignerArgs, relays: &BTreeSet<u32>) -> Result<BTreeSet<u32>, F
     let mut workers: BTreeSet<u32> = if args.worker.is_empty() && relays.is_empty() {
         [own].into()
     } else {
-        args.worker
-            .iter()
-            .map(|name| user(name))
-            .collect::<Result<_, _>>()?
+        users(&args.worker)?
     };
     workers.extend(relays);
     // A relay has any number of workers.
@@ -220,6 +225,10 @@ fn workers(args: &SignerArgs, relays: &BTreeSet<u32>) -> Result<BTreeSet<u32>, F
         .with_help("add workers with --worker, or accept one with --agree 1"));
     }
     Ok(workers)
+}
+
+fn users(names: &[String]) -> Result<BTreeSet<u32>, Failure> {
+    names.iter().map(|name| user(name)).collect()
 }
 
 /// A user by name or number.

@@ -1,3 +1,5 @@
+//! Pairs of archives of one format, and the expected findings.
+
 use std::io::Write as _;
 
 use crate::compare::{Cause, Comparison, Options, Outcome, compare_bytes};

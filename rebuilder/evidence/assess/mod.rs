@@ -49,7 +49,7 @@ const NO_ENVELOPE: &str = "no envelope that is at hand is the one that it is of"
 /// Why a layout is not evidence.
 const POLICY: &str = "it is a policy, not evidence; name it as the layout of a rule";
 
-/// Assesses a document by its kind, before the signer is considered.
+/// Assesses a document by its kind, before the signer is considered: one arm for each kind.
 fn assess_kind(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Assessment {
     match &document.kind {
         Kind::Bundle(bundle) => assess_bundle(bundle, artifacts, trust),

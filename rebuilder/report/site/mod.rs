@@ -85,8 +85,53 @@ struct OutputRow<'a> {
 
 /// The page of one build, with its plan if there is one.
 pub fn build(build: &Build, outputs: &[Output], plan: Option<&Plan>) -> Result<String, ReportError> {
+    let page = BuildPage {
+        row: Row::of(build),
+        subject: &build.subject,
+        meaning: meaning(&build.verdict),
+        reason: build.reason.as_deref().unwrap_or_default(),
+        begun: rows::when(build.started),
+        worker: if build.worker.is_empty() {
+            "no worker"
+        } else {
+            &build.worker
+        },
+        backend: &build.backend,
+        retries: match build.retries {
+            0 => String::new(),
+            count => plural(count, "other attempt"),
+        },
+        causes: causes(build),
+        outputs: outputs.iter().map(OutputRow::of).collect(),
+        files: files(build),
+        inputs: plan.map(inputs).unwrap_or_default(),
+    };
+    Ok(page.render()?)
+}
+
+impl<'a> OutputRow<'a> {
+    fn of(output: &'a Output) -> Self {
+        Self {
+            id: output.id,
+            file: &output.file,
+            status: output.status.word(),
+            sha256: output.sha256.to_hex(),
+            comparison: output.comparison.is_some(),
+            link: output.link.is_some(),
+        }
+    }
+}
+
+/// Why the outputs differ, and what helps against it.
+fn causes(build: &Build) -> Vec<(&'static str, &'static str)> {
     let known = |name: &String| Cause::ALL.iter().find(|cause| cause.name() == name);
-    let files = [
+    let causes = build.causes.iter().filter_map(known);
+    causes.map(|cause| (cause.title(), cause.fix())).collect()
+}
+
+/// The files of the run that are there, and what each is.
+fn files(build: &Build) -> Vec<(&'static str, &'static str)> {
+    let all = [
         (
             "report.html",
             "the comparison, the claims and the assumptions",
@@ -105,47 +150,8 @@ pub fn build(build: &Build, outputs: &[Output], plan: Option<&Plan>) -> Result<S
         ("record.json", "the worker's record", build.record.is_some()),
         ("build.log", "the output of the build", build.log.is_some()),
     ];
-    let page = BuildPage {
-        row: Row::of(build),
-        subject: &build.subject,
-        meaning: meaning(&build.verdict),
-        reason: build.reason.as_deref().unwrap_or_default(),
-        begun: rows::when(build.started),
-        worker: if build.worker.is_empty() {
-            "no worker"
-        } else {
-            &build.worker
-        },
-        backend: &build.backend,
-        retries: match build.retries {
-            0 => String::new(),
-            count => plural(count, "other attempt"),
-        },
-        causes: build
-            .causes
-            .iter()
-            .filter_map(known)
-            .map(|cause| (cause.title(), cause.fix()))
-            .collect(),
-        outputs: outputs
-            .iter()
-            .map(|output| OutputRow {
-                id: output.id,
-                file: &output.file,
-                status: output.status.word(),
-                sha256: output.sha256.to_hex(),
-                comparison: output.comparison.is_some(),
-                link: output.link.is_some(),
-            })
-            .collect(),
-        files: files
-            .into_iter()
-            .filter(|(_, _, there)| *there)
-            .map(|(name, what, _)| (name, what))
-            .collect(),
-        inputs: plan.map(inputs).unwrap_or_default(),
-    };
-    Ok(page.render()?)
+    let there = all.into_iter().filter(|(_, _, there)| *there);
+    there.map(|(name, what, _)| (name, what)).collect()
 }
 
 /// The inputs that a plan pins, in a few lines; the report has all of them.

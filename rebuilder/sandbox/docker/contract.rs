@@ -14,7 +14,7 @@ use bollard::models::{
 use super::super::{Bound, Job, OPEN_FILES, SandboxError};
 use super::engine::{EngineInfo, EngineKind};
 use super::refused;
-use crate::plan::shell_command;
+use crate::plan::{Limits, shell_command};
 use crate::sandbox::embedded::CAPABILITIES;
 
 /// Paths of the kernel that are hidden: those that engines hide by default, and all of `/sys`.
@@ -63,7 +63,33 @@ pub(super) fn container(
     labels: HashMap<String, String>,
     disk_quota: bool,
 ) -> ContainerCreateBody {
-    let limits = &job.limits;
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        hostname: Some(job.hostname.clone()),
+        user: Some("0:0".into()),
+        working_dir: Some("/".into()),
+        entrypoint: Some(Vec::new()),
+        cmd: Some(vec!["/bin/sh".into(), "-eu".into(), "-c".into(), wrapped(job)]),
+        env: Some(vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".into()]),
+        network_disabled: Some(true),
+        tty: Some(false),
+        open_stdin: Some(false),
+        attach_stdin: Some(false),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        stop_timeout: Some(0),
+        healthcheck: Some(HealthConfig {
+            test: Some(vec!["NONE".into()]),
+            ..HealthConfig::default()
+        }),
+        labels: Some(labels),
+        host_config: Some(host_config(&job.limits, about, seccomp, disk_quota)),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// What the container may do on the machine.
+fn host_config(limits: &Limits, about: &EngineInfo, seccomp: &str, disk_quota: bool) -> HostConfig {
     let ulimit = |name: &str, soft: u64, hard: u64| ResourcesUlimits {
         name: Some(name.to_owned()),
         soft: Some(number(soft)),
@@ -85,62 +111,40 @@ pub(super) fn container(
         // Without this, Podman asks for more than root may have on some machines, and the container does not start.
         ulimits.push(ulimit("nproc", limits.pids, limits.pids));
     }
-    ContainerCreateBody {
-        image: Some(image.to_owned()),
-        hostname: Some(job.hostname.clone()),
-        user: Some("0:0".into()),
-        working_dir: Some("/".into()),
-        entrypoint: Some(Vec::new()),
-        cmd: Some(vec!["/bin/sh".into(), "-eu".into(), "-c".into(), wrapped(job)]),
-        env: Some(vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".into()]),
-        network_disabled: Some(true),
-        tty: Some(false),
-        open_stdin: Some(false),
-        attach_stdin: Some(false),
-        attach_stdout: Some(true),
-        attach_stderr: Some(true),
-        stop_timeout: Some(0),
-        healthcheck: Some(HealthConfig {
-            test: Some(vec!["NONE".into()]),
-            ..HealthConfig::default()
+    HostConfig {
+        network_mode: Some("none".into()),
+        privileged: Some(false),
+        cap_drop: Some(vec!["ALL".into()]),
+        cap_add: Some(capabilities()),
+        security_opt: Some(security),
+        masked_paths: (about.kind == EngineKind::Docker).then(|| strings(&MASKED)),
+        readonly_paths: (about.kind == EngineKind::Docker).then(|| strings(&READ_ONLY)),
+        ipc_mode: Some("private".into()),
+        cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+        // The engine's own first process reaps dead processes, and the build cannot replace it. Podman may lack
+        // the program for it.
+        init: (about.kind == EngineKind::Docker).then_some(true),
+        shm_size: Some(SHARED_MEMORY),
+        memory: Some(number(limits.memory)),
+        memory_swap: Some(number(limits.memory)),
+        pids_limit: Some(number(limits.pids)),
+        cpuset_cpus: Some(format!(
+            "0-{}",
+            limits.cpus.clamp(1, about.processors).saturating_sub(1)
+        )),
+        ulimits: Some(ulimits),
+        oom_kill_disable: Some(false),
+        // The log goes only to us: the output of a build must not fill the engine's disk.
+        log_config: Some(HostConfigLogConfig {
+            typ: Some("none".into()),
+            config: None,
         }),
-        labels: Some(labels),
-        host_config: Some(HostConfig {
-            network_mode: Some("none".into()),
-            privileged: Some(false),
-            cap_drop: Some(vec!["ALL".into()]),
-            cap_add: Some(capabilities()),
-            security_opt: Some(security),
-            masked_paths: (about.kind == EngineKind::Docker).then(|| strings(&MASKED)),
-            readonly_paths: (about.kind == EngineKind::Docker).then(|| strings(&READ_ONLY)),
-            ipc_mode: Some("private".into()),
-            cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
-            // The engine's own first process reaps dead processes, and the build cannot replace it. Podman may lack
-            // the program for it.
-            init: (about.kind == EngineKind::Docker).then_some(true),
-            shm_size: Some(SHARED_MEMORY),
-            memory: Some(number(limits.memory)),
-            memory_swap: Some(number(limits.memory)),
-            pids_limit: Some(number(limits.pids)),
-            cpuset_cpus: Some(format!(
-                "0-{}",
-                limits.cpus.clamp(1, about.processors).saturating_sub(1)
-            )),
-            ulimits: Some(ulimits),
-            oom_kill_disable: Some(false),
-            // The log goes only to us: the output of a build must not fill the engine's disk.
-            log_config: Some(HostConfigLogConfig {
-                typ: Some("none".into()),
-                config: None,
-            }),
-            restart_policy: Some(RestartPolicy {
-                name: Some(RestartPolicyNameEnum::NO),
-                maximum_retry_count: None,
-            }),
-            storage_opt: disk_quota.then(|| HashMap::from([("size".to_owned(), limits.disk.to_string())])),
-            ..HostConfig::default()
+        restart_policy: Some(RestartPolicy {
+            name: Some(RestartPolicyNameEnum::NO),
+            maximum_retry_count: None,
         }),
-        ..ContainerCreateBody::default()
+        storage_opt: disk_quota.then(|| HashMap::from([("size".to_owned(), limits.disk.to_string())])),
+        ..HostConfig::default()
     }
 }
 
@@ -168,7 +172,31 @@ pub(super) fn kept(
     let (Some(host), Some(wanted)) = (made.host_config.as_ref(), asked.host_config.as_ref()) else {
         return Err(not_so("its settings"));
     };
-    let settings = [
+    let settings = isolation(made, host, wanted, image);
+    if let Some((setting, _)) = settings.iter().find(|(_, holds)| !holds) {
+        return Err(not_so(setting));
+    }
+    let mut missing = Vec::new();
+    if host.memory != wanted.memory || host.memory_swap != wanted.memory_swap {
+        missing.push(Bound::Memory);
+    }
+    if host.pids_limit != wanted.pids_limit {
+        missing.push(Bound::Pids);
+    }
+    if wanted.storage_opt.is_none() || host.storage_opt != wanted.storage_opt {
+        missing.push(Bound::Disk);
+    }
+    Ok(missing)
+}
+
+/// Each setting that isolates, and whether the container has it.
+fn isolation(
+    made: &ContainerInspectResponse,
+    host: &HostConfig,
+    wanted: &HostConfig,
+    image: &str,
+) -> [(&'static str, bool); 13] {
+    [
         (
             "the root's image",
             made.image.as_deref().is_some_and(|id| bare(id) == bare(image)),
@@ -204,21 +232,7 @@ pub(super) fn kept(
             "no devices",
             nothing(host.devices.as_deref()) && nothing(host.device_requests.as_deref()),
         ),
-        (
-            "no restarts",
-            !host
-                .restart_policy
-                .as_ref()
-                .and_then(|policy| policy.name)
-                .is_some_and(|name| {
-                    matches!(
-                        name,
-                        RestartPolicyNameEnum::ALWAYS
-                            | RestartPolicyNameEnum::ON_FAILURE
-                            | RestartPolicyNameEnum::UNLESS_STOPPED
-                    )
-                }),
-        ),
+        ("no restarts", !restarts(host)),
         (
             "the hidden places",
             wanted
@@ -233,21 +247,19 @@ pub(super) fn kept(
                 .as_ref()
                 .is_none_or(|paths| host.readonly_paths.as_ref() == Some(paths)),
         ),
-    ];
-    if let Some((setting, _)) = settings.iter().find(|(_, holds)| !holds) {
-        return Err(not_so(setting));
-    }
-    let mut missing = Vec::new();
-    if host.memory != wanted.memory || host.memory_swap != wanted.memory_swap {
-        missing.push(Bound::Memory);
-    }
-    if host.pids_limit != wanted.pids_limit {
-        missing.push(Bound::Pids);
-    }
-    if wanted.storage_opt.is_none() || host.storage_opt != wanted.storage_opt {
-        missing.push(Bound::Disk);
-    }
-    Ok(missing)
+    ]
+}
+
+fn restarts(host: &HostConfig) -> bool {
+    let name = host.restart_policy.as_ref().and_then(|policy| policy.name);
+    matches!(
+        name,
+        Some(
+            RestartPolicyNameEnum::ALWAYS
+                | RestartPolicyNameEnum::ON_FAILURE
+                | RestartPolicyNameEnum::UNLESS_STOPPED
+        )
+    )
 }
 
 fn not_so(setting: &str) -> SandboxError {

@@ -23,7 +23,7 @@ pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, Ou
     let headers = HeaderLimit::default();
     let mut archive = tar::Archive::new(headers.over(tar));
     for entry in headers.entries(&mut archive).map_err(error)? {
-        let mut entry = entry.map_err(error)?;
+        let entry = entry.map_err(error)?;
         let path = entry.path().map_err(error)?.into_owned();
         let kind = entry.header().entry_type();
         let Some(name) = name_in_out(&path)? else {
@@ -42,21 +42,7 @@ pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, Ou
         }
         let place = to.join(&name);
         let output = if kind.is_file() {
-            let size = entry.size();
-            if size > room {
-                return Err(OutputError::TooMuch {
-                    found: format!("{name} and other files"),
-                    limit: "the disk limit".into(),
-                });
-            }
-            let output = output::receive(entry.by_ref().take(size), &place, &name, room)?;
-            if output.size != size {
-                return Err(OutputError::Io {
-                    name,
-                    source: io::Error::from(io::ErrorKind::UnexpectedEof),
-                });
-            }
-            output
+            extract(entry, &place, name, room)?
         } else if kind.is_hard_link() {
             // Another name of a file counts as a file, too.
             let first = entry.link_name().map_err(error)?.unwrap_or_default().into_owned();
@@ -74,6 +60,31 @@ pub(super) fn unpack(tar: File, to: &Path, limit: u64) -> Result<Vec<Output>, Ou
     }
     outputs.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(outputs)
+}
+
+/// Extracts one file, which must be as long as its header says.
+fn extract<R: io::Read>(
+    entry: tar::Entry<'_, R>,
+    place: &Path,
+    name: String,
+    room: u64,
+) -> Result<Output, OutputError> {
+    let size = entry.size();
+    if size > room {
+        return Err(OutputError::TooMuch {
+            found: format!("{name} and other files"),
+            limit: "the disk limit".into(),
+        });
+    }
+    let output = output::receive(entry.take(size), place, &name, room)?;
+    if output.size == size {
+        Ok(output)
+    } else {
+        Err(OutputError::Io {
+            name,
+            source: io::Error::from(io::ErrorKind::UnexpectedEof),
+        })
+    }
 }
 
 /// The name of a file directly in the folder that the stream contains; `None` for the folder itself.

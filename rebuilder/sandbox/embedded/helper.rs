@@ -21,7 +21,7 @@ use nix::unistd::{Gid, Pid, Uid};
 use super::folders::Folders;
 use super::protocol::{Failure, HelperEvent, Task, TaskAnswer};
 use super::{HELPER_ARGUMENT, IdMap};
-use super::{cgroup, runtime, sealed};
+use super::{cgroup, mounts, runtime, sealed};
 use crate::rootfs;
 use crate::rootfs::removal;
 use crate::rootfs::{LayerPlan, UnpackPlan};
@@ -163,12 +163,17 @@ fn enter() -> Result<i32, Failure> {
     // No other process may inspect this one, or its children, until the build's own program runs.
     prctl::set_dumpable(false).map_err(|error| error.to_string())?;
 
-    // The second process reports that its end is tied to this one, and continues only if this one answers.
+    fork_and_wait(&task, folders)
+}
+
+/// Forks the second process, which does the task, and waits for its end. It reports that its end is tied to this process,
+/// and continues only if this process answers.
+fn fork_and_wait(task: &Task, folders: Folders) -> Result<i32, Failure> {
     let (tied, untied) = (pipe()?, pipe()?);
     match fork::fork().map_err(|error| format!("cannot start a process: {error}"))? {
         fork::Fork::Child => {
             drop((tied.0, untied.1));
-            Ok(match first_of_namespace(&task, &folders, tied.1, untied.0) {
+            Ok(match first_of_namespace(task, &folders, tied.1, untied.0) {
                 Ok(()) => 0,
                 Err(failure) => {
                     HelperEvent::Failed(failure).send();
@@ -263,7 +268,7 @@ fn answer(task: &Task, folders: &Folders) -> Result<TaskAnswer, Failure> {
         Task::Digest { .. } => TaskAnswer::Tree(rootfs::digest(&first)?),
         Task::Seal { .. } => TaskAnswer::Seal(rootfs::seal(&first)?),
         Task::Export { .. } => {
-            runtime::export(folders)?;
+            mounts::export(folders)?;
             TaskAnswer::Done
         }
         Task::Remove { .. } => {

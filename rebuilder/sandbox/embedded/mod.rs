@@ -9,6 +9,7 @@ mod cgroup;
 mod folders;
 mod helper;
 mod idmap;
+mod mounts;
 mod payload;
 mod process;
 mod processors;
@@ -18,6 +19,7 @@ mod runtime;
 mod sealed;
 mod seccomp;
 mod shown;
+mod spec;
 mod syscalls;
 mod tasks;
 mod trace;
@@ -52,7 +54,7 @@ use process::{Helper, asked_by_doctor, copy_log};
 pub(crate) use process::{LOG_LIMIT, last_line};
 use protocol::Task;
 pub use query::QueryOutput;
-pub use runtime::CAPABILITIES;
+pub use spec::CAPABILITIES;
 pub use tasks::Intact;
 
 /// First argument that makes this binary a sandbox helper.
@@ -280,6 +282,7 @@ impl Embedded {
         })))
     }
 
+    /// Runs a job in its scratch folder and control groups, which the caller removes.
     async fn run_in(
         &self,
         job: &Job<'_>,
@@ -329,18 +332,28 @@ impl Embedded {
         if shared_ids {
             not_enforced.push(Bound::Ids);
         }
-        let mut outcome = CommandResult {
+        let outcome = CommandResult {
             ended,
             took,
             outputs: Vec::new(),
             layer: None,
             not_enforced,
         };
+        self.collect(job, scratch, outcome).await
+    }
+
+    /// Takes out of the scratch folder what the job left: the trace, and the outputs and the layer if it succeeded.
+    async fn collect(
+        &self,
+        job: &Job<'_>,
+        scratch: &Scratch,
+        mut outcome: CommandResult,
+    ) -> Result<CommandResult, SandboxError> {
         if let Some(to) = &self.trace {
             let events = writable(scratch).join(trace::EVENTS);
             fs::copy(&events, to).map_err(SandboxError::io(format!("keep the trace in {}", to.display())))?;
         }
-        if ended.succeeded() {
+        if outcome.ended.succeeded() {
             outcome.outputs =
                 output::collect(&writable(scratch).join("out"), job.outputs, job.most_output())?;
             if job.keep == KeepMode::Layer {

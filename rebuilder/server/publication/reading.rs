@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use packageurl::PackageUrl;
 
 use super::Pages;
-use crate::artifact::Subject;
+use crate::artifact::{Sha256, Subject};
 use crate::compare::{Cause, RootCause};
 use crate::plan::{Expected, Plan, Role};
 use crate::queue::published::{Build, EndedJob, Output, Reason, Status};
@@ -100,16 +100,40 @@ pub(super) fn read(
             return (build, Vec::new(), Vec::new());
         }
     };
-    let file = |files: &[RunFile], name: &str| {
-        files
-            .iter()
-            .find(|file| file.path == name)
-            .map(|file| file.sha256)
-    };
     let Documents { plan, mut record } = documents;
     // A record can be large, and is looked at once for each released file.
     let compared = std::mem::take(&mut record.outputs);
     let (plan, record) = (&plan, &record);
+    describe(&mut build, ended, plan, record);
+    build.report = pages.report;
+    let reasons = reasons(&mut build, &compared);
+    let outputs = plan.expected.iter().map(|expected| {
+        let place = compared
+            .iter()
+            .position(|output| output.name == expected.file.name);
+        let output = place.and_then(|place| compared.get(place));
+        let status = status_of(plan, record, expected, output);
+        Output {
+            status: counting(ended, status),
+            comparison: place.and_then(|place| pages.comparisons.get(place).copied().flatten()),
+            link: digest_of(&ended.signed, &format!("links/{}.link", expected.file.name)),
+            ..released(&build, expected)
+        }
+    });
+    let outputs = outputs.collect();
+    (build, reasons, outputs)
+}
+
+/// The digest of a file, by its path in a run.
+fn digest_of(files: &[RunFile], name: &str) -> Option<Sha256> {
+    files
+        .iter()
+        .find(|file| file.path == name)
+        .map(|file| file.sha256)
+}
+
+/// Fills in what plan and record say of a build.
+fn describe(build: &mut Build, ended: &EndedJob, plan: &Plan, record: &Record) {
     let named = Named::of(&record.subject);
     record.subject.clone_into(&mut build.subject);
     build.package = package(&record.subject);
@@ -117,15 +141,28 @@ pub(super) fn read(
     build.distribution.clone_from(&build.ecosystem);
     build.source = source(plan).unwrap_or_else(|| named.name.clone());
     (build.name, build.version, build.release) = (named.name, named.version, named.release);
-    build.architecture = named.architecture.unwrap_or(build.architecture);
+    if let Some(architecture) = named.architecture {
+        build.architecture = architecture;
+    }
     build.verdict = word(&record.verdict).into();
     build.conclusive = !matches!(record.verdict, Verdict::Inconclusive { .. });
     build.status = counting(ended, status(record));
     if let Verdict::Inconclusive { stage, reason } = &record.verdict {
         build.reason = Some(short(&format!("{stage}: {reason}")));
     }
+    build.started = record.started.as_millisecond();
+    build.finished = record.finished.as_millisecond();
+    record.backend.clone_into(&mut build.backend);
+    build.record = digest_of(&ended.run, "record.json");
+    build.plan = digest_of(&ended.run, "plan.json");
+    build.log = digest_of(&ended.run, "build.log").filter(|log| *log == record.log);
+    build.attestation = digest_of(&ended.signed, "attestation.sigstore.json");
+}
+
+/// The reasons why the outputs of a build differ; names the causes in its row.
+fn reasons(build: &mut Build, compared: &[OutputResult]) -> Vec<Reason> {
     let mut reasons = BTreeSet::new();
-    for output in &compared {
+    for output in compared {
         for cause in output.differs.iter().flat_map(|differs| &differs.causes) {
             let name = cause.cause.name();
             if build.causes.len() < CAUSES && !build.causes.iter().any(|known| known == name) {
@@ -136,29 +173,7 @@ pub(super) fn read(
             }
         }
     }
-    build.started = record.started.as_millisecond();
-    build.finished = record.finished.as_millisecond();
-    record.backend.clone_into(&mut build.backend);
-    build.record = file(&ended.run, "record.json");
-    build.plan = file(&ended.run, "plan.json");
-    build.log = file(&ended.run, "build.log").filter(|log| *log == record.log);
-    build.report = pages.report;
-    build.attestation = file(&ended.signed, "attestation.sigstore.json");
-    let outputs = plan.expected.iter().map(|expected| {
-        let place = compared
-            .iter()
-            .position(|output| output.name == expected.file.name);
-        let output = place.and_then(|place| compared.get(place));
-        let status = status_of(plan, record, expected, output);
-        Output {
-            status: counting(ended, status),
-            comparison: place.and_then(|place| pages.comparisons.get(place).copied().flatten()),
-            link: file(&ended.signed, &format!("links/{}.link", expected.file.name)),
-            ..released(&build, expected)
-        }
-    });
-    let outputs = outputs.collect();
-    (build, reasons.into_iter().collect(), outputs)
+    reasons.into_iter().collect()
 }
 
 /// What a cause has in common with that of other builds.

@@ -24,6 +24,7 @@ use super::answer;
 use super::api::ApiError;
 use crate::queue::published::{Filter, Order, Output, Page};
 
+/// The addresses of both versions, in one table.
 pub(super) fn router(running: &Arc<Running>) -> Router<Arc<Running>> {
     let viewers = from_extractor_with_state::<Viewer, _>(running.clone());
     let operators = from_extractor_with_state::<Operator, _>(running.clone());

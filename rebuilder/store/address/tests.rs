@@ -1,3 +1,5 @@
+//! Which addresses are followed, and which are refused.
+
 use super::*;
 
 fn word(mirrors: &[&str], hosts: &[&str]) -> Word {

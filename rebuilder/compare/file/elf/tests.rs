@@ -1,3 +1,5 @@
+//! Small ELF files, and the expected causes of their differences.
+
 use super::super::writers::elf;
 use crate::compare::cause::Cause;
 use crate::compare::{Options, compare_bytes};

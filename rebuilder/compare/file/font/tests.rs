@@ -1,3 +1,5 @@
+//! Small fonts, and the expected causes of their differences.
+
 use super::super::writers::font;
 use crate::compare::cause::Cause;
 use crate::compare::{Options, compare_bytes};

@@ -1,3 +1,5 @@
+//! Small Mach-O files, and the expected causes of their differences.
+
 use super::super::writers::{MachOFile, fat, macho};
 use crate::compare::cause::Cause;
 use crate::compare::{Options, compare_bytes};

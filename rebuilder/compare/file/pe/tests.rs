@@ -1,3 +1,5 @@
+//! Small Windows executables, and the expected causes of their differences.
+
 use super::super::writers::{PeFile, pe};
 use crate::compare::cause::Cause;
 use crate::compare::{Options, compare_bytes};

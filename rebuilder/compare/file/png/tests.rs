@@ -1,3 +1,5 @@
+//! Small pictures, and the expected causes of their differences.
+
 use super::super::writers::png;
 use crate::compare::cause::Cause;
 use crate::compare::{Chosen, Options, Outcome, compare_bytes};

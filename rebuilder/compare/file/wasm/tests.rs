@@ -1,3 +1,5 @@
+//! Small modules, and the expected causes of their differences.
+
 use super::super::writers::wasm;
 use crate::compare::cause::Cause;
 use crate::compare::{Options, compare_bytes};

@@ -1,3 +1,5 @@
+//! What is read from lock files of each form, and what is refused.
+
 use super::*;
 
 #[test]

@@ -1,6 +1,10 @@
 //! A queue under a rule, and what is put into it.
 
-use super::{BTreeMap, Claimant, Duration, Ending, Lease, NewJob, Queue, Resources, Task};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rebuilder::queue::wire::{Lease, Resources, Task};
+use rebuilder::queue::{Claimant, Ending, NewJob, Queue};
 
 pub(super) fn probe(number: u64, ecosystem: &str, audit: &str) -> NewJob {
     let task = Task::Probe {

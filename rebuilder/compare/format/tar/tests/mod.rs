@@ -1,3 +1,5 @@
+//! Pairs of tar archives, and the expected findings.
+
 mod changes;
 mod each_byte;
 mod unpackers;

