@@ -101,7 +101,7 @@ pub(super) fn may_be_of(purl: &PackageUrl<'_>, file: &str) -> bool {
 
 /// Whether a file's name, which begins like the package's (with or without its namespace), has the package's version,
 /// or no version; `None` if the name is another one.
-fn of_version(purl: &PackageUrl<'_>, file: &str) -> Option<bool> {
+pub(super) fn of_version(purl: &PackageUrl<'_>, file: &str) -> Option<bool> {
     let plain = |text: &str| -> String {
         text.to_lowercase()
             .chars()
@@ -203,7 +203,7 @@ pub(super) fn swapped(all: &[Descriptor], same: &[&Descriptor], artifact: &Artif
 }
 
 /// A distribution's file name with its project's name normalised (PEP 503), as the index compares them.
-fn distribution(file: &str) -> String {
+pub(super) fn distribution(file: &str) -> String {
     let split = if file.ends_with(".whl") {
         file.split_once('-')
     } else {
