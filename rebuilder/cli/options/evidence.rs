@@ -272,6 +272,14 @@ pub(crate) fn local(
     })
 }
 
+/// The digest of a file that is not at hand, as `sha256:HEX`.
+pub(crate) fn digest(text: &str) -> Result<Sha256, Failure> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text).to_owned();
+    digits
+        .try_into()
+        .map_err(|error| Failure::usage(format!("{text} is not a digest: {error}")))
+}
+
 /// The statement inside a document, whether or not its signature verifies.
 pub(crate) fn statement(document: &Document) -> Option<Statement> {
     match assess::payload(document).unverified() {

@@ -18,7 +18,7 @@ use sigstore_verify::types::DerCertificate;
 use super::{SLSA, peers};
 use crate::common::{code, json, rebuilder, text};
 
-const TESTS: &str = "slsa-framework/slsa-verifier/cli/slsa-verifier/main_regression_test.go";
+pub(super) const TESTS: &str = "slsa-framework/slsa-verifier/cli/slsa-verifier/main_regression_test.go";
 const WORKFLOWS: &str = "https://github.com/slsa-framework/slsa-github-generator/.github/workflows/";
 const DELEGATOR: &str =
     "https://github.com/slsa-framework/example-trw/.github/workflows/builder_high-perms_slsa3.yml";
@@ -30,10 +30,10 @@ const TRUSTED: [&str; 3] = [
 ];
 
 /// A row of a table: the Go expression of each field.
-type Fields = BTreeMap<String, String>;
+pub(super) type Fields = BTreeMap<String, String>;
 
 /// The rows of the table in a test function, whose form is that of gofmt.
-fn table(source: &str, test: &str) -> Vec<Fields> {
+pub(super) fn table(source: &str, test: &str) -> Vec<Fields> {
     let body = source.split(&format!("\nfunc {test}(")).nth(1).unwrap();
     let body = body.split("\n}\n").next().unwrap();
     let rows = body
@@ -69,7 +69,7 @@ fn table(source: &str, test: &str) -> Vec<Fields> {
 }
 
 /// The texts in a Go expression; `builder` in it is a variable.
-fn texts(expression: &str) -> Vec<String> {
+pub(super) fn texts(expression: &str) -> Vec<String> {
     expression
         .split('"')
         .skip(1)
@@ -78,7 +78,7 @@ fn texts(expression: &str) -> Vec<String> {
         .collect()
 }
 
-fn text_of(fields: &Fields, name: &str) -> Option<String> {
+pub(super) fn text_of(fields: &Fields, name: &str) -> Option<String> {
     fields.get(name).map(|expression| texts(expression).concat())
 }
 
@@ -121,7 +121,7 @@ fn rule(fields: &Fields, builders: &[String]) -> Vec<String> {
 }
 
 /// As numbers, so that v1.10.0 is behind v1.9.0.
-fn version(name: &str) -> Vec<u32> {
+pub(super) fn version(name: &str) -> Vec<u32> {
     let parts = name.trim_start_matches('v').split('.');
     parts.map(|part| part.parse().unwrap()).collect()
 }
