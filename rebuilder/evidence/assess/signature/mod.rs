@@ -317,7 +317,7 @@ fn verify_plain(envelope: &Envelope, trust: &Trust) -> Proof {
             Err(enclosed(envelope, trust))
         };
     }
-    if keys.is_empty() {
+    if keys.is_empty() && !envelope.signatures.is_empty() {
         let names: Vec<_> = envelope
             .signatures
             .iter()
@@ -325,11 +325,7 @@ fn verify_plain(envelope: &Envelope, trust: &Trust) -> Proof {
             .collect();
         let note = format!(
             "it is signed with plain keys ({}), but no key was given to verify it with",
-            if names.is_empty() {
-                "none at all".to_owned()
-            } else {
-                names.join(", ")
-            }
+            names.join(", ")
         );
         return Err(Unproven::Unverifiable(note));
     }
