@@ -170,11 +170,10 @@ impl Asked<'_> {
         match (has_ending(named), has_ending(own)) {
             // Whoever asked for a package by its name may keep the file under any other.
             (true, _) if of_package == Some(true) && !is_released(own) => Some(true),
-            (true, true) => Some(false),
             // A page about the file, or a folder.
             (false, _) if parts.iter().any(|part| part == own) => None,
             (false, true) => None,
-            (true, false) | (false, false) => Some(false),
+            _ => Some(false),
         }
     }
 }
@@ -360,6 +359,7 @@ mod tests {
             (wheel, None, "https://mirror.example/evil-6.6-py3-none-any.whl", "other"),
             ("sha256:00", idna, "https://mirror.example/idna-3.10-py3-none-any.whl", "same"),
             ("sha256:00", idna, "https://mirror.example/evil-6.6-py3-none-any.whl", "other"),
+            ("sha256:00", Some("pkg:pypi/idna@3.1"), "https://mirror.example/idna-3.10-py3-none-any.whl", "other"),
             ("sha256:00", None, "https://mirror.example/evil-6.6-py3-none-any.whl", "unknown"),
             (tgz, pad, "https://registry.npmjs.org/left-pad/-/left-pad-1.3.0.tgz", "same"),
             (tgz, pad, "https://registry.npmjs.org/left-pad/-/left-pad-1.2.0.tgz", "other"),
