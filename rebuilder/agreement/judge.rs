@@ -251,7 +251,9 @@ fn why(
         return (false, nothing.clone());
     }
     if is_counted {
-        return (true, stance.testimony.reading.says.sentence());
+        let reading = &stance.testimony.reading;
+        let note = reading.note.iter().map(|note| format!("; {note}"));
+        return (true, reading.says.sentence() + &note.collect::<String>());
     }
     if let RebuildClaim::Differs { .. } = stance.testimony.reading.says {
         return (false, stance.testimony.reading.says.sentence());

@@ -229,6 +229,8 @@ pub enum Reason {
     UnknownSigner,
     /// It is about other bytes under another name.
     WrongSubject,
+    /// It is a verifier's summary of another resource.
+    WrongResource,
     /// It is not about a build or a rebuild.
     NoBuild,
     /// It says that no build was found that produces these bytes.
@@ -262,6 +264,7 @@ impl Reason {
             Self::Unsigned => "it is not signed",
             Self::UnknownSigner => "the policy does not trust this signer",
             Self::WrongSubject => "about another artifact",
+            Self::WrongResource => "a verifier's summary of another resource",
             Self::NoBuild => "not about a build",
             Self::NoBuildFound => "no build was found, which speaks neither for nor against",
             Self::UnknownPredicate => "unsupported predicate type",

@@ -3,15 +3,12 @@
 //! "Verifiers ... MUST verify": the subject by digest, `verifier.id`, `resourceUri` and `verifiedLevels`
 //! (slsa.dev/spec/v1.1/verification_summary). A summary is no rebuild: it adds nothing to what it was made from.
 
-use std::str::FromStr as _;
-
-use packageurl::PackageUrl;
 use serde_json::Value;
 
 use super::reading::{Aside, UNNAMED};
 use super::testimony::{Kind, Reading, RebuildClaim};
 use super::{Inputs, Reason};
-use crate::evidence::assess::Artifact;
+use crate::evidence::assess::{Artifact, Resource, resource};
 use crate::evidence::json::member;
 use crate::evidence::statement::Statement;
 
@@ -29,10 +26,12 @@ pub(super) fn read(statement: &Statement, artifact: &Artifact) -> Result<Reading
     };
     let missing = |what: &str| (Reason::Unreadable, format!("the summary has no {what}"));
     let verifier = text(&["verifier", "id"]).ok_or_else(|| missing("verifier.id"))?;
-    let resource = text(&["resourceUri"]).ok_or_else(|| missing("resourceUri"))?;
-    if let Some(other) = other_resource(&resource, artifact) {
-        return Err((Reason::WrongSubject, other));
-    }
+    let stated = text(&["resourceUri"]).ok_or_else(|| missing("resourceUri"))?;
+    let note = match resource(&stated, artifact) {
+        Resource::Same => None,
+        Resource::Other(other) => return Err((Reason::WrongResource, other)),
+        Resource::Incomparable(why) => Some(why),
+    };
     let levels: Vec<String> = member(predicate, ["verifiedLevels"])
         .as_array()
         .into_iter()
@@ -54,6 +53,7 @@ pub(super) fn read(statement: &Statement, artifact: &Artifact) -> Result<Reading
         statement: Some(statement.digest),
         made_from: made_from.map(str::to_lowercase).collect(),
         levels,
+        note,
         ..Reading::new(Kind::Summary, says, Inputs::of_summary(predicate))
     })
 }
@@ -90,22 +90,4 @@ fn passed(levels: &[String]) -> Result<RebuildClaim, Aside> {
         Reason::NoBuild,
         format!("it is a verifier's summary, but not of the build ({named})"),
     ))
-}
-
-/// In one sentence, if what was verified is another package than the one that was asked for.
-fn other_resource(resource: &str, artifact: &Artifact) -> Option<String> {
-    let wanted = PackageUrl::from_str(artifact.purl.as_deref()?).ok()?;
-    let named = PackageUrl::from_str(resource).ok()?;
-    // Without a version, any version is wanted.
-    let parts = |purl: &PackageUrl<'_>| {
-        (
-            purl.ty().to_owned(),
-            purl.namespace().map(str::to_owned),
-            purl.name().to_owned(),
-            purl.version()
-                .filter(|_| wanted.version().is_some())
-                .map(str::to_owned),
-        )
-    };
-    (parts(&wanted) != parts(&named)).then(|| format!("it is about the resource {named}, not {wanted}"))
 }

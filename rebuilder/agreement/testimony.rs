@@ -136,6 +136,8 @@ pub struct Reading {
     pub subject: Option<String>,
     /// In one sentence, if that is not the name that was asked for.
     pub other_name: Option<String>,
+    /// In one sentence, what could not be compared with what was asked for.
+    pub note: Option<String>,
 }
 
 impl Reading {
@@ -152,6 +154,7 @@ impl Reading {
             levels: Vec::new(),
             subject: None,
             other_name: None,
+            note: None,
         }
     }
 }

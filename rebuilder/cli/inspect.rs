@@ -9,6 +9,7 @@ use super::failure::{Code, Failure};
 use super::options::evidence::{self, EvidenceArgs};
 use super::options::released;
 use super::{Context, output, suggest};
+use crate::artifact::Digests;
 use crate::evidence::assess::Artifact;
 use crate::evidence::document::Document;
 use crate::evidence::{Claim, Standing};
@@ -18,7 +19,7 @@ use crate::store::write_atomically;
 
 #[derive(Args)]
 pub(crate) struct InspectArgs {
-    /// Released files, a package URL or short form of one package, or one image (oci:FOLDER, docker://NAME@sha256:…)
+    /// Released files or their digests (sha256:HEX), a package URL or short form of one package, or one image (oci:FOLDER, docker://NAME@sha256:…)
     #[arg(required = true)]
     subject: Vec<String>,
     /// Package URL of SUBJECT, if SUBJECT is a file
@@ -88,7 +89,7 @@ struct Looked {
     documents: Vec<Document>,
 }
 
-/// Finds the subjects that the arguments name: an image, files, or a release of a registry.
+/// Finds the subjects that the arguments name: an image, files, digests of files, or a release of a registry.
 async fn look(
     context: &Context,
     args: &InspectArgs,
@@ -104,6 +105,21 @@ async fn look(
         });
     }
     let missing = files.iter().find(|path| !path.is_file());
+    if missing.is_some() && args.subject.iter().all(|text| text.starts_with("sha256:")) {
+        let known = args.subject.iter().map(|text| {
+            let sha256 = evidence::digest(text)?;
+            Ok(Artifact {
+                name: text.clone(),
+                purl: args.purl.clone(),
+                digests: Digests::known(sha256),
+                path: None,
+            })
+        });
+        return Ok(Looked {
+            artifacts: known.collect::<Result<_, Failure>>()?,
+            ..Looked::default()
+        });
+    }
     match (missing, args.subject.as_slice(), &args.purl) {
         (None, ..) => look_at_files(context, args, case, &files).await,
         (Some(_), [subject], None) => {

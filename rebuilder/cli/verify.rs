@@ -13,7 +13,7 @@ use super::options::logged::LoggedArgs;
 use super::options::signing::{KeyArgs, SummaryArgs};
 use super::{Common, Context, output, suggest};
 use crate::agreement::{self, Agreement, Conclusion};
-use crate::artifact::{Digests, Sha256};
+use crate::artifact::Digests;
 use crate::attest;
 use crate::ecosystem;
 use crate::evidence::assess::Artifact;
@@ -173,7 +173,7 @@ fn no_quorum(refusal: &Refusal) -> Failure {
 }
 
 fn artifact(text: &str, args: &VerifyArgs, trust: &Trust) -> Result<Artifact, Failure> {
-    let Some(digits) = text.strip_prefix("sha256:") else {
+    if !text.starts_with("sha256:") {
         let path = Path::new(text);
         if !path.is_file() {
             return Err(Failure::usage(format!(
@@ -181,11 +181,8 @@ fn artifact(text: &str, args: &VerifyArgs, trust: &Trust) -> Result<Artifact, Fa
             )));
         }
         return evidence::local(path, args.purl.as_deref(), &[], trust);
-    };
-    let sha256: Sha256 = digits
-        .to_owned()
-        .try_into()
-        .map_err(|error| Failure::usage(format!("{text} is not a digest: {error}")))?;
+    }
+    let sha256 = evidence::digest(text)?;
     Ok(Artifact {
         name: args.name.clone().unwrap_or_else(|| text.to_owned()),
         purl: args.purl.clone(),

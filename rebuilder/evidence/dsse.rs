@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Verified;
 use super::json::{self, JsonError};
+use super::openpgp::in_toto::{self, JsonSignature};
 use super::public_key::PublicKey;
 
 /// Type of a payload that is an in-toto statement.
@@ -18,12 +19,14 @@ pub const IN_TOTO: &str = "application/vnd.in-toto+json";
 const MEMBERS: [&str; 3] = ["payload", "payloadType", "signatures"];
 
 /// The members of a signature. The SLSA generators put the certificate beside it (`cert`), and witness adds the
-/// certificate's chain and timestamps.
-const OF_SIGNATURE: [&str; 6] = [
+/// certificate's chain and timestamps. securesystemslib writes signatures by OpenPGP with the hashed part of the packet
+/// (`other_headers`).
+const OF_SIGNATURE: [&str; 7] = [
     "cert",
     "certificate",
     "intermediates",
     "keyid",
+    "other_headers",
     "sig",
     "timestamps",
 ];
@@ -37,6 +40,8 @@ pub struct Envelope {
     pub payload: Vec<u8>,
     /// Signatures, each with the name of its key.
     pub signatures: Vec<(String, Vec<u8>)>,
+    /// Signatures by OpenPGP.
+    pub openpgp: Vec<JsonSignature>,
     /// Certificates beside the signatures, in PEM.
     pub certificates: Vec<String>,
     /// The text that the envelope was read from, without surrounding white space, if it was a separate text: a log may
@@ -85,9 +90,21 @@ impl Envelope {
         let text = |key: &'static str| value[key].as_str().ok_or(DsseError::Malformed(key));
         let signatures = value["signatures"].as_array();
         let signatures = signatures.ok_or(DsseError::Malformed("signatures"))?;
+        let (payload_type, payload) = (
+            text("payloadType")?.to_owned(),
+            decode(text("payload")?).ok_or(DsseError::Malformed("payload"))?,
+        );
+        let message = pre_authentication(&payload_type, &payload);
+        let (mut plain, mut openpgp) = (Vec::new(), Vec::new());
+        for signature in signatures {
+            match read_signature(signature, &message)? {
+                OneSignature::Plain(keyid, bytes) => plain.push((keyid, bytes)),
+                OneSignature::OpenPgp(signature) => openpgp.push(signature),
+            }
+        }
         Ok(Self {
-            payload_type: text("payloadType")?.to_owned(),
-            payload: decode(text("payload")?).ok_or(DsseError::Malformed("payload"))?,
+            payload_type,
+            payload,
             text: None,
             certificates: signatures
                 .iter()
@@ -95,24 +112,8 @@ impl Envelope {
                 .filter(|text| !text.is_empty())
                 .map(str::to_owned)
                 .collect(),
-            signatures: signatures
-                .iter()
-                .map(|signature| {
-                    let members = signature.as_object().ok_or(DsseError::Malformed("signatures"))?;
-                    if let Some(name) = members.keys().find(|name| !OF_SIGNATURE.contains(&name.as_str())) {
-                        return Err(DsseError::Member(name.clone()));
-                    }
-                    let text = |name: &str| members.get(name).is_none_or(|it| it.is_null() || it.is_string());
-                    let list = |name: &str| members.get(name).is_none_or(|it| it.is_null() || it.is_array());
-                    let fine = text("keyid") && text("cert") && text("certificate");
-                    if !fine || !list("intermediates") || !list("timestamps") {
-                        return Err(DsseError::Malformed("signatures"));
-                    }
-                    let keyid = signature["keyid"].as_str().unwrap_or_default().to_owned();
-                    let bytes = signature["sig"].as_str().and_then(decode);
-                    Ok((keyid, bytes.ok_or(DsseError::Malformed("sig"))?))
-                })
-                .collect::<Result<_, DsseError>>()?,
+            signatures: plain,
+            openpgp,
         })
     }
 
@@ -132,6 +133,42 @@ impl Envelope {
                 .collect::<Vec<_>>()
         })
     }
+}
+
+/// One signature of an envelope.
+enum OneSignature {
+    /// With the name of its key.
+    Plain(String, Vec<u8>),
+    OpenPgp(JsonSignature),
+}
+
+/// Reads one signature over `message`.
+fn read_signature(signature: &Value, message: &[u8]) -> Result<OneSignature, DsseError> {
+    let malformed = DsseError::Malformed("signatures");
+    let Some(members) = signature.as_object() else {
+        return Err(malformed);
+    };
+    if let Some(name) = members.keys().find(|name| !OF_SIGNATURE.contains(&name.as_str())) {
+        return Err(DsseError::Member(name.clone()));
+    }
+    let text = |name: &str| members.get(name).is_none_or(|it| it.is_null() || it.is_string());
+    let list = |name: &str| members.get(name).is_none_or(|it| it.is_null() || it.is_array());
+    let fine = text("keyid") && text("cert") && text("certificate");
+    if !fine || !list("intermediates") || !list("timestamps") {
+        return Err(malformed);
+    }
+    let keyid = signature["keyid"].as_str().unwrap_or_default().to_owned();
+    let bytes = signature["sig"].as_str().and_then(decode);
+    let bytes = bytes.ok_or(DsseError::Malformed("sig"))?;
+    if !in_toto::is_one(signature) {
+        return Ok(OneSignature::Plain(keyid, bytes));
+    }
+    // As in a link, but for the encoding of the numbers, which DSSE defines.
+    let form = json!({
+        "keyid": keyid, "other_headers": signature["other_headers"], "signature": hex::encode(bytes),
+    });
+    let read = JsonSignature::from_value(&form, message);
+    read.map(OneSignature::OpenPgp).ok_or(malformed)
 }
 
 /// The positions of the keys in `keys` that signed `message`; at least `threshold` different ones.
@@ -221,6 +258,10 @@ mod tests {
                 r#"{"sig":"","keyid":"","cert":"-----BEGIN CERTIFICATE-----"}"#,
                 true,
             ),
+            (r#"{"sig":"","keyid":"","other_headers":"0400"}"#, true),
+            (r#"{"sig":"","other_headers":"x"}"#, false),
+            (r#"{"sig":"","other_headers":{}}"#, false),
+            (r#"{"sig":"","other_headers":null}"#, false),
             (r#"{"sig":"","payload":"e30="}"#, false),
             (r#"{"sig":"","payloadType":"x"}"#, false),
             (r#"{"sig":"","keyid":{"payload":"e30="}}"#, false),

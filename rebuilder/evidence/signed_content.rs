@@ -81,6 +81,7 @@ mod tests {
             payload_type: kind.into(),
             payload: payload.as_bytes().to_vec(),
             signatures: Vec::new(),
+            openpgp: Vec::new(),
             certificates: Vec::new(),
             text: None,
         };

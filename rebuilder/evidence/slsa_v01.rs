@@ -17,7 +17,7 @@ pub(super) fn v01(predicate: &Value) -> Result<Provenance, ProvenanceError> {
     let defined = defined.and_then(|at| materials.get(usize::try_from(at).ok()?));
     let source = match defined.and_then(git_source) {
         Some(source) => Some(source),
-        None => match materials.iter().find_map(of_commit_page) {
+        None => match materials.iter().find_map(of_page) {
             Some(source) => Some(source),
             None => first_git(&materials)?,
         },
@@ -38,7 +38,7 @@ pub(super) fn v01(predicate: &Value) -> Result<Provenance, ProvenanceError> {
 }
 
 fn git_source(material: &Descriptor) -> Option<GitSource> {
-    of_commit_page(material).or_else(|| {
+    of_page(material).or_else(|| {
         let uri = material.uri.as_deref()?;
         let git = uri
             .starts_with("git+")
@@ -47,13 +47,18 @@ fn git_source(material: &Descriptor) -> Option<GitSource> {
     })
 }
 
-/// The source that Google Cloud Build names by its commit page, `https://github.com/OWNER/NAME/commit/SHA1`.
-fn of_commit_page(material: &Descriptor) -> Option<GitSource> {
+/// The source that Google Cloud Build names by its page, `https://github.com/OWNER/NAME/commit/SHA1`; later
+/// `https://github.com/OWNER/NAME`, with the commit as the digest.
+fn of_page(material: &Descriptor) -> Option<GitSource> {
     let uri = material.uri.as_deref()?;
-    let (repository, commit) = uri.rsplit_once("/commit/")?;
+    let path = uri.strip_prefix("https://github.com/")?;
+    let (repository, commit) = match uri.rsplit_once("/commit/") {
+        Some((repository, commit)) => (repository, commit),
+        None if path.split('/').count() == 2 => (uri, material.commit()?),
+        None => return None,
+    };
     let own = material.commit().is_none_or(|digest| digest == commit);
-    (own && repository.starts_with("https://github.com/"))
-        .then(|| GitSource::new(repository, None, Some(commit)).ok())?
+    own.then(|| GitSource::new(repository, None, Some(commit)).ok())?
 }
 
 #[cfg(test)]
@@ -68,10 +73,17 @@ mod tests {
     fn the_source_is_the_material_that_the_recipe_names() {
         let page = json!({"uri": format!("https://github.com/a/b/commit/{COMMIT}")});
         let git = json!({"uri": "git+https://github.com/a/b", "digest": {"sha1": COMMIT}});
+        let named = json!({"uri": "https://github.com/a/b", "digest": {"sha1": COMMIT}});
+        let (undated, file) = (
+            json!({"uri": "https://github.com/a/b"}),
+            json!({"uri": "https://github.com/a/b/x.tgz", "digest": {"sha1": COMMIT}}),
+        );
         let other = json!({"uri": "git+https://github.com/c/d", "digest": {"sha1": COMMIT}});
         let image = json!({"uri": "pkg:docker/x@1", "digest": {"sha256": "00"}});
         for (materials, defined, expected) in [
             (json!([page]), None, Some("a/b")),
+            (json!([named]), None, Some("a/b")),
+            (json!([undated, file]), None, None),
             (json!([image, git]), None, Some("a/b")),
             (json!([git, other]), Some(1), Some("c/d")),
             (json!([image]), Some(0), None),

@@ -103,11 +103,7 @@ fn checks(rule: &Rule, inspection: &Inspection) -> Vec<Check> {
         checks.push(all_fit("builders", &rule.builders, &found.collect::<Vec<_>>()));
     }
     if !rule.sources.is_empty() {
-        let source = |provenance: &&Provenance| {
-            let source = provenance.source.as_ref();
-            source.map(|source| source.repository.clone())
-        };
-        let found: Vec<_> = told.iter().map(source).collect();
+        let found: Vec<_> = told.iter().map(|provenance| source(provenance)).collect();
         let found = found.iter().map(Option::as_deref);
         checks.push(all_fit("sources", &rule.sources, &found.collect::<Vec<_>>()));
     }
@@ -166,6 +162,20 @@ fn is_builder(rule: &Rule, signer: &Signer) -> bool {
         .as_ref()
         .is_some_and(|identity| identity.repository.is_some());
     !signer.keys.is_empty() || by_workflow || !rule.identities.is_empty()
+}
+
+/// The repository that something was built from, or the archive in a bucket that Google Cloud Build was given instead.
+fn source(provenance: &Provenance) -> Option<String> {
+    if let Some(source) = &provenance.source {
+        return Some(source.repository.clone());
+    }
+    let first = provenance
+        .materials
+        .first()
+        .filter(|_| provenance.version == "0.1")?;
+    let address = first.uri.as_deref().filter(|uri| uri.starts_with("gs://"))?;
+    // Behind it stands the generation of the object.
+    Some(address.split('#').next().unwrap_or(address).to_owned())
 }
 
 /// Every verified provenance must fit, and there must be one.

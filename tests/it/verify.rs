@@ -7,7 +7,7 @@ mod others;
 mod predicate;
 mod statements;
 mod table;
-mod vsa;
+pub(crate) mod vsa;
 mod wrong_use;
 
 use std::collections::BTreeMap;

@@ -128,6 +128,7 @@ impl Public {
             payload_type: dsse::IN_TOTO.to_owned(),
             payload: statement.to_vec(),
             signatures: vec![(self.fingerprint().to_hex(), signature)],
+            openpgp: Vec::new(),
             certificates: Vec::new(),
             text: None,
         };

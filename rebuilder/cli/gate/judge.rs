@@ -256,10 +256,12 @@ fn named(outcome: Outcome, artifact: &Artifact) -> Outcome {
 /// In one sentence, if a party that counts states this of another package: an index that serves a package under the name
 /// of another one would otherwise get it installed, as long as somebody rebuilt it.
 fn another(agreement: &Agreement, artifact: &Artifact) -> Option<String> {
-    let counted = agreement.parties.iter().filter(|party| party.counted);
-    counted.filter(|party| party.renamed).find_map(|party| {
+    let mut counted = agreement.parties.iter().filter(|party| party.counted);
+    counted.find_map(|party| {
         let label = party.subject.as_ref()?;
-        let other = assess::is_of_another_package(label, artifact);
+        // The name under which the file lies here is not that of its package either, if its metadata say otherwise.
+        let lies_here = label.rsplit(['/', '\\']).next() == Some(artifact.name.as_str());
+        let other = (party.renamed || lies_here) && assess::is_of_another_package(label, artifact);
         other.then(|| format!("{} states it of another package, {label:?}", party.party))
     })
 }

@@ -164,7 +164,12 @@ impl EvidenceArgs {
     /// Evidence next to a file, with what the log has of it; a file that cannot be read is told among the findings.
     pub async fn beside(&self, path: &Path, fetcher: &Fetcher) -> Result<Vec<Document>, Failure> {
         let files: Vec<_> = siblings(path).collect();
-        let files = self.logged(&files, fetcher).await?;
+        let mut files = self.logged(&files, fetcher).await?;
+        // A folder or a link to nothing under such a name cannot be read, and that is said.
+        files.extend(beside(path).filter(|path| {
+            let is_there = path.symlink_metadata().is_ok();
+            is_there && (path.is_dir() || !path.exists())
+        }));
         let found = files.iter().flat_map(|path| document::read_beside(path));
         Ok(document::paired(found.collect()))
     }
@@ -232,10 +237,14 @@ const SIBLINGS: [&str; 12] = [
 
 /// Files of evidence next to a released file, by their usual names.
 pub(crate) fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
+    beside(path).filter(|path| path.is_file())
+}
+
+/// The usual names, whether or not anything has them.
+fn beside(path: &Path) -> impl Iterator<Item = PathBuf> {
     SIBLINGS
         .iter()
         .map(move |ending| PathBuf::from(format!("{}.{ending}", path.display())))
-        .filter(|path| path.is_file())
 }
 
 /// A released file on this machine.
@@ -270,6 +279,14 @@ pub(crate) fn local(
         digests,
         path: Some(path.to_owned()),
     })
+}
+
+/// The digest of a file that is not at hand, as `sha256:HEX`.
+pub(crate) fn digest(text: &str) -> Result<Sha256, Failure> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text).to_owned();
+    digits
+        .try_into()
+        .map_err(|error| Failure::usage(format!("{text} is not a digest: {error}")))
 }
 
 /// The statement inside a document, whether or not its signature verifies.

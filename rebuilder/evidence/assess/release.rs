@@ -55,7 +55,10 @@ fn release(statement: &Statement, subjects: &[&Descriptor], artifact: &Artifact)
         && !names::same_package(&purl, &wanted)
     {
         let elsewhere = |purl: &PackageUrl<'_>| FORGES.contains(&purl.ty());
-        if purl.ty() == wanted.ty() || !elsewhere(&purl) && !elsewhere(&wanted) {
+        // A package of no kind has no owner that could release others, so its own name counts.
+        let unowned = [&purl, &wanted].iter().any(|purl| purl.ty() == "generic");
+        let same_name = purl.name().eq_ignore_ascii_case(wanted.name());
+        if purl.ty() == wanted.ty() || !elsewhere(&purl) && !elsewhere(&wanted) || unowned && !same_name {
             return Named::Other(format!("it is about the release {purl}, not {wanted}"));
         }
     }

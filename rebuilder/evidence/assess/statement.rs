@@ -2,6 +2,7 @@
 
 use super::files::about_files;
 use super::release::{self, Named, is_release};
+use super::resource::{Resource, resource};
 use super::{names, predicates};
 use crate::evidence::assessment::{Artifact, Assessment};
 use crate::evidence::dsse::Envelope;
@@ -241,6 +242,15 @@ fn bind_statement(found: &mut Assessment, statement: &Statement, artifacts: &[Ar
         .find_map(|(artifact, subjects)| names::differs(subjects, artifact));
     found.cover(covered.len(), artifacts.len());
     found.name(subjects, other_name);
+    let incomparable = covered
+        .iter()
+        .find_map(|(artifact, _)| match compared(statement, artifact)? {
+            Resource::Incomparable(why) => Some(why),
+            _ => None,
+        });
+    if let Some(why) = incomparable.filter(|_| !against) {
+        found.claim.meaning = format!("{}; {why}", found.claim.meaning);
+    }
 }
 
 /// Why a statement with an artifact's digest is still about something else: the names in it are not the artifact's.
@@ -254,13 +264,32 @@ fn about_another(
         Named::Other(reason) => Some(reason),
         _ => None,
     };
+    let of_resource = match compared(statement, artifact) {
+        Some(Resource::Other(reason)) => Some(reason),
+        _ => None,
+    };
     of_release
+        .or(of_resource)
         .or_else(|| names::other_package(subjects, artifact))
         .or_else(|| names::swapped(&statement.subject, subjects, artifact))
         .or_else(|| {
             let other = is_file_name.then(|| names::other_distribution(subjects, artifact))?;
             other.map(|other| format!("{other}, and PEP 740 makes the name part of the signed content"))
         })
+}
+
+/// How the resource of a verifier's summary fits an artifact; `None` for any other statement.
+fn compared(statement: &Statement, artifact: &Artifact) -> Option<Resource> {
+    if statement.predicate_type != predicate::VSA {
+        return None;
+    }
+    let stated = member(&statement.predicate, ["resourceUri"]).as_str();
+    Some(match stated.filter(|text| !text.is_empty()) {
+        Some(stated) => resource(stated, artifact),
+        None => Resource::Incomparable(
+            "it names no resource (resourceUri), which its specification demands".into(),
+        ),
+    })
 }
 
 /// The standing of a statement without a subject that has an artifact's digests, and the reason.

@@ -183,6 +183,7 @@ fn link_of(document: &Document) -> Option<Link> {
         SignedContent::Link(link) => {
             return Some(Link {
                 signatures: envelope.signatures.clone(),
+                openpgp: envelope.openpgp.clone(),
                 signed: envelope.pre_authentication(),
                 ..*link
             });
@@ -202,7 +203,7 @@ fn link_of(document: &Document) -> Option<Link> {
         materials: named(&materials?)?,
         products: named(&statement.subject)?,
         signatures: envelope.signatures.clone(),
-        openpgp: Vec::new(),
+        openpgp: envelope.openpgp.clone(),
         signed: envelope.pre_authentication(),
     })
 }

@@ -78,7 +78,11 @@ impl Layout {
         }
         let message = envelope.pre_authentication();
         let value = json::parse_evidence(&envelope.payload)?;
-        Self::of(&value, message, (envelope.signatures.clone(), Vec::new()))
+        Self::of(
+            &value,
+            message,
+            (envelope.signatures.clone(), envelope.openpgp.clone()),
+        )
     }
 
     /// Reads a layout in the old form from a larger document.

@@ -30,7 +30,7 @@ const MOST_SUBKEYS: usize = 32;
 const FEWEST_BITS: usize = 2048;
 
 /// A signature in this form; not verified.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonSignature {
     /// The fingerprint of the key, as the signature gives it.
     pub keyid: String,

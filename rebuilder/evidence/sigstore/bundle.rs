@@ -109,6 +109,7 @@ impl Unverified {
                     envelope.signature.keyid.as_str().to_owned(),
                     envelope.signature.sig.as_bytes().to_vec(),
                 )],
+                openpgp: Vec::new(),
                 certificates: Vec::new(),
                 text: None,
             })),

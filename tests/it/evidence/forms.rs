@@ -263,11 +263,27 @@ fn statements_of_registries_verifiers_and_steps_are_read() {
         ),
         (
             "release/v0.2",
-            release,
+            release.clone(),
             "pkg:generic/tool@2.0",
             "signature",
             "elsewhere",
             "not pkg:generic/tool@2.0",
+        ),
+        (
+            "release/v0.2",
+            release.clone(),
+            "pkg:npm/tool@1.0",
+            "signature",
+            "verified",
+            "part of the release pkg:generic/tool@1.0",
+        ),
+        (
+            "release/v0.2",
+            release,
+            "pkg:npm/other@1.0",
+            "signature",
+            "elsewhere",
+            "not pkg:npm/other@1.0",
         ),
         (
             "release/v0.2",

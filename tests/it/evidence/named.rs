@@ -326,4 +326,19 @@ fn evidence_beside_a_file_that_cannot_be_read_is_told() {
         assert!(claim["meaning"].as_str().unwrap().contains("EOF"), "{finding}");
         fs::remove_file(&file).unwrap();
     }
+    // What stands under such a name and is no file.
+    let place = scene.path("tool.sigstore.json");
+    fs::create_dir(&place).unwrap();
+    let of_folder = json(&inspect());
+    fs::remove_dir(&place).unwrap();
+    std::os::unix::fs::symlink("nowhere", &place).unwrap();
+    let of_link = json(&inspect());
+    for (what, found) in [("a folder", of_folder), ("a link to nothing", of_link)] {
+        let finding = &found["provenance"];
+        assert_eq!(finding["standing"], "unchecked", "{what}: {finding}");
+        assert_eq!(
+            finding["claims"][0]["claim"], "evidence that cannot be read",
+            "{what}: {finding}"
+        );
+    }
 }

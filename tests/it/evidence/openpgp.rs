@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::layouts::broken;
@@ -183,6 +185,81 @@ fn a_link_by_openpgp_counts_by_a_trusted_certificate() {
         assert!(found.to_string().contains(words), "{what}: {found}");
         assert_eq!(code(&output), exit, "{what}: {}", text(&output));
     }
+}
+
+/// Envelopes by securesystemslib and gpg (`openpgp/envelopes.py`). One row a line, so that it reads as a table.
+#[rustfmt::skip]
+#[apply(test)]
+fn an_envelope_by_openpgp_counts_by_a_trusted_certificate() {
+    let payload: &dyn Fn(&mut Value) = &|it| {
+        let signed = String::from_utf8(STANDARD.decode(it["payload"].as_str().unwrap()).unwrap()).unwrap();
+        it["payload"] = STANDARD.encode(signed.replace("pack", "rack")).into();
+    };
+    let numbers: &dyn Fn(&mut Value) = &|it| {
+        let mut bytes = STANDARD.decode(it["signatures"][0]["sig"].as_str().unwrap()).unwrap();
+        bytes[20] ^= 1;
+        it["signatures"][0]["sig"] = STANDARD.encode(bytes).into();
+    };
+    let headers: &dyn Fn(&mut Value) = &|it| flip(it, "/signatures/0/other_headers", 67);
+    let hash: &dyn Fn(&mut Value) = &|it| flip(it, "/signatures/0/other_headers", 7);
+    let beside: &dyn Fn(&mut Value) = &|it| {
+        let plain = serde_json::json!({"keyid": "a1b2", "sig": "AAAA"});
+        it["signatures"].as_array_mut().unwrap().insert(0, plain);
+    };
+    let other: &dyn Fn(&mut Value) = &|it| it["signatures"][0]["other"] = "x".into();
+    for signer in ["rsa2048", "ed25519"] {
+        let stranger = if signer == "rsa2048" { "ed25519" } else { "rsa2048" };
+        for (what, key, change, exit, standing, words) in [
+            ("its key", Some(signer), None, 4, "verified", "the signature is good, by "),
+            ("its key, beside another signature", Some(signer), Some(beside), 4, "verified", "the signature is good, by "),
+            ("another key", Some(stranger), None, 4, "unchecked", "which is not trusted here"),
+            ("no key", None, None, 4, "unchecked", "which is not trusted here"),
+            ("another payload", Some(signer), Some(payload), 3, "refuted", "no signature of"),
+            ("other numbers", Some(signer), Some(numbers), 3, "refuted", "no signature of"),
+            ("another time", Some(signer), Some(headers), 3, "refuted", "no signature of"),
+            ("other numbers, without the key", None, Some(numbers), 4, "unchecked", "which is not trusted here"),
+            ("a hash that is not supported", Some(signer), Some(hash), 4, "unchecked", "its hash is not SHA-256"),
+        ] {
+            let (output, found) = enveloped(signer, key, change, &[]);
+            assert_eq!(found["other"]["standing"], standing, "{signer}, {what}: {}", text(&output));
+            assert!(found["other"].to_string().contains(words), "{signer}, {what}: {found}");
+            assert_eq!(code(&output), exit, "{signer}, {what}: {}", text(&output));
+        }
+        let (output, found) = enveloped(signer, Some(signer), None, &["--threshold", "2"]);
+        assert_eq!(found["other"]["standing"], "unchecked", "{signer}: {}", text(&output));
+        assert!(found["other"].to_string().contains("count as one, while 2 are required"), "{found}");
+        // A member that nothing here reads may mean anything.
+        let (output, _) = enveloped(signer, Some(signer), Some(other), &[]);
+        assert_eq!(code(&output), 2, "{}", text(&output));
+    }
+}
+
+/// Inspects the tool with the envelope of a signer, which may be changed before.
+fn enveloped(
+    signer: &str,
+    key: Option<&str>,
+    change: Option<&dyn Fn(&mut Value)>,
+    more: &[&str],
+) -> (Output, Value) {
+    let scene = tempfile::tempdir().unwrap();
+    let mut envelope = read(&format!("envelope.{signer}.json"));
+    if let Some(change) = change {
+        change(&mut envelope);
+    }
+    let file = scene.path().join("pack.json");
+    fs::write(&file, envelope.to_string()).unwrap();
+    let mut command = rebuilder();
+    command
+        .args(["--json", "--offline", "inspect"])
+        .arg(folder().join("tool"));
+    command.arg("--provenance").arg(&file).args(more);
+    if let Some(key) = key {
+        let certificate = folder().join(format!("envelope.{key}.asc"));
+        command.arg("--trusted-key").arg(certificate);
+    }
+    let output = command.output().unwrap();
+    let found = json(&output);
+    (output, found)
 }
 
 #[apply(test)]

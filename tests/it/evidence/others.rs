@@ -15,8 +15,9 @@ use crate::common::{code, json, rebuilder, text};
 const SLSA: &str = "slsa-framework/slsa-verifier";
 const COSIGN: &str = "sigstore/cosign";
 
-/// Every key of Google's that slsa-verifier knows, under the name by which envelopes call it; one party has them all.
-fn policy(folder: &Path) -> String {
+/// Every key of Google's that slsa-verifier knows, under the name by which envelopes call it, as a policy has it; second,
+/// the names.
+pub(super) fn keys(folder: &Path) -> (String, Vec<String>) {
     let (mut names, mut text) = (Vec::new(), "version = 1\n".to_owned());
     let keys = folder.join(SLSA).join("verifiers/internal/gcb/keys/materials");
     let mut files: Vec<_> = fs::read_dir(keys).unwrap().map(|it| it.unwrap().path()).collect();
@@ -38,6 +39,12 @@ fn policy(folder: &Path) -> String {
         ));
         names.push(name);
     }
+    (text, names)
+}
+
+/// One party has all of these keys.
+fn policy(folder: &Path) -> String {
+    let (text, names) = keys(folder);
     text + &format!(
         "[[parties]]\nname = \"Google\"\nrole = \"builder\"\nkeys = {names:?}\n[[quorums]]\nsubject = \"*\"\nthreshold = 1\n"
     )

@@ -3,6 +3,7 @@
 //! `REBUILDER_PEERS` is a folder with checkouts, each in OWNER/NAME: of sigstore the projects sigstore-java,
 //! sigstore-python, sigstore-js and sigstore-go, cli/cli, trailofbits/pypi-attestations and slsa-framework/slsa-verifier.
 
+mod slsa_images;
 mod slsa_verifier;
 
 use std::collections::BTreeMap;

@@ -231,6 +231,77 @@ fn a_name_that_was_not_signed_is_not_taken_from_the_digest() {
     }
 }
 
+/// A summary is about a resource, and not about whatever has the same bytes.
+#[apply(test)]
+fn a_summary_of_another_resource_is_of_another_name() {
+    let scene = Scene::new();
+    let signer = Signer::workflow(REPOSITORY, COMMIT);
+    let own = Some("pkg:generic/tool@1.0");
+    for (purl, resource, expected, standing, words) in [
+        (own, json!("pkg:generic/tool@1.0"), 4, "verified", ""),
+        (
+            own,
+            json!("pkg:generic/tool@1.1"),
+            3,
+            "elsewhere",
+            "it is about the resource",
+        ),
+        (own, json!("https://example.com/dist/tool"), 4, "verified", ""),
+        (
+            own,
+            json!("https://example.com/dist/other"),
+            3,
+            "elsewhere",
+            "it is about the resource",
+        ),
+        (
+            own,
+            json!("https://example.com/other-6.6.tar.gz"),
+            3,
+            "elsewhere",
+            "it is about the resource",
+        ),
+        (
+            own,
+            json!("gce_image://nodes:one"),
+            4,
+            "verified",
+            "cannot be compared with",
+        ),
+        (own, Value::Null, 4, "verified", "it names no resource"),
+        (None, json!("https://example.com/dist/tool"), 4, "verified", ""),
+        (
+            None,
+            json!("https://example.com/dist/other"),
+            3,
+            "elsewhere",
+            "it is about the resource",
+        ),
+        (None, json!("tool"), 4, "verified", ""),
+    ] {
+        let mut predicate = json!({
+            "verifier": {"id": "https://example.com/verifier"}, "verificationResult": "PASSED",
+            "verifiedLevels": ["SLSA_BUILD_LEVEL_3"],
+        });
+        if !resource.is_null() {
+            predicate["resourceUri"] = resource.clone();
+        }
+        let statement = with_predicate(&scene, "https://slsa.dev/verification_summary/v1", predicate);
+        let bundle = scene.authority.sign(&statement, &signer).to_string();
+        let mut arguments = vec!["--identity", &signer.identity, "--issuer", &signer.issuer];
+        arguments.extend(purl.iter().flat_map(|purl| ["--purl", purl]));
+        let output = scene.inspect(bundle.as_bytes(), &arguments);
+        assert_eq!(code(&output), expected, "{purl:?} {resource}: {}", text(&output));
+        let found = json(&output);
+        let claim = &found["other"]["claims"][0];
+        assert_eq!(claim["standing"], standing, "{purl:?} {resource}: {claim}");
+        let meaning = claim["meaning"].as_str().unwrap();
+        assert!(meaning.contains(words), "{purl:?} {resource}: {meaning}");
+        let is_silent = !meaning.contains("resource");
+        assert_eq!(is_silent, words.is_empty(), "{purl:?} {resource}: {meaning}");
+    }
+}
+
 #[apply(test)]
 fn debians_record_of_a_build_is_read_and_tied_to_its_files() {
     let scene = Scene::new();

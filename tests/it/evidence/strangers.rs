@@ -64,7 +64,17 @@ fn what_a_stranger_signed_is_unchecked_and_stands_in_nobodys_way() {
         "subject": [{"name": "pkg:npm/other@1.0", "digest": {"sha256": scene.sha256}}],
         "predicate": {"name": "tool", "version": "1.0", "registry": "https://registry.npmjs.org"},
     });
+    let by_nobody = |mut signed: Value| {
+        signed["signatures"] = json!([]);
+        signed
+    };
+    let (unsigned, unsigned_link) = (by_nobody(good.clone()), by_nobody(link(&scene, &own, &own_name)));
     for (what, documents, exit, question, standing) in [
+        ("an envelope that nobody signed", vec![unsigned.clone()], 4, "provenance", "unsigned"),
+        ("an envelope that nobody signed, beside a good one", vec![good.clone(), unsigned.clone()], 0, "provenance", "verified"),
+        ("a link that nobody signed", vec![unsigned_link.clone()], 4, "other", "unsigned"),
+        ("a link that nobody signed, beside a good envelope", vec![good.clone(), unsigned_link], 0, "provenance", "verified"),
+        ("malformed provenance that nobody signed", vec![by_nobody(envelope(&broken, &own, &own_name))], 4, "provenance", "unsigned"),
         ("an envelope", vec![foreign.clone()], 4, "provenance", "unchecked"),
         ("an envelope that poses as one of the key", vec![envelope(&statement, &other, &own_name)], 3, "provenance", "refuted"),
         ("an envelope that names no key", vec![envelope(&statement, &other, "")], 3, "provenance", "refuted"),

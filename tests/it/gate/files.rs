@@ -50,13 +50,14 @@ fn a_file_passes_if_and_only_if_enough_parties_agree() {
 #[apply(test)]
 fn statements_about_another_package_do_not_let_these_bytes_pass() {
     needs(&[DPKG_DEB]);
-    let kinds: [(&str, Make, [&str; 3]); 4] = [
+    let kinds: [(&str, Make, [&str; 4]); 4] = [
         (
             "deb",
             |folder| packages::deb(folder, "tool", "1"),
             [
                 "evil_1.0-1_all.deb",
                 "pool/tool_0.9-1_all.deb",
+                "tool_1.0-10_all.deb",
                 "pkg:deb/debian/evil@1.0-1",
             ],
         ),
@@ -66,13 +67,19 @@ fn statements_about_another_package_do_not_let_these_bytes_pass() {
             [
                 "evil-1.0-py3-none-any.whl",
                 "tool-0.9-py3-none-any.whl",
+                "tool-1.0.1-py3-none-any.whl",
                 "pkg:pypi/evil@1.0",
             ],
         ),
         (
             "npm",
             |folder| packages::npm(folder, "tool"),
-            ["evil-1.0.0.tgz", "tool-0.9.0.tgz", "pkg:npm/evil@1.0.0"],
+            [
+                "evil-1.0.0.tgz",
+                "tool-0.9.0.tgz",
+                "tool-10.0.tgz",
+                "pkg:npm/evil@1.0.0",
+            ],
         ),
         (
             "crate",
@@ -80,6 +87,7 @@ fn statements_about_another_package_do_not_let_these_bytes_pass() {
             [
                 "evil-1.0.0.crate",
                 "target/package/tool-0.9.0.crate",
+                "tool-1.0.05.crate",
                 "pkg:cargo/tool@0.9.0",
             ],
         ),
@@ -126,6 +134,37 @@ fn statements_about_another_package_do_not_let_these_bytes_pass() {
                 text(&output)
             );
         }
+    }
+}
+
+/// The name under which a file lies is whoever wrote it there; which package it is, its own metadata say.
+#[apply(test)]
+fn a_file_under_the_name_of_another_package_does_not_pass_by_what_is_said_of_that_name() {
+    let kinds: [(&str, Make, &str); 3] = [
+        (
+            "wheel",
+            |folder| packages::wheel(folder, "evil", &[]),
+            "tool-1.0-py3-none-any.whl",
+        ),
+        ("npm", |folder| packages::npm(folder, "evil"), "tool-1.0.0.tgz"),
+        (
+            "crate",
+            |folder| packages::krate(folder, "evil"),
+            "tool-1.0.0.crate",
+        ),
+    ];
+    for (kind, make, name) in kinds {
+        let scene = Scene::new();
+        let file = scene.path(name);
+        fs::rename(make(scene.folder.path()), &file).unwrap();
+        scene.vouch(&file);
+        let output = scene
+            .gate(kind)
+            .arg("--allow-unknown")
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 3, "{kind}: {}", text(&output));
     }
 }
 

@@ -140,7 +140,17 @@ fn table() -> Vec<Row> {
         few("a test that passed is no rebuild", TWO, vec![by("alice", alice.clone()), by("bob", with(failed(b"bob"), "/predicate/result", json!("PASSED")))], "weight 1 of", &["alice"], &["no-build"]),
         few("a summary with a level that poses", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["SLSA_BUILD_LEVEL_+3", "SLSA_BUILD_LEVEL_03", "SLSA_BUILD_LEVEL_", "SLSA_BUILD_REPRODUCED_NOT", "slsa_build_level_3", "REBUILD_QUORUM_2 "])))], "weight 1 of", &["alice"], &["no-build"]),
         few("a summary that says both", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), levels, json!(["SLSA_BUILD_LEVEL_3", "FAILED"])))], "weight 1 of", &["alice"], &["unreadable"]),
-        few("a summary of another resource", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("pkg:generic/evil@6.6")))], "weight 1 of", &["alice"], &["wrong-subject"]),
+        few("a summary of another resource", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("pkg:generic/evil@6.6")))], "weight 1 of", &["alice"], &["wrong-resource"]),
+        few("a summary of another file of the same host", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("https://example.org/dist/evil-6.6.tar.gz")))], "weight 1 of", &["alice"], &["wrong-resource"]),
+        few("a summary of another version by its address", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("https://example.org/dist/app-1.1.tar.gz")))], "weight 1 of", &["alice"], &["wrong-resource"]),
+        few("a summary of another package's file in a registry", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("https://registry.npmjs.org/evil/-/evil-6.6.0.tgz")))], "weight 1 of", &["alice"], &["wrong-resource"]),
+        few("a summary of another file of the package", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("pkg:generic/app@1.0?file_name=app-1.0.zip")))], "weight 1 of", &["alice"], &["wrong-resource"]),
+        few("a summary of another version by its name", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("pkg:generic/app@1.1")))], "weight 1 of", &["alice"], &["wrong-resource"]),
+        few("a summary of another image", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("registry.example/app@sha256:0000000000000000000000000000000000000000000000000000000000000000")))], "weight 1 of", &["alice"], &["wrong-resource"]),
+        ok("a summary of the file by its address", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("https://example.org/dist/app-1.0.tar.gz")))], "weight 2 of", &["alice", "watcher"], &[]),
+        ok("a summary of the file by its name", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("app-1.0.tar.gz")))], "weight 2 of", &["alice", "watcher"], &[]),
+        ok("a summary of the file in its package", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("pkg:generic/app@1.0?file_name=app-1.0.tar.gz")))], "weight 2 of", &["alice", "watcher"], &[]),
+        ok("a summary of what cannot be compared", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!("gce_image://nodes:one")))], "weight 2 of", &["alice", "watcher"], &[]),
         few("a summary of no resource", verifier, vec![by("alice", alice.clone()), by("watcher", with(of_alice.clone(), resource, json!(null)))], "weight 1 of", &["alice"], &["unreadable"]),
         few("provenance is no rebuild", TWO, vec![by("alice", alice.clone()), by("bob", built())], "weight 1 of", &["alice"], &["other-role"]),
         few("a rebuild is no builder's word", "threshold = 2\nroles = { builder = 1 }\n", vec![by("alice", alice.clone()), by("builder", same("builder"))], "weight 1 of", &["alice"], &["other-role"]),
@@ -282,4 +292,32 @@ fn each_constellation_has_its_answer() {
         rows.len(),
         wrong.join("\n")
     );
+}
+
+/// A summary whose resource is no name of a file or a package counts by its digest, and the report says so.
+#[apply(test)]
+fn a_resource_that_cannot_be_compared_is_told() {
+    let verifier = "threshold = 2\nroles = { verifier = 1 }\n";
+    for (resource, told) in [
+        ("gce_image://nodes:one", true),
+        ("git+https://example.org/app", true),
+        ("pkg:generic/app@1.0", false),
+        ("https://example.org/dist/app-1.0.tar.gz", false),
+    ] {
+        let mut scene = super::Scene::new(verifier);
+        scene.say("alice", &same("alice"));
+        let summary = summary_of(&[&same("alice")]);
+        scene.say(
+            "watcher",
+            &with(summary, "/predicate/resourceUri", json!(resource)),
+        );
+        let output = scene.verify(&["--purl", "pkg:generic/app@1.0", "--json"]);
+        assert_eq!(code(&output), 0, "{resource}: {}", text(&output));
+        let found = json(&output);
+        let parties = found["parties"].as_array().unwrap();
+        let watcher = parties.iter().find(|party| party["party"] == "watcher").unwrap();
+        let why = watcher["why"].as_str().unwrap();
+        assert_eq!(why.contains("cannot be compared"), told, "{resource}: {why}");
+        assert_eq!(why.contains(resource), told, "{resource}: {why}");
+    }
 }

@@ -19,17 +19,18 @@ use serde_json::{Value, json};
 
 use super::statements::{digest, rebuild, released, same, with};
 use super::{Scene, TWO};
-use verifier::{Envelope, verify_vsa};
+use verifier::Envelope;
+pub(crate) use verifier::verify_vsa;
 
 /// What a user of `verify-vsa` gives.
 #[derive(Clone)]
-pub(super) struct Expected {
-    public: String,
-    key_id: String,
-    digests: Vec<String>,
-    verifier: String,
-    resource: String,
-    levels: Vec<String>,
+pub(crate) struct Expected {
+    pub(crate) public: String,
+    pub(crate) key_id: String,
+    pub(crate) digests: Vec<String>,
+    pub(crate) verifier: String,
+    pub(crate) resource: String,
+    pub(crate) levels: Vec<String>,
 }
 
 // Long, as it is one table.

@@ -11,7 +11,7 @@ mod plain;
 pub(super) use blob::{blob, blob_over};
 pub(super) use file::{openpgp_detached, ssh, verify_inline};
 use jiff::Timestamp;
-use link::{openpgp_names_one_of, verify_link};
+use link::{openpgp_names_one_of, verify_link, with_openpgp};
 pub(super) use message::over_artifact;
 pub(super) use minisign::minisign;
 pub(super) use plain::verify_message;
@@ -66,12 +66,13 @@ pub fn names_trusted_key(document: &Document, trust: &Trust) -> bool {
             None => return true,
         },
         Kind::KeyBundle { hint, .. } => vec![hint],
+        Kind::Envelope(envelope) if openpgp_names_one_of(&envelope.openpgp, trust) => return true,
         Kind::Envelope(envelope) | Kind::CloudBuild(envelope) => envelope
             .signatures
             .iter()
             .map(|(name, _)| name.as_str())
             .collect(),
-        Kind::Link(link) if openpgp_names_one_of(link, trust) => return true,
+        Kind::Link(link) if openpgp_names_one_of(&link.openpgp, trust) => return true,
         Kind::Link(link) => link.signatures.iter().map(|(name, _)| name.as_str()).collect(),
         _ => return true,
     };
@@ -283,6 +284,30 @@ fn verify_logged(logged: &LoggedEnvelope, trust: &Trust) -> Proof {
 }
 
 pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
+    if envelope.openpgp.is_empty() {
+        return verify_plain(envelope, trust);
+    }
+    // Certificates and plain keys are not counted together, so OpenPGP alone never reaches a threshold.
+    if trust.threshold > 1 {
+        return match verify_plain(envelope, trust) {
+            Ok(signature) => Ok(signature),
+            Err(_) => Err(unverifiable(&format!(
+                "OpenPGP signed it, and signatures by OpenPGP in an envelope count as one, while {} are required",
+                trust.threshold
+            ))),
+        };
+    }
+    let message = envelope.pre_authentication();
+    with_openpgp(
+        (&message, &envelope.openpgp),
+        !envelope.signatures.is_empty(),
+        trust,
+        || verify_plain(envelope, trust),
+    )
+}
+
+/// Verifies an envelope by plain keys, or the certificate beside its signature.
+fn verify_plain(envelope: &Envelope, trust: &Trust) -> Proof {
     let keys = trust.plain_keys();
     if !envelope.certificates.is_empty() {
         let by_key = verify_with(envelope, &keys, trust.threshold);
@@ -292,7 +317,7 @@ pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
             Err(enclosed(envelope, trust))
         };
     }
-    if keys.is_empty() {
+    if keys.is_empty() && !envelope.signatures.is_empty() {
         let names: Vec<_> = envelope
             .signatures
             .iter()
@@ -300,11 +325,7 @@ pub(super) fn verify_envelope(envelope: &Envelope, trust: &Trust) -> Proof {
             .collect();
         let note = format!(
             "it is signed with plain keys ({}), but no key was given to verify it with",
-            if names.is_empty() {
-                "none at all".to_owned()
-            } else {
-                names.join(", ")
-            }
+            names.join(", ")
         );
         return Err(Unproven::Unverifiable(note));
     }

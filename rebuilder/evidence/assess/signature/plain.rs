@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::unverifiable;
+use super::{unsigned, unverifiable};
 use crate::evidence::dsse::{self, DsseError, Envelope};
 use crate::evidence::trust::{PublicKey, Trust, TrustedKey};
 use crate::evidence::{Proof, Signature, Signer, Unproven, Verified, npm};
@@ -44,7 +44,7 @@ pub(in crate::evidence::assess) fn verify_message(
     trust: &Trust,
 ) -> Proof {
     let keys = trust.plain_keys();
-    if keys.is_empty() {
+    if keys.is_empty() && !signatures.is_empty() {
         return Err(unverifiable("no plain key was given to verify it with"));
     }
     over_message(message, signatures, &keys, 1)
@@ -56,6 +56,10 @@ pub(super) fn over_message(
     keys: &[(&TrustedKey, &PublicKey)],
     threshold: usize,
 ) -> Proof {
+    // Nobody signed it, so no key shows anything about it.
+    if signatures.is_empty() {
+        return Err(unsigned());
+    }
     let now = Timestamp::now();
     let alive: Vec<_> = keys
         .iter()
@@ -81,9 +85,7 @@ pub(super) fn over_message(
             }))
         }
         // The signer may be unknown here, so nothing shows that the signature is wrong.
-        Err(DsseError::Threshold { good: 0, .. })
-            if !signatures.is_empty() && strangers(signatures, keys) =>
-        {
+        Err(DsseError::Threshold { good: 0, .. }) if strangers(signatures, keys) => {
             let names: Vec<_> = signatures.iter().map(|(name, _)| name.as_str()).collect();
             Err(unknown_key(&names))
         }

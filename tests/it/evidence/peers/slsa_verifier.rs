@@ -5,7 +5,7 @@
 //! does. For these, the key in the certificate beside the signature is named as a trusted one, so that all else is judged:
 //! signature, files, source, builder, branch, tag and inputs. They are counted apart.
 
-mod tables;
+pub(super) mod tables;
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ use super::{SLSA, peers};
 use crate::common::{code, json, rebuilder, text};
 use tables::{Run, artifact_path, attestations, container_based, images, npm_packages};
 
-const TESTS: &str = "slsa-framework/slsa-verifier/cli/slsa-verifier/main_regression_test.go";
+pub(super) const TESTS: &str = "slsa-framework/slsa-verifier/cli/slsa-verifier/main_regression_test.go";
 
 /// How a run is judged here.
 enum Judged {

@@ -85,7 +85,7 @@ pub(super) fn in_asn1(raw: &[u8]) -> Vec<u8> {
 }
 
 /// `VerifyVSA`, check by check and in its order.
-pub(super) fn verify_vsa(bytes: &[u8], expected: &Expected) -> Result<(), &'static str> {
+pub(crate) fn verify_vsa(bytes: &[u8], expected: &Expected) -> Result<(), &'static str> {
     let envelope: Envelope = serde_json::from_slice(bytes).map_err(|_| "invalid envelope")?;
     if envelope.payload_type != "application/vnd.in-toto+json" {
         return Err("payload type");

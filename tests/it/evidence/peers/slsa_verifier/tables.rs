@@ -15,10 +15,10 @@ const TRUSTED: [&str; 3] = [
 ];
 
 /// A row of a table: the Go expression of each field.
-type Fields = BTreeMap<String, String>;
+pub(in super::super) type Fields = BTreeMap<String, String>;
 
 /// The rows of the table in a test function, whose form is that of gofmt.
-fn table(source: &str, test: &str) -> Vec<Fields> {
+pub(in super::super) fn table(source: &str, test: &str) -> Vec<Fields> {
     let body = source.split(&format!("\nfunc {test}(")).nth(1).unwrap();
     let body = body.split("\n}\n").next().unwrap();
     let rows = body
@@ -54,7 +54,7 @@ fn table(source: &str, test: &str) -> Vec<Fields> {
 }
 
 /// The texts in a Go expression; `builder` in it is a variable.
-fn texts(expression: &str) -> Vec<String> {
+pub(in super::super) fn texts(expression: &str) -> Vec<String> {
     expression
         .split('"')
         .skip(1)
@@ -63,7 +63,7 @@ fn texts(expression: &str) -> Vec<String> {
         .collect()
 }
 
-fn text_of(fields: &Fields, name: &str) -> Option<String> {
+pub(in super::super) fn text_of(fields: &Fields, name: &str) -> Option<String> {
     fields.get(name).map(|expression| texts(expression).concat())
 }
 
@@ -106,7 +106,7 @@ fn rule(fields: &Fields, builders: &[String]) -> Vec<String> {
 }
 
 /// As numbers, so that v1.10.0 is behind v1.9.0.
-fn version(name: &str) -> Vec<u32> {
+pub(in super::super) fn version(name: &str) -> Vec<u32> {
     let parts = name.trim_start_matches('v').split('.');
     parts.map(|part| part.parse().unwrap()).collect()
 }
