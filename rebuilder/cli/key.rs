@@ -184,7 +184,7 @@ fn new_passphrase(encrypt: bool, args: &PassphraseArgs, path: &Path) -> Result<O
     let locked = || KeyError::Locked {
         path: path.to_owned(),
     };
-    let secret = args.read("New passphrase: ").filter(|secret| !secret.is_empty());
+    let secret = args.read("New passphrase: ")?.filter(|secret| !secret.is_empty());
     Ok(Some(secret.ok_or_else(locked)?))
 }
 

@@ -171,14 +171,11 @@ impl Own {
 
     /// Removes what the lower layers have in a folder.
     fn remove_beneath(&self, folder: &Path) -> io::Result<()> {
-        if !self.0.contains(folder) {
-            return empty(folder);
+        if !look(folder)?.is_some_and(|there| there.is_dir()) {
+            return Ok(());
         }
-        match fs::symlink_metadata(folder) {
-            Ok(there) if there.is_dir() => {}
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
+        if !self.0.contains(folder) {
+            return removal::empty(folder);
         }
         fs::read_dir(folder)?.try_for_each(|entry| self.remove_lower(&entry?.path()))
     }
@@ -193,19 +190,18 @@ fn inside(path: &Path) -> PathBuf {
 }
 
 fn remove(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(there) if there.is_dir() => empty(path).and_then(|()| fs::remove_dir(path)),
-        Ok(_) => fs::remove_file(path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
+    match look(path)? {
+        Some(there) if there.is_dir() => removal::empty(path).and_then(|()| fs::remove_dir(path)),
+        Some(_) => fs::remove_file(path),
+        None => Ok(()),
     }
 }
 
-fn empty(folder: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(folder) {
-        Ok(there) if there.is_dir() => removal::empty(folder),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+/// What is at a path, links not followed; `None` if nothing is.
+fn look(path: &Path) -> io::Result<Option<fs::Metadata>> {
+    match fs::symlink_metadata(path) {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -18,6 +18,15 @@ const SAME: i64 = 2000;
 /// Most answers of one kind that are kept.
 const MOST: usize = 64;
 
+/// What tells that an answer has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changes {
+    /// The time at which something was published last.
+    OfPublished,
+    /// Nothing.
+    Unknown,
+}
+
 /// Answers of one kind, by what was asked.
 pub(super) struct Cached<T>(Mutex<HashMap<String, Arc<Slot<T>>>>);
 
@@ -95,39 +104,19 @@ impl<T: Send + Sync + 'static> Cached<T> {
         &self,
         running: &Running,
         key: &str,
+        changes: Changes,
         make: impl FnOnce(crate::queue::Queue) -> F,
     ) -> Result<Arc<T>, ApiError>
     where
         F: Future<Output = Result<T, QueueError>> + Send + 'static,
     {
-        let (changed, now) = running.queue.changed().await?;
-        let seen = (now.saturating_sub(changed) > SAME).then_some(changed);
-        self.get_as_of(running, key, seen, make).await
-    }
-
-    /// The answer to `key`, where nothing says when it last changed.
-    pub(super) async fn get_changing<F>(
-        &self,
-        running: &Running,
-        key: &str,
-        make: impl FnOnce(crate::queue::Queue) -> F,
-    ) -> Result<Arc<T>, ApiError>
-    where
-        F: Future<Output = Result<T, QueueError>> + Send + 'static,
-    {
-        self.get_as_of(running, key, None, make).await
-    }
-
-    async fn get_as_of<F>(
-        &self,
-        running: &Running,
-        key: &str,
-        seen: Option<i64>,
-        make: impl FnOnce(crate::queue::Queue) -> F,
-    ) -> Result<Arc<T>, ApiError>
-    where
-        F: Future<Output = Result<T, QueueError>> + Send + 'static,
-    {
+        let seen = match changes {
+            Changes::OfPublished => {
+                let (changed, now) = running.queue.changed().await?;
+                (now.saturating_sub(changed) > SAME).then_some(changed)
+            }
+            Changes::Unknown => None,
+        };
         let slot = self.slot(key);
         let make = make(running.queue.clone());
         let Some(kept) = slot.kept() else {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::Running;
 use super::api::ApiError;
-use super::cached::Cached;
+use super::cached::{Cached, Changes};
 use crate::queue::Tally;
 use crate::queue::published::{Cluster, Count, Open, Span};
 use crate::report::site::Trends;
@@ -35,11 +35,9 @@ impl Running {
         let key = architecture.unwrap_or_default();
         self.overall
             .counts
-            .get(
-                self,
-                key,
-                |queue| async move { queue.counts(asked.as_deref()).await },
-            )
+            .get(self, key, Changes::OfPublished, |queue| async move {
+                queue.counts(asked.as_deref()).await
+            })
             .await
     }
 
@@ -49,7 +47,7 @@ impl Running {
         let key = architecture.unwrap_or_default();
         self.overall
             .components
-            .get(self, key, |queue| async move {
+            .get(self, key, Changes::OfPublished, |queue| async move {
                 queue.components(asked.as_deref()).await
             })
             .await
@@ -62,14 +60,19 @@ impl Running {
         // With each week begins another answer.
         self.overall
             .trends
-            .get(self, &last.to_string(), |queue| async move {
-                Ok(Trends {
-                    span: Span::Week,
-                    between: (first, last),
-                    rates: queue.rates(Span::Week, first).await?,
-                    causes: queue.causes_over_time(Span::Week, first).await?,
-                })
-            })
+            .get(
+                self,
+                &last.to_string(),
+                Changes::OfPublished,
+                |queue| async move {
+                    Ok(Trends {
+                        span: Span::Week,
+                        between: (first, last),
+                        rates: queue.rates(Span::Week, first).await?,
+                        causes: queue.causes_over_time(Span::Week, first).await?,
+                    })
+                },
+            )
             .await
     }
 
@@ -77,17 +80,21 @@ impl Running {
     pub(super) async fn clusters(&self) -> Result<Arc<Vec<Cluster>>, ApiError> {
         self.overall
             .clusters
-            .get(self, "", |queue| async move { queue.clusters(CLUSTERS).await })
+            .get(self, "", Changes::OfPublished, |queue| async move {
+                queue.clusters(CLUSTERS).await
+            })
             .await
     }
 
     /// How many jobs, verdicts and runs for the signer there are: open ones as of now, and ended ones as of a little earlier if
     /// there are very many.
     pub(super) async fn tally(&self) -> Result<Tally, ApiError> {
-        let ended = self
-            .overall
-            .ended
-            .get_changing(self, "", |queue| async move { queue.ended().await });
+        let ended = self.overall.ended.get(
+            self,
+            "",
+            Changes::Unknown,
+            |queue| async move { queue.ended().await },
+        );
         let mut tally = Tally::clone(&*ended.await?);
         let open = self.queue.open().await?;
         tally.jobs.extend(open.jobs);

@@ -8,6 +8,7 @@ use url::Url;
 use super::address::{AddressTrust, Barred, Route};
 use super::blobs::Sealed;
 use super::download::{Ask, RequestFailure};
+use super::fetch::NotGiven;
 use super::{Blob, FetchError, Fetcher, StoreError};
 use crate::progress::ProgressBar;
 use crate::text::redacted;
@@ -152,23 +153,16 @@ fn next_page(header: &str) -> Option<String> {
 pub(super) fn failed(request: Request<'_>, refusal: RequestFailure) -> FetchError {
     let name = request.name.to_owned();
     let url = redacted(request.url);
-    let attempts = |reason: String| vec![(url.clone(), reason)];
     match refusal {
         RequestFailure::Barred(barred) => FetchError::barred(request.name, barred),
         RequestFailure::Store(error) => error.into(),
         RequestFailure::TooLarge => FetchError::TooLarge {
             name,
             limit: request.limit,
-            url: url.clone(),
+            url,
         },
-        RequestFailure::Status(status) => FetchError::Unavailable {
-            name,
-            attempts: attempts(format!("HTTP status {status}")),
-        },
-        RequestFailure::Trouble(reason) => FetchError::Unavailable {
-            name,
-            attempts: attempts(reason),
-        },
+        RequestFailure::Status(status) => FetchError::unavailable(name, url, NotGiven::Status(status)),
+        RequestFailure::Trouble(reason) => FetchError::unavailable(name, url, NotGiven::Trouble(reason)),
     }
 }
 

@@ -40,10 +40,7 @@ pub enum FetchError {
     #[diagnostic(help(
         "check the network, or map the address to a working mirror with --mirror URL-PREFIX=URL"
     ))]
-    Unavailable {
-        name: String,
-        attempts: Vec<(String, String)>,
-    },
+    Unavailable { name: String, attempts: Vec<Attempt> },
     #[error("{name} is not in the store, and this run is offline")]
     #[diagnostic(help("run once without --offline to fetch it"))]
     Offline { name: String },
@@ -83,14 +80,44 @@ pub enum FetchError {
     Store(#[from] StoreError),
 }
 
-struct Attempts<'a>(&'a [(String, String)]);
+/// An address that did not give the file.
+#[derive(Debug)]
+pub struct Attempt {
+    pub(super) url: String,
+    pub(super) reason: NotGiven,
+}
+
+/// Why an address did not give a file.
+#[derive(Debug)]
+pub(super) enum NotGiven {
+    /// It answered with this HTTP status.
+    Status(u16),
+    /// Something else, in words.
+    Trouble(String),
+}
+
+impl fmt::Display for NotGiven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "HTTP status {status}"),
+            Self::Trouble(reason) => f.write_str(reason),
+        }
+    }
+}
+
+/// Whether a server that answers with this status says that it has no such file.
+fn says_no(status: u16) -> bool {
+    matches!(status, 404 | 410)
+}
+
+struct Attempts<'a>(&'a [Attempt]);
 
 impl fmt::Display for Attempts<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("no address is known for it");
         }
-        for (index, (url, reason)) in self.0.iter().enumerate() {
+        for (index, Attempt { url, reason }) in self.0.iter().enumerate() {
             write!(f, "{}{url}: {reason}", if index == 0 { "" } else { "; " })?;
         }
         Ok(())
@@ -301,9 +328,11 @@ impl Fetcher {
                     barred = Some(FetchError::barred(&material.name, reason));
                 }
                 Err(RequestFailure::Status(status)) => {
-                    attempts.push((shown, format!("HTTP status {status}")));
+                    attempts.push(Attempt::new(shown, NotGiven::Status(status)));
                 }
-                Err(RequestFailure::Trouble(reason)) => attempts.push((shown, reason)),
+                Err(RequestFailure::Trouble(reason)) => {
+                    attempts.push(Attempt::new(shown, NotGiven::Trouble(reason)));
+                }
             }
         }
         // Report wrong bytes first, then an address that is not followed, then a mirror that is down.
@@ -356,10 +385,12 @@ impl Fetcher {
                 }
                 Err(RequestFailure::Barred(reason)) => barred = Some(FetchError::barred(name, reason)),
                 Err(RequestFailure::Status(status)) => {
-                    missing = (status == 404 || status == 410).then(|| (shown.clone(), status));
-                    attempts.push((shown, format!("HTTP status {status}")));
+                    missing = says_no(status).then(|| (shown.clone(), status));
+                    attempts.push(Attempt::new(shown, NotGiven::Status(status)));
                 }
-                Err(RequestFailure::Trouble(reason)) => attempts.push((shown, reason)),
+                Err(RequestFailure::Trouble(reason)) => {
+                    attempts.push(Attempt::new(shown, NotGiven::Trouble(reason)));
+                }
             }
         }
         if let Some(barred) = barred {
@@ -374,7 +405,21 @@ impl Fetcher {
     }
 }
 
+impl Attempt {
+    pub(super) fn new(url: String, reason: NotGiven) -> Self {
+        Self { url, reason }
+    }
+}
+
 impl FetchError {
+    /// The only address of a file did not give it.
+    pub(super) fn unavailable(name: String, url: String, reason: NotGiven) -> Self {
+        Self::Unavailable {
+            name,
+            attempts: vec![Attempt::new(url, reason)],
+        }
+    }
+
     pub(super) fn barred(name: &str, Barred { address, reason }: Barred) -> Self {
         Self::Barred {
             name: name.to_owned(),
@@ -393,10 +438,39 @@ impl FetchError {
         match self {
             Self::NotFound { .. } => true,
             Self::Unavailable { attempts, .. } => {
-                let says_no = |reason: &str| reason.ends_with("status 404") || reason.ends_with("status 410");
-                !attempts.is_empty() && attempts.iter().all(|(_, reason)| says_no(reason))
+                let says_no =
+                    |attempt: &Attempt| matches!(attempt.reason, NotGiven::Status(status) if says_no(status));
+                !attempts.is_empty() && attempts.iter().all(says_no)
             }
             _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_gone_only_if_every_address_says_so() {
+        let status = NotGiven::Status;
+        let trouble = |reason: &str| NotGiven::Trouble(reason.to_owned());
+        for (reasons, gone) in [
+            (vec![], false),
+            (vec![status(404)], true),
+            (vec![status(404), status(410)], true),
+            (vec![status(404), status(503)], false),
+            (vec![status(404), trouble("it took too long")], false),
+            (vec![trouble("the gateway answered with status 404")], false),
+        ] {
+            let error = FetchError::Unavailable {
+                name: "a".into(),
+                attempts: reasons
+                    .into_iter()
+                    .map(|reason| Attempt::new("https://h/a".into(), reason))
+                    .collect(),
+            };
+            assert_eq!(error.is_gone(), gone, "{error}");
         }
     }
 }

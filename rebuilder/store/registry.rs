@@ -16,6 +16,7 @@ use url::Url;
 use super::address::{AddressTrust, Barred};
 use super::blobs::Sealed;
 use super::download::{Ask, RequestFailure, deadline};
+use super::fetch::NotGiven;
 use super::{Blob, FetchError, Fetcher, StoreError};
 use crate::artifact::{PinnedImage, Sha256};
 use crate::progress::ProgressBar;
@@ -102,9 +103,9 @@ impl<'a> Registry<'a> {
     pub(super) fn new(fetcher: &'a Fetcher, image: &'a PinnedImage) -> Result<Self, FetchError> {
         let barred = |barred: Barred| FetchError::barred(&image.to_string(), barred);
         let (name, mapped) = fetcher.word().image(&image.repository).map_err(barred)?;
-        let unusable = |reason: String| FetchError::Unavailable {
-            name: image.to_string(),
-            attempts: vec![(format!("docker://{name}"), reason)],
+        let unusable = |reason: String| {
+            let url = format!("docker://{name}");
+            FetchError::unavailable(image.to_string(), url, NotGiven::Trouble(reason))
         };
         let reference = format!("{name}@sha256:{}", image.digest);
         let reference: Reference = reference.parse().map_err(|error| unusable(format!("{error}")))?;
@@ -140,18 +141,19 @@ impl<'a> Registry<'a> {
     }
 
     pub(super) fn broken(&self, reason: &str) -> FetchError {
-        FetchError::Unavailable {
-            name: self.image.to_string(),
-            attempts: vec![(self.reference.whole(), reason.to_owned())],
-        }
+        self.not_given(NotGiven::Trouble(reason.to_owned()))
+    }
+
+    fn not_given(&self, reason: NotGiven) -> FetchError {
+        FetchError::unavailable(self.image.to_string(), self.reference.whole(), reason)
     }
 
     fn failed(&self, refusal: RequestFailure) -> FetchError {
         match refusal {
             RequestFailure::Barred(barred) => FetchError::barred(&self.image.to_string(), barred),
             RequestFailure::Store(error) => error.into(),
-            RequestFailure::Status(status) => self.broken(&format!("HTTP status {status}")),
-            RequestFailure::Trouble(reason) => self.broken(&reason),
+            RequestFailure::Status(status) => self.not_given(NotGiven::Status(status)),
+            RequestFailure::Trouble(reason) => self.not_given(NotGiven::Trouble(reason)),
             RequestFailure::TooLarge => {
                 self.broken("one of its files is larger than was said, or than any real one")
             }

@@ -101,6 +101,31 @@ fn a_number_that_no_process_can_have_takes_no_room() {
     }
 }
 
+/// A build can write any number into the record, and must not put the blame for a file on another process.
+#[test]
+fn what_a_number_that_no_process_can_have_did_is_nobodys() {
+    let events = r#"{"start":{"p":0}}
+{"exec":{"p":0,"argv":["make"],"cwd":"/b"}}
+{"exec":{"p":5000,"argv":["cp","a","b"],"cwd":"/b"}}
+{"read":{"p":5000,"path":"/b/a"}}
+{"open":{"p":5000,"path":"/b/b"}}
+{"mode":{"p":5000,"path":"/b/b"}}
+{"move":{"p":5000,"from":"/b/b","to":"/b/c"}}
+{"end":{"p":5000}}
+"#;
+    let writers = writers(events);
+    let steps = writers.whence("/b/c");
+    let told: Vec<_> = steps.iter().map(|step| (step.path.as_str(), step.how)).collect();
+    assert_eq!(told, [("/b/c", How::Moved), ("/b/b", How::Written)]);
+    let hands = steps.iter().map(|step| step.by).chain(writers.attributes("/b/b"));
+    for hand in hands {
+        assert_eq!(writers.command(hand), None, "{hand:?}");
+    }
+    assert_eq!(writers.reads(0).count(), 0);
+    assert_eq!(writers.that_ran(&["cp"]).count(), 0);
+    assert!(writers.slice("/b/c").sources.is_empty());
+}
+
 /// Many events of one kind, the last file of which is `/b/last`.
 type Many = fn(u32, &mut dyn FnMut(String));
 

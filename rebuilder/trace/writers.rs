@@ -116,6 +116,8 @@ const DEPTH: usize = 256;
 /// How far the number of a process may be ahead of the number of events: several processes write events at the same
 /// time.
 const AHEAD: usize = 1024;
+/// Stands for a process that cannot exist: no record is long enough for so many.
+const NOBODY: u32 = u32::MAX;
 /// Maximum length of a line of events, in bytes.
 const LONGEST: u64 = 1 << 20;
 
@@ -199,7 +201,8 @@ impl Writers {
         self.cut
     }
 
-    fn process(&mut self, number: u32) -> &mut Process {
+    /// The process with this number; `None` if there can be none.
+    fn process(&mut self, number: u32) -> Option<&mut Process> {
         let index = number as usize;
         // Numbers are consecutive. A record that says otherwise must not take more memory than its number of lines
         // justifies.
@@ -207,20 +210,18 @@ impl Writers {
             self.processes
                 .resize_with(index.saturating_add(1), Process::default);
         }
-        let last = self.processes.len().saturating_sub(1).min(index);
-        if self.processes.is_empty() {
-            self.processes.push(Process::default());
-        }
-        #[allow(clippy::indexing_slicing)] // There is at least one, and `last` is at most the last.
-        &mut self.processes[last]
+        self.processes.get_mut(index)
+    }
+
+    /// Who acts under this number. The start of a process may not have been recorded.
+    fn actor(&mut self, number: u32) -> u32 {
+        self.process(number).map_or(NOBODY, |_| number)
     }
 
     fn touch(&mut self, at: usize, process: u32, path: String, how: How, from: Option<String>) {
-        // The start of the process may not have been recorded.
-        self.process(process);
         let touch = Touch {
             at,
-            process,
+            process: self.actor(process),
             how,
             from,
         };
@@ -233,31 +234,43 @@ impl Writers {
     fn add(&mut self, at: usize, event: Event) {
         match event {
             Event::Start { p, by } => {
-                let process = self.process(p);
-                (process.by, process.begun) = (by, at);
+                if let Some(process) = self.process(p) {
+                    (process.by, process.begun) = (by, at);
+                }
             }
             Event::Exec { p, argv, cwd, out } => {
-                let command = Command { argv, cwd };
-                self.process(p).commands.push((at, command));
+                if let Some(process) = self.process(p) {
+                    process.commands.push((at, Command { argv, cwd }));
+                }
                 if let Some(path) = out {
                     self.touch(at, p, path, How::Written, None);
                 }
             }
-            Event::End { p } => self.process(p).ended = Some(at),
-            Event::Read { p, path } => self.process(p).reads.push((at, path)),
+            Event::End { p } => {
+                if let Some(process) = self.process(p) {
+                    process.ended = Some(at);
+                }
+            }
+            Event::Read { p, path } => {
+                if let Some(process) = self.process(p) {
+                    process.reads.push((at, path));
+                }
+            }
             Event::Open { p, path } => self.touch(at, p, path, How::Written, None),
             Event::Folder { p, path } => self.touch(at, p, path, How::Made, None),
             Event::Move { p, from, to } => {
+                let actor = self.actor(p);
                 let moves = self.moves.entry(to.clone()).or_default();
-                moves.push((at, p, from.clone()));
+                moves.push((at, actor, from.clone()));
                 self.touch(at, p, to, How::Moved, Some(from));
             }
             Event::Link { p, from, to } => self.touch(at, p, to, How::Linked, Some(from)),
             Event::Times { p, path } | Event::Mode { p, path } => {
+                let process = self.actor(p);
                 self.attributes
                     .entry(path)
                     .or_default()
-                    .push(Hand { process: p, at });
+                    .push(Hand { process, at });
             }
             // The removed name is not asked about any more, unless it is written again.
             Event::Remove { .. } => {}

@@ -181,7 +181,7 @@ fn wrong_and_locked_keys_are_told_before_the_work() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (key, locked, secret) = (path("key.pem"), path("locked.pem"), path("secret"));
-    let wrong = path("wrong");
+    let (wrong, nowhere) = (path("wrong"), path("nowhere"));
     fs::write(&secret, "correct horse").unwrap();
     fs::write(&wrong, "battery staple").unwrap();
     let make = |arguments: &[&str]| {
@@ -230,6 +230,30 @@ fn wrong_and_locked_keys_are_told_before_the_work() {
                 &wrong,
             ],
             &["cannot sign: the passphrase of", "locked.pem is wrong"],
+        ),
+        (
+            vec![
+                "rebuild",
+                "deb:base-files",
+                "--key",
+                &locked,
+                "--passphrase-file",
+                &nowhere,
+            ],
+            &[
+                "cannot sign: cannot read the passphrase from",
+                "nowhere",
+                "(os error 2)",
+            ],
+        ),
+        (
+            vec!["key", "public", "--key", &locked, "--passphrase-file", &nowhere],
+            &[
+                "cannot read the passphrase from",
+                "nowhere",
+                "(os error 2)",
+                "REBUILDER_PASSPHRASE_FILE",
+            ],
         ),
     ] {
         let output = rebuilder().args(arguments).output().unwrap();

@@ -15,7 +15,7 @@ use pkcs8::pkcs5::{pbes2, scrypt};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Algorithm, KeyError, Public, Signer};
+use super::{Algorithm, AskPassphrase, KeyError, Public, Signer};
 use crate::store::write_atomically;
 
 /// PEM label of an encrypted key.
@@ -96,7 +96,7 @@ impl FileKey {
     }
 
     /// Reads a key that only its owner can read; `passphrase` is asked for if it is encrypted.
-    pub fn read(path: &Path, passphrase: &dyn Fn() -> Option<String>) -> Result<Self, KeyError> {
+    pub fn read(path: &Path, passphrase: AskPassphrase<'_>) -> Result<Self, KeyError> {
         super::close_process()?;
         let io = |source: std::io::Error| match source.kind() {
             std::io::ErrorKind::NotFound => KeyError::Missing {
@@ -140,7 +140,7 @@ impl FileKey {
             ENCRYPTED => {
                 let locked = EncryptedPrivateKeyInfo::try_from(pem.contents()).map_err(|_| invalid())?;
                 let path = path.to_owned();
-                let passphrase = passphrase().ok_or_else(|| KeyError::Locked { path: path.clone() })?;
+                let passphrase = passphrase()?.ok_or_else(|| KeyError::Locked { path: path.clone() })?;
                 let passphrase = Zeroizing::new(passphrase);
                 let open = locked.decrypt(passphrase.as_bytes());
                 Self::from_pkcs8(open.map_err(|_| KeyError::WrongPassphrase { path })?.as_bytes())

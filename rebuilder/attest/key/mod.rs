@@ -182,6 +182,12 @@ pub enum KeyError {
     asked for it"
     ))]
     Locked { path: PathBuf },
+    #[error("cannot read the passphrase from {path}")]
+    #[diagnostic(help(
+        "name a text file that the user who signs can read, with --passphrase-file or \
+        REBUILDER_PASSPHRASE_FILE"
+    ))]
+    Passphrase { path: PathBuf, source: std::io::Error },
     #[error("the passphrase of {path} is wrong")]
     WrongPassphrase { path: PathBuf },
     #[error("the cryptographic library failed to {what}")]
@@ -282,9 +288,12 @@ impl FromStr for Reference {
     }
 }
 
+/// Gives the passphrase of a key; `None` if nobody can be asked.
+pub type AskPassphrase<'a> = &'a dyn Fn() -> Result<Option<String>, KeyError>;
+
 impl Reference {
     /// Opens the key; a passphrase comes from `passphrase` where it is needed.
-    pub fn open(&self, passphrase: &dyn Fn() -> Option<String>) -> Result<Box<dyn Signer>, KeyError> {
+    pub fn open(&self, passphrase: AskPassphrase<'_>) -> Result<Box<dyn Signer>, KeyError> {
         close_process()?;
         Ok(match self {
             Self::File(path) => Box::new(FileKey::read(path, passphrase)?),

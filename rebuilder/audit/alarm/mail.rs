@@ -1,6 +1,7 @@
 //! Alarms by mail (SMTP, RFC 5321). Nothing in a header comes from outside as it is.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
@@ -54,17 +55,15 @@ impl Relay {
         if url.password().is_some() {
             return Err("a password must not be in it; use --alarm-smtp-password-file".into());
         }
-        let (host, is_near) = match url.host() {
-            Some(Host::Domain(name)) => (name.to_owned(), name == "localhost"),
-            Some(Host::Ipv4(address)) => (address.to_string(), address.is_loopback()),
-            Some(Host::Ipv6(address)) => (address.to_string(), address.is_loopback()),
+        // The scheme is not one that has hosts for the parser: what it gives as a domain may be an address.
+        let host = match url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            Some(Host::Ipv4(address)) => address.to_string(),
+            Some(Host::Ipv6(address)) => address.to_string(),
             None => return Err("it names no host".into()),
         };
-        // The scheme is not one that has hosts for the parser: what it gives as a domain may be an address.
-        let is_near = is_near
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback());
+        let address = host.parse::<IpAddr>();
+        let is_near = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
         let (security, usual) = match url.scheme() {
             "smtps" => (Security::Wrapped, 465),
             "smtp" if is_near && url.username().is_empty() => (Security::Local, 25),

@@ -62,15 +62,16 @@ impl PassphraseArgs {
     }
 
     /// Reads the passphrase from its file, or asks for it on a terminal.
-    pub(crate) fn read(&self, question: &str) -> Option<String> {
+    pub(crate) fn read(&self, question: &str) -> Result<Option<String>, KeyError> {
         if let Some(path) = self.file() {
-            let text = crate::bounded::read_text(&path, crate::bounded::SHORT).ok()?;
-            return Some(text.trim_end_matches(['\n', '\r']).to_owned());
+            let text = crate::bounded::read_text(&path, crate::bounded::SHORT)
+                .map_err(|source| KeyError::Passphrase { path, source })?;
+            return Ok(Some(text.trim_end_matches(['\n', '\r']).to_owned()));
         }
         let person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        person
+        Ok(person
             .then(|| rpassword::prompt_password(question).ok())
-            .flatten()
+            .flatten())
     }
 }
 

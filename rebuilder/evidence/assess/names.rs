@@ -87,11 +87,12 @@ pub(super) fn asked_for(artifact: &Artifact) -> Option<PackageUrl<'_>> {
 
 /// Whether a package is the wanted one; without a version, any version is wanted.
 pub(super) fn same_package(own: &PackageUrl<'_>, wanted: &PackageUrl<'_>) -> bool {
-    let named = |purl: &PackageUrl<'_>| {
-        let namespace = purl.namespace().map(str::to_owned);
-        (purl.ty().to_owned(), namespace, purl.name().to_owned())
-    };
-    named(own) == named(wanted) && (wanted.version().is_none() || own.version() == wanted.version())
+    same_name(own, wanted) && (wanted.version().is_none() || own.version() == wanted.version())
+}
+
+/// Whether two package URLs name the same package, in whatever version.
+fn same_name(one: &PackageUrl<'_>, other: &PackageUrl<'_>) -> bool {
+    one.ty() == other.ty() && one.namespace() == other.namespace() && one.name() == other.name()
 }
 
 /// Whether a file's name may be that of a file of the package.
@@ -218,11 +219,7 @@ pub(super) fn is_of_another(label: &str, artifact: &Artifact) -> bool {
             )
         };
         let versions = version(&purl).zip(version(&wanted));
-        let named = |purl: &PackageUrl<'_>| {
-            let namespace = purl.namespace().map(str::to_owned);
-            (purl.ty().to_owned(), namespace, purl.name().to_owned())
-        };
-        return named(&purl) != named(&wanted) || versions.is_some_and(|(own, wanted)| own != wanted);
+        return !same_name(&purl, &wanted) || versions.is_some_and(|(own, wanted)| own != wanted);
     }
     let file = label.rsplit(['/', '\\']).next().unwrap_or_default();
     let ending = artifact.name.rsplit_once('.').map_or("", |(_, ending)| ending);

@@ -10,7 +10,7 @@ use openpgp::types::SignatureType;
 use openpgp::{Cert, KeyHandle};
 use sequoia_openpgp as openpgp;
 
-use super::{NOT_IN_KEYRING, OpenPgpError};
+use super::{OpenPgpError, Uncounted};
 
 pub(super) fn detached<'a>(
     document: &str,
@@ -33,7 +33,7 @@ pub(super) fn detached<'a>(
 pub(super) struct Read {
     pub(super) text: Vec<u8>,
     pub(super) good: Vec<String>,
-    pub(super) bad: Vec<String>,
+    pub(super) bad: Vec<Uncounted>,
     pub(super) issuers: Vec<String>,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Collector<'a> {
     pub(super) good: Vec<String>,
     /// Good signatures over the text with normalised line ends.
     pub(super) over_text: Vec<String>,
-    pub(super) bad: Vec<String>,
+    pub(super) bad: Vec<Uncounted>,
     pub(super) issuers: Vec<String>,
 }
 
@@ -91,6 +91,10 @@ impl<'a> Collector<'a> {
             bad: Vec::new(),
             issuers: Vec::new(),
         }
+    }
+
+    fn refuse(&mut self, reason: String) {
+        self.bad.push(Uncounted::Other(reason));
     }
 }
 
@@ -118,8 +122,7 @@ impl VerificationHelper for Collector<'_> {
                         // 2. The key must be valid today too: an expired key may have got into the wrong hands, and
                         // could sign with any date.
                         if !valid_today(cert, &ka.key().fingerprint()) {
-                            self.bad
-                                .push(format!("key {:X} has expired", ka.key().fingerprint()));
+                            self.refuse(format!("key {:X} has expired", ka.key().fingerprint()));
                             continue;
                         }
                         let user = cert.userids().next().map(|user| user.userid().to_string());
@@ -132,17 +135,14 @@ impl VerificationHelper for Collector<'_> {
                         match sig.typ() {
                             SignatureType::Binary => self.good.push(signer),
                             SignatureType::Text => self.over_text.push(signer),
-                            other => self
-                                .bad
-                                .push(format!("{signer} made a signature of the type {other}")),
+                            other => self.refuse(format!("{signer} made a signature of the type {other}")),
                         }
                     }
                     Err(VerificationError::MissingKey { sig }) => {
                         let issuers: Vec<_> = sig.get_issuers().iter().map(|id| format!("{id:X}")).collect();
-                        self.bad
-                            .push(format!("key {} {NOT_IN_KEYRING}", issuers.join(", ")));
+                        self.bad.push(Uncounted::UnknownKey(issuers.join(", ")));
                     }
-                    Err(error) => self.bad.push(error.to_string()),
+                    Err(error) => self.refuse(error.to_string()),
                 }
             }
         }

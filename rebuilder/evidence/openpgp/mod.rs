@@ -6,6 +6,7 @@
 mod collector;
 pub mod in_toto;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use collector::{detached, read};
@@ -37,23 +38,54 @@ pub enum OpenPgpError {
     )]
     #[diagnostic(help("ask the signer for a signature in binary mode, which gpg makes without --textmode"))]
     OverText { document: String, signers: Vec<String> },
-    #[error("no signature of {document} verifies with {keyring}: {}", reasons.join("; "))]
+    #[error("no signature of {document} verifies with {keyring}: {}", Reasons(reasons))]
     #[diagnostic(help("check who should have signed the file, and whether the keyring is up to date"))]
     Refused {
         document: String,
         keyring: String,
-        reasons: Vec<String>,
+        reasons: Vec<Uncounted>,
     },
+}
+
+/// Why a signature does not count.
+#[derive(Debug)]
+pub enum Uncounted {
+    /// The keyring has no key with this id.
+    UnknownKey(String),
+    /// Something else, in words.
+    Other(String),
+}
+
+impl fmt::Display for Uncounted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey(key) => write!(f, "key {key} is not in the keyring"),
+            Self::Other(reason) => f.write_str(reason),
+        }
+    }
+}
+
+struct Reasons<'a>(&'a [Uncounted]);
+
+impl fmt::Display for Reasons<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("it carries no signature");
+        }
+        for (index, reason) in self.0.iter().enumerate() {
+            write!(f, "{}{reason}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
 }
 
 impl OpenPgpError {
     /// Whether the only problem is that the keyring does not have the key.
     pub(in crate::evidence) fn is_unknown_key(&self) -> bool {
-        matches!(self, Self::Refused { reasons, .. } if reasons.iter().all(|reason| reason.ends_with(NOT_IN_KEYRING)))
+        let unknown = |reason: &Uncounted| matches!(reason, Uncounted::UnknownKey(_));
+        matches!(self, Self::Refused { reasons, .. } if !reasons.is_empty() && reasons.iter().all(unknown))
     }
 }
-
-const NOT_IN_KEYRING: &str = "is not in the keyring";
 
 /// The text that was signed, and its signers.
 #[derive(Debug, Clone)]
@@ -131,15 +163,11 @@ impl Keyring {
         Ok(Verified(seen.good))
     }
 
-    fn refused(&self, document: &str, reasons: Vec<String>) -> OpenPgpError {
+    fn refused(&self, document: &str, reasons: Vec<Uncounted>) -> OpenPgpError {
         OpenPgpError::Refused {
             document: document.to_owned(),
             keyring: self.name.clone(),
-            reasons: if reasons.is_empty() {
-                vec!["it carries no signature".to_owned()]
-            } else {
-                reasons
-            },
+            reasons,
         }
     }
 
@@ -258,6 +286,12 @@ mod tests {
             |keyring: Keyring, signed: &[u8]| keyring.verify("InRelease", signed).unwrap_err().to_string();
         let unknown = refused(keyring(&other), &signed);
         assert!(unknown.contains("is not in the keyring"), "{unknown}");
+        let is_unknown = |cert: &Cert, signed: &[u8]| {
+            let error = keyring(cert).verify("InRelease", signed).unwrap_err();
+            error.is_unknown_key()
+        };
+        assert!(is_unknown(&other, &signed));
+        assert!(!is_unknown(&expired, &sign(&expired, DAY * 9, TEXT)));
         let late = refused(keyring(&expired), &sign(&expired, DAY * 9, TEXT));
         assert!(late.contains("expired") || late.contains("not live"), "{late}");
         let changed = String::from_utf8(signed.clone())

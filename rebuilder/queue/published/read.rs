@@ -48,8 +48,8 @@ pub struct Count {
     pub count: i64,
 }
 
-/// Which jobs wait or run, without those that only try a worker.
-const OPEN: &str = "state IN ('ready', 'later', 'running') AND subject <> 'probe'";
+/// In which states a job waits or runs.
+const OPEN: &[&str] = &["ready", "later", "running"];
 /// What [`Open::read`] reads, in its order.
 const OPEN_COLUMNS: &str =
     "id, subject, state, priority, architecture, worker, attempt, created, changed, run_at";
@@ -314,12 +314,12 @@ impl Queue {
 
     /// Jobs about packages that run, and how many there are in all.
     pub async fn running_jobs(&self, page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
-        self.jobs_in("state = 'running' AND subject <> 'probe'", page)
-            .await
+        self.jobs_in(&["running"], page).await
     }
 
-    async fn jobs_in(&self, which: &str, page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
-        let conditions = Conditions::of(which);
+    async fn jobs_in(&self, states: &[&str], page: &Page) -> Result<(i64, Vec<Open>), QueueError> {
+        let which = about_packages(states);
+        let conditions = Conditions::of(&which);
         let counted = format!("SELECT count(*) FROM queue_job WHERE {which}");
         let total = self.number(Statement(counted, &[])).await?;
         let sql = format!(
@@ -332,10 +332,16 @@ impl Queue {
 
     /// The job with this id, if it waits or runs.
     pub async fn open_job(&self, id: i64) -> Result<Option<Open>, QueueError> {
-        let sql = format!("SELECT {OPEN_COLUMNS} FROM queue_job WHERE id = {id} AND {OPEN}");
+        let which = about_packages(OPEN);
+        let sql = format!("SELECT {OPEN_COLUMNS} FROM queue_job WHERE id = {id} AND {which}");
         let rows = self.rows(Statement(sql, &[]), Open::read).await?;
         Ok(rows.into_iter().next())
     }
+}
+
+/// Which jobs are in one of these states, without those that only try a worker.
+fn about_packages(states: &[&str]) -> String {
+    format!("state IN ('{}') AND subject <> 'probe'", states.join("', '"))
 }
 
 /// Which values [`Queue::seen`] gives.

@@ -9,6 +9,7 @@ mod slsa_verifier;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::common::{json, rebuilder};
 use crate::harness::skip_by_hand;
@@ -33,18 +34,17 @@ pub(super) fn peers() -> PathBuf {
     folder.unwrap_or_else(|| skip_by_hand("REBUILDER_PEERS, a folder with checkouts of other projects"))
 }
 
+/// Inspects offline, with any signer.
+fn inspect() -> Command {
+    let mut command = rebuilder();
+    command.args(["--json", "--offline", "inspect"]);
+    command.args(["--identity", "*", "--issuer", "*"]);
+    command
+}
+
 /// How a document is judged: the standing of its first claim that answers one of the questions, or `unreadable`.
 fn judged(document: &Path, artifact: &Path, root: Option<PathBuf>, questions: &[&str]) -> (String, String) {
-    let mut command = rebuilder();
-    command.args([
-        "--json",
-        "--offline",
-        "inspect",
-        "--identity",
-        "*",
-        "--issuer",
-        "*",
-    ]);
+    let mut command = inspect();
     command.arg(artifact).arg("--provenance").arg(document);
     if let Some(root) = root {
         command.arg("--trusted-root").arg(root);

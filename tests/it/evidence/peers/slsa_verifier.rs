@@ -16,8 +16,8 @@ use serde_json::Value;
 use sigstore_verify::crypto::parse_certificate_info;
 use sigstore_verify::types::DerCertificate;
 
-use super::{SLSA, peers};
-use crate::common::{code, json, rebuilder, text};
+use super::{SLSA, inspect, peers};
+use crate::common::{code, json, text};
 use tables::{Run, artifact_path, attestations, container_based, images, npm_packages};
 
 pub(super) const TESTS: &str = "slsa-framework/slsa-verifier/cli/slsa-verifier/main_regression_test.go";
@@ -65,16 +65,7 @@ fn inspected(run: &Run, folder: &Path, key: Option<&str>) -> (i32, Value, String
         run.rule.join("\n")
     );
     fs::write(folder.join("policy.toml"), policy).unwrap();
-    let mut command = rebuilder();
-    command.args([
-        "--json",
-        "--offline",
-        "inspect",
-        "--identity",
-        "*",
-        "--issuer",
-        "*",
-    ]);
+    let mut command = inspect();
     command.args(&run.artifacts);
     if let Some(provenance) = &run.provenance {
         command.arg("--provenance").arg(provenance);
