@@ -93,6 +93,9 @@ pub fn address(text: &str) -> Result<String, SourceError> {
         .strip_prefix("git://")
         .or_else(|| text.strip_prefix("ssh://git@"))
         .map_or_else(|| text.to_owned(), |rest| format!("https://{rest}"));
+    if is_rewritten(&text) {
+        return Err(bad());
+    }
     let url = url::Url::parse(&text).map_err(|_| bad())?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(SourceError::Credentials);
@@ -109,6 +112,14 @@ pub fn address(text: &str) -> Result<String, SourceError> {
         return Err(bad());
     }
     Ok(text.to_owned())
+}
+
+/// Whether a URL parser would make another address of this one without an error: it drops tabs and line ends, takes
+/// backslashes for slashes, and resolves `..`. A reader who sees the text would think of another repository.
+fn is_rewritten(text: &str) -> bool {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+    let dots = |part: &str| matches!(part.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+    text.trim().contains(odd) || text.split('/').any(dots)
 }
 
 /// A folder below the top of a repository, without slashes around it; `None` if it would lead out of it.
@@ -195,6 +206,26 @@ mod tests {
                 "git+https://github.com",
                 "",
                 SourceError::Address("https://github.com".into()),
+            ),
+            (
+                "git+https://github.com/trusted/r/../../evil/r",
+                "",
+                SourceError::Address("https://github.com/trusted/r/../../evil/r".into()),
+            ),
+            (
+                "git+https://github.com/trusted/%2E./evil",
+                "",
+                SourceError::Address("https://github.com/trusted/%2E./evil".into()),
+            ),
+            (
+                "git+https://github.com/o/r\r\nx",
+                "",
+                SourceError::Address("https://github.com/o/r\r\nx".into()),
+            ),
+            (
+                "git+https://github.com\\o/r",
+                "",
+                SourceError::Address("https://github.com\\o/r".into()),
             ),
             ("git://.(\\\\", "", SourceError::Address("git://.(\\\\".into())),
             (

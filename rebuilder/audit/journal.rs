@@ -73,14 +73,14 @@ impl Journal {
             Err(error) => return Err(StoreError::io("read", &path)(error).into()),
         };
         let mut known = BTreeMap::new();
-        for (index, line) in text.split_inclusive('\n').enumerate() {
+        for (number, line) in (1..).zip(text.split_inclusive('\n')) {
             // Only the last line can have been cut short.
             if !line.ends_with('\n') {
                 break;
             }
             let line: ResultLine = serde_json::from_str(line).map_err(|error| JournalError::Line {
                 path: path.clone(),
-                line: index + 1,
+                line: number,
                 reason: error.to_string(),
             })?;
             known.insert(line.subject.clone(), line);

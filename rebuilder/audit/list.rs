@@ -56,7 +56,7 @@ pub fn read(path: &Path) -> Result<Vec<(String, Subject)>, ListError> {
         })?;
     let mut subjects: Vec<(String, Subject)> = Vec::new();
     let mut wrong = Vec::new();
-    for (index, line) in text.lines().enumerate() {
+    for (number, line) in (1..).zip(text.lines()) {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;
@@ -66,7 +66,7 @@ pub fn read(path: &Path) -> Result<Vec<(String, Subject)>, ListError> {
         let subject: Subject = match text.parse() {
             Ok(subject) => subject,
             Err(error) => {
-                wrong.push((index + 1, error));
+                wrong.push((number, error));
                 continue;
             }
         };

@@ -5,6 +5,8 @@
 //! memory learns of it from there. So a killed audit resumes where it stopped: a subject is finished if its
 //! line or its whole run folder exists, and neither is ever visible half-written.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod alarm;
 mod due;
 mod journal;
@@ -122,7 +124,7 @@ impl Auditor {
         let ledger = Ledger::default();
         let pass = Pass::begin(asked, memory).await?;
         bar.set_length(asked.subjects.len() as u64);
-        bar.set_position((asked.subjects.len() - pass.open.len()) as u64);
+        bar.set_position(asked.subjects.len().saturating_sub(pass.open.len()) as u64);
         let running = stream::iter(pass.open.clone()).map(|(text, subject)| {
             let (auditor, journal, ledger) = (self.clone(), pass.journal.clone(), ledger.job());
             let (name, named) = (text.clone(), subject.clone());

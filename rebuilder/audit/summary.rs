@@ -80,12 +80,15 @@ impl Summary {
     ) -> Self {
         let mut verdicts = BTreeMap::new();
         let mut causes = BTreeMap::new();
+        let count = |of: &mut usize| *of = of.saturating_add(1);
         for line in &results {
-            *verdicts.entry(line.outcome.word()).or_default() += 1;
+            count(verdicts.entry(line.outcome.word()).or_default());
             if let Some(cause) = line.outcome.cause() {
-                *causes
-                    .entry(format!("{}: {cause}", line.outcome.word()))
-                    .or_default() += 1;
+                count(
+                    causes
+                        .entry(format!("{}: {cause}", line.outcome.word()))
+                        .or_default(),
+                );
             }
         }
         let mut cost = Cost::default();

@@ -2,6 +2,8 @@
 //!
 //! This module turns a plan into bytes; [`crate::rebuild`] finds out whether they are the right ones.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod checked;
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! One inspection before the gate: documents, keys and policy in, findings and decision out.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod images;
 
 pub use images::{ImagePlace, ImagePlaceError};

@@ -1,5 +1,7 @@
 //! How the outputs of one build differ from those of another.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Outputs, ProveError};
@@ -38,7 +40,7 @@ impl Difference {
         let (ours, theirs) = (named(one), named(other));
         for (name, digest) in &ours {
             match theirs.get(name) {
-                Some(same) if same == digest => found.same += 1,
+                Some(same) if same == digest => found.same = found.same.saturating_add(1),
                 Some(_) => {
                     let options = Options {
                         digests: true,

@@ -24,7 +24,7 @@ pub struct Claimant {
 impl Claimant {
     /// The same with what each of so many jobs may need, so that all of them fit.
     fn share(&self, jobs: i64) -> Self {
-        let of = |free: i64| free / jobs.max(1);
+        let of = |free: i64| free.checked_div(jobs.max(1)).unwrap_or(0);
         let free = Resources {
             memory: of(self.free.memory),
             disk: of(self.free.disk),

@@ -107,10 +107,10 @@ impl Queue {
                 let mut added = self.insert(&mut line, &single, &mut turn).await?;
                 for job in several {
                     let places = self.places(&mut line, job).await?;
-                    added += self.insert(&mut line, &places, &mut turn).await?;
+                    added = added.saturating_add(self.insert(&mut line, &places, &mut turn).await?);
                 }
-                enqueued.added += added;
-                enqueued.known += wanted.saturating_sub(added);
+                enqueued.added = enqueued.added.saturating_add(added);
+                enqueued.known = enqueued.known.saturating_add(wanted.saturating_sub(added));
             }
             line.commit().await.map_err(&failed)?;
         }

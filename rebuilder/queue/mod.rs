@@ -10,6 +10,8 @@
 //! A job whose lease ran out is handed out again, in its old place in the line, and being lost counts as an attempt. Workers
 //! never see the database: they ask a server ([`wire`]). `docs/decisions/015-queue.md` says why this is not a library.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod admin;
 mod bounds;
 mod claims;

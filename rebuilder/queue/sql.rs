@@ -3,14 +3,11 @@
 /// Rows for `VALUES`, each `$` with the next number, from `first`: the query builder of `Any` writes `?`, which PostgreSQL
 /// refuses.
 pub(super) fn rows(first: usize, count: usize, row: &[&str]) -> String {
-    let mut next = first;
+    let mut next = first..;
     let rows: Vec<String> = (0..count)
         .map(|_| {
             let cells = row.iter().map(|cell| match cell.strip_suffix('$') {
-                Some(before) => {
-                    next += 1;
-                    format!("{before}${}", next - 1)
-                }
+                Some(before) => format!("{before}${}", next.next().unwrap_or(usize::MAX)),
                 None => (*cell).to_owned(),
             });
             format!("({})", cells.collect::<Vec<_>>().join(", "))

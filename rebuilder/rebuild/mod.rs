@@ -2,6 +2,8 @@
 //!
 //! [`Rebuilder::rebuild`] is the story of one run; [`search`] repeats it with other assumptions.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod against_source;
 pub mod failure;
 mod outputs;

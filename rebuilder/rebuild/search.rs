@@ -82,7 +82,7 @@ pub async fn search(
         && !search.has_reproduced()
         && let Some(next) = search.pop()
     {
-        let (begun, number) = (Instant::now(), search.attempts.len() + 1);
+        let (begun, number) = (Instant::now(), search.attempts.len().saturating_add(1));
         if !next.because.is_empty() {
             let note = format!("attempt {number}: {}", next.because);
             planner.workshop.progress.note(&note);
@@ -169,7 +169,7 @@ impl Search {
         begun: Instant,
     ) -> Result<(), AttemptError> {
         let mut attempt = Attempt {
-            number: self.attempts.len() + 1,
+            number: self.attempts.len().saturating_add(1),
             because: (!next.because.is_empty()).then_some(next.because),
             plan: None,
             ended: String::new(),
@@ -242,7 +242,7 @@ fn keep(best: Done, mut attempts: Vec<Attempt>, folder: &Path) -> Result<(Plan, 
     } = best;
     let all = folder.join("attempts");
     let io = |what: &'static str| StoreError::io(what, &all);
-    let chosen = all.join((at + 1).to_string());
+    let chosen = all.join(at.saturating_add(1).to_string());
     for entry in fs::read_dir(&chosen).map_err(io("read"))? {
         let entry = entry.map_err(io("read"))?;
         fs::rename(entry.path(), folder.join(entry.file_name())).map_err(io("move files out of"))?;
@@ -260,7 +260,9 @@ fn keep(best: Done, mut attempts: Vec<Attempt>, folder: &Path) -> Result<(Plan, 
             }
         }
     }
-    attempts[at].chosen = true;
+    if let Some(attempt) = attempts.get_mut(at) {
+        attempt.chosen = true;
+    }
     record.attempts = attempts;
     write(&RunFolder::new(folder), &record)?;
     Ok((plan, record))

@@ -43,8 +43,8 @@ impl Cost {
     pub fn add(&mut self, other: &Self) {
         self.seconds += other.seconds;
         self.build_seconds += other.build_seconds;
-        self.attestation_bytes += other.attestation_bytes;
-        self.run_bytes += other.run_bytes;
+        self.attestation_bytes = self.attestation_bytes.saturating_add(other.attestation_bytes);
+        self.run_bytes = self.run_bytes.saturating_add(other.run_bytes);
         self.input_bytes = self.input_bytes.max(other.input_bytes);
     }
 

@@ -1,5 +1,7 @@
 //! What is kept of a run: the record, its verdict, what it cost, and where its files are.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod cost;
 mod credential;
 pub mod failure;

@@ -159,7 +159,11 @@ fn tell(job: &HeldJob, order: Order) {
 
 /// What is left once a job has what it needs, if there is so much.
 fn left(free: Resources, needs: Resources) -> Option<Resources> {
-    let less = |free: i64, needs: i64| (0..=free.max(0)).contains(&needs).then(|| free - needs);
+    let less = |free: i64, needs: i64| {
+        (0..=free.max(0))
+            .contains(&needs)
+            .then(|| free.saturating_sub(needs))
+    };
     Some(Resources {
         memory: less(free.memory, needs.memory)?,
         disk: less(free.disk, needs.disk)?,

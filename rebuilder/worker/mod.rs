@@ -8,6 +8,8 @@
 //! It needs the server's address and a token, and nothing else of it. A server that does not answer is asked again for as
 //! long as it takes; what a lost lease was building is ended before the next claim. `docs/service.md` has the operator's side.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod child;
 mod client;
 mod held;
@@ -282,7 +284,7 @@ impl Running {
         let mut answered = Instant::now();
         loop {
             let lease = self.held.lease();
-            tokio::time::sleep(lease / 3).await;
+            tokio::time::sleep(lease.div_f64(3.0)).await;
             let mine = self.held.leases();
             if mine.is_empty() {
                 answered = Instant::now();

@@ -148,7 +148,10 @@ impl Mail {
 
     fn message(&self, alarm: &StoredAlarm) -> Result<Message, String> {
         let document: Value = serde_json::from_str(&alarm.document).unwrap_or_default();
-        let word = |name: &str| visible(document[name].as_str().unwrap_or("?")).into_owned();
+        let word = |name: &str| {
+            let text = document.get(name).and_then(Value::as_str);
+            visible(text.unwrap_or("?")).into_owned()
+        };
         let about = format!("{} {} is {}", word("package"), word("version"), word("verdict"));
         let subject: String = format!("Regression: {about}").chars().take(SUBJECT).collect();
         let domain = self.from.email.domain();

@@ -130,7 +130,7 @@ pub(super) fn in_makefile(text: &str, command: &str, leaf: &str) -> Option<(usiz
 
 /// The number of characters of a recipe that are literally in a command, if the recipe can produce the command.
 fn matches(recipe: &str, command: &str) -> Option<usize> {
-    let (mut pattern, mut literal) = (String::from("^"), 0);
+    let (mut pattern, mut literal) = (String::from("^"), 0_usize);
     let mut chars = recipe.chars().peekable();
     while let Some(char) = chars.next() {
         if char != '$' {
@@ -139,20 +139,24 @@ fn matches(recipe: &str, command: &str) -> Option<usize> {
                 pattern.push_str("[\"']?");
             } else {
                 pattern.push_str(&regex::escape(char.encode_utf8(&mut [0; 4])));
-                literal += 1;
+                literal = literal.saturating_add(1);
             }
             continue;
         }
         match chars.next()? {
             '$' => {
                 pattern.push_str(r"\$");
-                literal += 1;
+                literal = literal.saturating_add(1);
             }
             open @ ('(' | '{') => {
                 let close = if open == '(' { ')' } else { '}' };
-                let mut depth = 1;
+                let mut depth = 1_usize;
                 for inner in chars.by_ref() {
-                    depth += i32::from(inner == open) - i32::from(inner == close);
+                    if inner == open {
+                        depth = usize::saturating_add(depth, 1);
+                    } else if inner == close {
+                        depth = depth.saturating_sub(1);
+                    }
                     if depth == 0 {
                         break;
                     }
@@ -194,7 +198,7 @@ pub(super) fn in_script(text: &str, argv: &[String]) -> Option<(usize, String)> 
             .iter()
             .skip(1)
             .filter(|word| !word.is_empty() && code.contains(word.as_str()));
-        let score = found.map(|word| word.len() + 1).sum::<usize>();
+        let score = found.map(|word| word.len().saturating_add(1)).sum::<usize>();
         if best.as_ref().is_none_or(|(most, ..)| score > *most) {
             let (number, line) = logical.line_with(program);
             best = Some((score, number, line.trim().to_owned()));
@@ -241,7 +245,9 @@ pub(super) fn has_word(line: &str, word: &str) -> bool {
     let inner = |char: char| char.is_alphanumeric() || char == '_' || char == '-' || char == '.';
     line.match_indices(word).any(|(at, _)| {
         let before = line.get(..at).and_then(|front| front.chars().next_back());
-        let after = line.get(at + word.len()..).and_then(|rest| rest.chars().next());
+        let after = line
+            .get(at.saturating_add(word.len())..)
+            .and_then(|rest| rest.chars().next());
         !before.is_some_and(|char| inner(char) && char != '-') && !after.is_some_and(inner)
     })
 }

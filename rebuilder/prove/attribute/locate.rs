@@ -30,7 +30,7 @@ pub(super) fn locate(
                 return named;
             }
         }
-        let Some((parent, above)) = chain.get(index + 1) else {
+        let Some((parent, above)) = chain.get(index.saturating_add(1)) else {
             break;
         };
         let leaf = command_word(command);

@@ -3,6 +3,8 @@
 //! A difference has a place in an output. The output is followed backwards, into archives as long as their members were
 //! files, to the process that wrote the place. Its parents lead to the makefile or script.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod askers;
 mod lines;
 mod locate;
@@ -306,7 +308,7 @@ impl Walk<'_> {
         // What several processes wrote is no copy of anything, and the source that was unpacked is the same in all builds.
         let several = steps.iter().position(|step| !step.before.is_empty());
         let own = steps
-            .get(..several.map_or(steps.len(), |at| at + 1))
+            .get(..several.map_or(steps.len(), |at| at.saturating_add(1)))
             .unwrap_or(steps);
         let given = |step: &Step| {
             let unpacks = |command: &Command| command.argv.iter().any(|word| word.ends_with(SOURCE));

@@ -34,8 +34,8 @@ impl Fault {
     /// The wait before the second try, and the longest one. It doubles with each try.
     fn waits(self) -> Option<(Duration, Duration)> {
         match self {
-            Self::Infrastructure => Some((MINUTE, 6 * HOUR)),
-            Self::Inputs => Some((6 * HOUR, 7 * 24 * HOUR)),
+            Self::Infrastructure => Some((MINUTE, HOUR.saturating_mul(6))),
+            Self::Inputs => Some((HOUR.saturating_mul(6), HOUR.saturating_mul(7 * 24))),
             Self::Build => None,
         }
     }

@@ -140,7 +140,7 @@ pub fn shortened(line: &str) -> String {
     ) else {
         return line.to_owned();
     };
-    let left_out = versions.len() - 2 * ENDS;
+    let left_out = versions.len().saturating_sub(2 * ENDS);
     let (first, last) = (first.join(mark), last.join(mark));
     format!("{before}{first}{mark}... {left_out} more ...{mark}{last}{after}")
 }
