@@ -141,16 +141,21 @@ fn table(bytes: &[u8], offset: usize, size: usize, wanted: usize) -> Option<Rang
     span(at, wanted.checked_mul(usize::from(count))?)
 }
 
+/// Whether sections of a kind have bytes in the file: unused headers and zeroed memory have none.
+fn is_stored(kind: u32) -> bool {
+    const UNUSED: u32 = 0;
+    const ZEROED: u32 = 8;
+    kind != UNUSED && kind != ZEROED
+}
+
 impl<'a> Section<'a> {
     fn read(head: &'a [u8], bytes: &'a [u8]) -> Option<Self> {
-        const EMPTY: u32 = 0;
-        const NOT_STORED: u32 = 8;
         let numbers = numbers(head);
         let (kind, offset, size) = (numbers.u32(4)?, numbers.u64(24)?, numbers.u64(32)?);
-        let data = if kind == EMPTY || kind == NOT_STORED {
-            &[]
-        } else {
+        let data = if is_stored(kind) {
             bytes.get(span(usize::try_from(offset).ok()?, usize::try_from(size).ok()?)?)?
+        } else {
+            &[]
         };
         Some(Self {
             fixed: [head.get(..16)?, head.get(40..)?],
@@ -161,6 +166,11 @@ impl<'a> Section<'a> {
             size,
             data,
         })
+    }
+
+    /// Whether it has bytes in the file.
+    pub fn is_stored(&self) -> bool {
+        is_stored(self.kind)
     }
 
     pub fn is_loaded(&self) -> bool {

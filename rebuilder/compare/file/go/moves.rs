@@ -56,6 +56,8 @@ pub(super) struct Map {
 
 /// Maximum length of zeros that align a constant.
 const PADDING: usize = 64;
+/// Maximum number of parts around the record: behind a constant, everything of its alignment or less moves together.
+const MOST_PARTS: usize = 16;
 
 impl Map {
     /// `None` if the sections are not the same, or if a section differs in more than addresses and the record.
@@ -303,6 +305,7 @@ impl Aligner<'_> {
 
     fn end_part(&mut self) -> Option<()> {
         let length = self.at.0.checked_sub(self.from)?;
+        (self.parts.len() < MOST_PARTS).then_some(())?;
         if length > 0 {
             let to = self.at.1.checked_sub(length)?;
             let data = (self.sections.0.data, self.sections.1.data);

@@ -29,6 +29,9 @@ fn prove(released: &[u8], rebuilt: &[u8], records: (&Record, &Record)) -> Option
     headers(&files, &map)?;
     let sections = files.0.sections.iter().zip(&files.1.sections);
     for (nth, (own, other)) in sections.enumerate() {
+        if !own.is_stored() {
+            continue;
+        }
         if own.is_loaded() {
             for moved in map.parts(nth)? {
                 part(
