@@ -146,6 +146,11 @@ fn a_change_of_content_is_one_in_every_kind_of_file() {
             "/build/b/x\nkeep\nuse evil\n",
         ),
         (
+            "a.cfg",
+            "a=/build/one/x\nb=/build/two/x\n",
+            "a=/build/two/x\nb=/build/one/x\n",
+        ),
+        (
             "log.txt",
             "built by ada on a\nbuilt by ada on b\n",
             "built by root on c\nbuilt by www on d\n",
