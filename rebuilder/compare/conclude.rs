@@ -104,6 +104,40 @@ pub(super) fn clamped(times: &HashMap<i64, u64>) -> Option<i64> {
     (*count >= 2 && *newest > 315_532_800).then_some(*newest)
 }
 
+/// A folder or a commit that takes the place of another one and is itself replaced was exchanged by someone.
+pub(super) fn exchanged(root: &mut Node) {
+    let (mut from, mut to): (HashSet<String>, HashSet<String>) = Default::default();
+    root.each("", &mut |_, node| {
+        for (old, new) in node.findings.iter().filter_map(substitution) {
+            from.insert(old.to_owned());
+            to.insert(new.to_owned());
+        }
+    });
+    let both: HashSet<&str> = from.intersection(&to).map(String::as_str).collect();
+    if both.is_empty() {
+        return;
+    }
+    root.each_mut(&mut |node| {
+        for finding in &mut node.findings {
+            let is_exchanged =
+                substitution(finding).is_some_and(|(old, new)| both.contains(old) || both.contains(new));
+            if is_exchanged {
+                finding.cause = Cause::Content;
+                finding.key = "folders or commits that are exchanged for each other".into();
+                finding.confidence = Confidence::Proven;
+                finding.normalisation = None;
+                finding.follows = false;
+            }
+        }
+    });
+}
+
+/// The value that was replaced, and the one in its place.
+fn substitution(finding: &Finding) -> Option<(&str, &str)> {
+    let replaces = matches!(finding.cause, Cause::BuildPath | Cause::SourceRevision);
+    finding.key.split_once(" → ").filter(|_| replaces)
+}
+
 /// A harmless reason that is only possible is not enough: if no finding of a node says that content may have changed,
 /// that is added. A pair of build folders that is certain elsewhere is the reason here as well.
 pub(super) fn doubts(root: &mut Node) {
@@ -304,6 +338,27 @@ mod tests {
         for cause in Cause::ALL.iter().filter(|cause| is_open(**cause)) {
             let aside = finding(*cause, Confidence::Proven, "x").set_aside_by(Normalisation::TarTime);
             assert_eq!(concluded(vec![aside]).1, Outcome::Different, "{cause}");
+        }
+    }
+
+    #[test]
+    fn folders_that_are_exchanged_are_content() {
+        let path = |key: &str| finding(Cause::BuildPath, Confidence::Likely, key);
+        for (other, wanted) in [
+            ("/build/b → /build/a", Cause::Content),
+            ("/build/c → /build/d", Cause::BuildPath),
+        ] {
+            let mut root = Node {
+                findings: vec![path("/build/a → /build/b")],
+                children: vec![Node {
+                    findings: vec![path(other)],
+                    ..Node::default()
+                }],
+                ..Node::default()
+            };
+            exchanged(&mut root);
+            assert_eq!(root.findings[0].cause, wanted, "{other}");
+            assert_eq!(root.children[0].findings[0].cause, wanted, "{other}");
         }
     }
 

@@ -215,6 +215,7 @@ fn judge(name: &str, old: &Source, new: &Source, options: &Options, comparison: 
         .source_date_epoch
         .or_else(|| conclude::clamped(&times).filter(|_| clamped));
     conclude::source_date_epoch(&mut tree, epoch);
+    conclude::exchanged(&mut tree);
     conclude::doubts(&mut tree);
     comparison.causes = conclude::causes(&tree);
     (comparison.outcome, comparison.normalisations) = conclude::outcome(&tree, options);

@@ -146,3 +146,66 @@ fn names(normalisations: &Value) -> String {
         names.join(", ")
     }
 }
+
+/// A script that builds one small program twice: with the stamp of its commit, and without it.
+const STAMPED: &str = r#"set -e
+export GOFLAGS=-mod=mod GOPROXY=off
+git init -q .
+printf 'module example.com/m\ngo 1.18\n' > go.mod
+printf 'package main\nfunc main() { println("hello") }\n' > main.go
+git add .
+git -c user.name=a -c user.email=a@example.org commit -qm one
+go build -buildvcs=true -o ../stamped .
+go build -buildvcs=false -o ../bare .
+"#;
+
+#[apply(test)]
+fn a_go_program_without_its_stamp_differs_in_build_information_alone() {
+    let has = |tool: &str| Command::new(tool).arg("version").output().is_ok();
+    if !has("go") || !has("git") {
+        common::skip("go or git");
+    }
+    let home = tempfile::tempdir_in("/tmp").unwrap();
+    let source = home.path().join("source");
+    std::fs::create_dir(&source).unwrap();
+    let built = Command::new("sh")
+        .args(["-c", STAMPED])
+        .current_dir(&source)
+        .env("GOOS", "linux")
+        .env("GOARCH", "amd64")
+        .output()
+        .unwrap();
+    assert!(
+        built.status.success(),
+        "{}",
+        String::from_utf8_lossy(&built.stderr)
+    );
+    let causes = |rebuilt: &str| -> Vec<(String, String)> {
+        let output = Command::cargo_bin("rebuilder")
+            .unwrap()
+            .args(["--json", "--quiet", "compare"])
+            .args([home.path().join("stamped"), home.path().join(rebuilt)])
+            .output()
+            .unwrap();
+        let found = common::json(&output);
+        let word = |cause: &Value, name: &str| cause[name].as_str().unwrap().to_owned();
+        found["causes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|cause| (word(cause, "cause"), word(cause, "confidence")))
+            .collect()
+    };
+    let named = |confidence: &str| ("go-build-information".to_owned(), confidence.to_owned());
+    assert_eq!(causes("bare"), [named("proven")]);
+    // One bit in the code, in what the program loads last, and in the symbols is content, beside the same line.
+    let bytes = std::fs::read(home.path().join("bare")).unwrap();
+    for at in [0x1100, bytes.len() / 2, bytes.len() - 1] {
+        let mut other = bytes.clone();
+        other[at] ^= 1;
+        std::fs::write(home.path().join("other"), other).unwrap();
+        let causes = causes("other");
+        assert_eq!(causes[0].0, "content", "{at:#x}: {causes:?}");
+        assert!(causes.contains(&named("possible")), "{at:#x}: {causes:?}");
+    }
+}

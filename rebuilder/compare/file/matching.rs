@@ -63,6 +63,8 @@ pub(super) struct Changes {
     pub added: Vec<usize>,
     /// From the first differing line to the last, on both sides.
     pub span: Option<(Range<usize>, Range<usize>)>,
+    /// Differing lines of both sides, between those that both have.
+    hunks: Vec<(Range<usize>, Range<usize>)>,
 }
 
 impl Changes {
@@ -76,6 +78,7 @@ impl Changes {
                 .span
                 .get_or_insert_with(|| (before.clone(), after.clone()));
             (span.0.end, span.1.end) = (before.end, after.end);
+            changes.hunks.push((before.clone(), after.clone()));
             if by_place && before.len() == after.len() {
                 changes.pairs.extend(before.zip(after));
             } else {
@@ -84,6 +87,23 @@ impl Changes {
             }
         }
         changes
+    }
+
+    /// The pairs whose lines moved past a line that both sides have, or past another pair, in order.
+    pub fn moved(&self) -> Vec<(usize, usize)> {
+        let mut pairs = self.pairs.clone();
+        pairs.sort_unstable();
+        let mut last = 0;
+        pairs.retain(|(released, rebuilt)| {
+            let hunk = self.hunks.partition_point(|(before, _)| before.end <= *released);
+            let other = self.hunks.partition_point(|(_, after)| after.end <= *rebuilt);
+            let in_order = hunk == other && *rebuilt >= last;
+            if in_order {
+                last = *rebuilt;
+            }
+            !in_order
+        });
+        pairs
     }
 }
 

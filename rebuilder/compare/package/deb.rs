@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Read as _};
 
-use super::settle::{Members, Settling};
+use super::settle::{Members, Settling, refuse_types};
 use super::text::{Checksums, Field, Lines, Text};
 use super::{Located, Meaning, Package, Placed};
 use crate::compare::both::Both;
@@ -40,7 +40,7 @@ pub(super) static DEB: Package = Package {
     text,
     whole_text: trimmed_changelog,
     meaning,
-    settle: Some(stale_sums),
+    settle: Some(settle),
     ..Package::new("deb")
 };
 
@@ -99,6 +99,13 @@ fn md5sums(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
         if is_digest { Claim::hex(file, digest) } else { None }
     };
     lines.iter().map(claim).collect()
+}
+
+fn settle(settling: &Settling, node: &mut Node) {
+    // dpkg refuses to install members of other types, those of pax headers included.
+    const READ: [&str; 10] = ["nul", "0", "1", "2", "3", "4", "5", "6", "K", "L"];
+    stale_sums(settling, node);
+    refuse_types(node, "data.tar", &READ, "tar headers that dpkg refuses");
 }
 
 /// Lines of md5sums that are the same on both sides although their files differ.

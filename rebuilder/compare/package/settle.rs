@@ -7,6 +7,7 @@ use std::io::{self, Read as _};
 
 use super::{Archive, Package};
 use crate::compare::both::{Both, Which};
+use crate::compare::cause::Cause;
 use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::format::FormatReader;
 use crate::compare::limits::{Meter, Metered};
@@ -131,6 +132,27 @@ pub(in crate::compare) fn settle(released: Option<&'static Package>, settling: &
         && let Some(settle) = kind.and_then(|kind| kind.settle)
     {
         settle(settling, node);
+    }
+}
+
+/// Compares the types of members in a tar archive of the package. A header that its installer does not read is no other
+/// spelling of the same member if only one side has it.
+pub(super) fn refuse_types(node: &mut Node, archive: &str, read: &[&str], key: &str) {
+    let refused = |headers: &str| {
+        let types = headers.split("type ").skip(1);
+        let letters = types.map(|rest| rest.split([' ', ',', ';']).next().unwrap_or_default());
+        letters.filter(|letter| !read.contains(letter)).count()
+    };
+    let archives = node.children.iter_mut();
+    let members = archives.filter(|child| child.name.starts_with(archive));
+    let members = members.flat_map(|archive| &mut archive.children);
+    for finding in members.flat_map(|member| &mut member.findings) {
+        let is_of_headers = matches!(finding.place.to_string().as_str(), "header" | "extended headers");
+        if is_of_headers && refused(&finding.released) != refused(&finding.rebuilt) {
+            finding.cause = Cause::AmbiguousArchive;
+            key.clone_into(&mut finding.key);
+            finding.normalisation = None;
+        }
     }
 }
 

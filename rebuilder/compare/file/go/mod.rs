@@ -1,11 +1,14 @@
 //! Go programs: the linker's record of the build (`debug/buildinfo`), in any format of executable.
 //!
 //! If both records have the same length, the rebuilt one and the build ID replace the released ones; the rest of the
-//! files is then compared as if there were no record. Whatever still differs is a change of content. Records of
-//! different lengths move everything after them: they are named beside that change.
+//! files is then compared as if there were no record. Records of different lengths move everything after them: `relink`
+//! proves for ELF programs that nothing else differs. Otherwise the records are named beside a change of content.
 
+mod elf;
 mod modules;
+mod moves;
 mod record;
+mod relink;
 #[cfg(test)]
 mod tests;
 
@@ -40,13 +43,24 @@ impl FileComparator for Go {
             leaf.add(finding);
         }
         let substituted = substitute(&mut released, &old, &new);
-        let confidence = if substituted {
+        let all = *released == *pair.rebuilt;
+        let relinked = !all
+            && old != new
+            && relink::follows(
+                &released,
+                pair.rebuilt,
+                (if substituted { &new } else { &old }, &new),
+            );
+        let confidence = if substituted || relinked {
             Confidence::Proven
         } else {
-            Confidence::Likely
+            Confidence::Possible
         };
         modules::compare(&mut leaf, (&old, &new), confidence);
-        if *released == *pair.rebuilt {
+        if relinked {
+            leaf.add(moved());
+        }
+        if all || relinked {
             return Some(leaf);
         }
         let rest = super::read_as_another(self, &Pair::new(pair.file, &released, pair.rebuilt));
@@ -68,6 +82,15 @@ impl FileComparator for Go {
         }
         Some(leaf)
     }
+}
+
+/// The finding for everything that lies elsewhere because the record has another length.
+fn moved() -> Finding {
+    let place = "addresses of what lies behind the Go build information";
+    Finding::new(place, "", "")
+        .because(Cause::MovedAddress, Confidence::Proven)
+        .keyed("addresses in code and tables")
+        .following()
 }
 
 /// Replaces the released record with the rebuilt one, everywhere it occurs; only if the lengths are equal, so that

@@ -1,6 +1,7 @@
 //! Finds Go's build information, as `debug/buildinfo` and `cmd/internal/buildid` do.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use object::{Object as _, ObjectSegment as _};
@@ -20,7 +21,7 @@ const ALIGNMENT: usize = 16;
 /// The two bytes after the magic number are the size of pointers, and flags.
 const INLINE: u8 = 2;
 const BIG_ENDIAN: u8 = 1;
-const HEADER: usize = 32;
+pub(super) const HEADER: usize = 32;
 /// Marks around the lines (`cmd/go/internal/modload`).
 const START: &[u8] = b"\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\xd6\x18\xe6";
 const END: &[u8] = b"\xf9\x32\x43\x31\x86\x18\x20\x72\x00\x82\x42\x10\x41\x16\xd8\xf2";
@@ -140,6 +141,26 @@ pub(super) fn framed(bytes: &[u8], modules: &[u8]) -> Vec<usize> {
             rest.is_some_and(|rest| rest.starts_with(END))
         })
         .collect()
+}
+
+/// The range of the lines at an offset, with the marks around them.
+pub(super) fn around(at: usize, record: &Record) -> Option<Range<usize>> {
+    let end = at.checked_add(record.modules.len())?.checked_add(END.len())?;
+    Some(at.checked_sub(START.len())?..end)
+}
+
+/// Whether data is this record, in the form since Go 1.18, with zeros that align what follows.
+pub(super) fn is_record(data: &[u8], record: &Record) -> bool {
+    let lines = || {
+        let (header, strings) = data.split_at_checked(HEADER)?;
+        let flags = *header.strip_prefix(MAGIC)?.get(1)?;
+        let (version, rest) = (flags == INLINE).then(|| inline(strings))??;
+        let (framed, padding) = inline(rest)?;
+        let is_padding = padding.len() < ALIGNMENT && padding.iter().all(|byte| *byte == 0);
+        let lines = framed.strip_prefix(START)?.strip_suffix(END)?;
+        (is_padding && version == record.version.as_bytes()).then_some(lines)
+    };
+    lines().is_some_and(|lines| lines == record.modules)
 }
 
 /// The build ID: in a note for ELF, otherwise at the beginning of the code.

@@ -127,7 +127,7 @@ fn lines_of_other_lengths_are_named_beside_the_content() {
             .ends_with("which may follow from the Go build information")
     );
     assert!(
-        causes.contains(&(Cause::SourceRevision, Confidence::Likely)),
+        causes.contains(&(Cause::SourceRevision, Confidence::Possible)),
         "{causes:?}"
     );
     let mut other = Program::of(LINES);

@@ -78,7 +78,12 @@ impl<'a> Image<'a> {
                 file,
             });
         }
-        if let Some(symbols) = image.symbols() {
+        // Go's linker puts them into a section, which is compared as one.
+        let in_section = |symbols: &Range<usize>| {
+            let mut sections = image.sections.iter().map(|section| &section.file);
+            sections.any(|file| file.start <= symbols.start && symbols.end <= file.end)
+        };
+        if let Some(symbols) = image.symbols().filter(|symbols| !in_section(symbols)) {
             named.push((symbols, "COFF symbols".to_owned()));
         }
         if let Some((table, _)) = image.certificates() {

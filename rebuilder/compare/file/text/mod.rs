@@ -60,7 +60,10 @@ impl FileComparator for Text {
         order::moved(&mut leaf, &known, kind, &sides, &mut changes);
         match known.lines {
             Lines::Checksums(list) => checksums::compare(&mut leaf, &list, &sides, &mut changes),
-            Lines::Single | Lines::Fields => match_alike(&sides, &mut changes),
+            Lines::Single | Lines::Fields => {
+                match_alike(&sides, &mut changes);
+                order::crossed(&mut leaf, &known, kind, &sides, &mut changes);
+            }
         }
         pairs::explain(&mut leaf, pair.file, &known, kind, &sides, &changes);
         leaf.excerpts.push(excerpt_of(&diff, &sides));

@@ -7,6 +7,7 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::file::matching::{Changes, Sides, line_at, line_number};
 use crate::compare::finding::Finding;
+use crate::compare::normalise::Normalisation;
 use crate::compare::order::sorted_by_locale;
 use crate::compare::package;
 
@@ -40,7 +41,6 @@ pub(super) fn moved(
         sides.rebuilt.get(span.1).unwrap_or_default(),
     );
     let normalisation = (known.moved)(&sides.released, &all_removed);
-    let independent = kind.list || normalisation.is_some();
     match by_locale.filter(|_| !kind.code) {
         Some(key) => leaf.add(
             finding()
@@ -48,26 +48,59 @@ pub(super) fn moved(
                 .keyed(key)
                 .set_aside_by(normalisation),
         ),
-        None if independent => leaf.add(
-            finding()
-                .because(Cause::Order, Confidence::Proven)
-                .keyed("lines")
-                .set_aside_by(normalisation),
-        ),
-        None => {
-            leaf.add(finding().keyed("order of lines"));
-            if !kind.code {
-                leaf.add(
-                    finding()
-                        .because(Cause::Order, Confidence::Possible)
-                        .keyed("lines"),
-                );
-            }
-        }
+        None => add(leaf, kind, normalisation, finding),
     }
     changes.pairs.clear();
     changes.removed.clear();
     changes.added.clear();
+}
+
+/// Lines that moved although other lines differ too. What has the same text is reported here, and only here.
+pub(super) fn crossed(
+    leaf: &mut Leaf,
+    known: &package::Text,
+    kind: Kind,
+    sides: &Sides,
+    changes: &mut Changes,
+) {
+    let moved = changes.moved();
+    let Some((released, rebuilt)) = moved.first() else {
+        return;
+    };
+    let places: Vec<usize> = moved.iter().map(|pair| pair.0).collect();
+    let told =
+        |lines: &[Cow<str>], at: usize| format!("{}: {}", line_number(at), line_at(lines, at).trim_end());
+    add(leaf, kind, (known.moved)(&sides.released, &places), || {
+        Finding::new(
+            line_number(*released),
+            told(&sides.released, *released),
+            told(&sides.rebuilt, *rebuilt),
+        )
+        .times(moved.len() as u64)
+    });
+    let differ = |pair: &(usize, usize)| line_at(&sides.released, pair.0) != line_at(&sides.rebuilt, pair.1);
+    changes.pairs.retain(differ);
+}
+
+/// Adds what another order of lines means: nothing in lists, and a change of content elsewhere.
+fn add(leaf: &mut Leaf, kind: Kind, normalisation: Option<Normalisation>, finding: impl Fn() -> Finding) {
+    if kind.list || normalisation.is_some() {
+        leaf.add(
+            finding()
+                .because(Cause::Order, Confidence::Proven)
+                .keyed("lines")
+                .set_aside_by(normalisation),
+        );
+        return;
+    }
+    leaf.add(finding().keyed("order of lines"));
+    if !kind.code {
+        leaf.add(
+            finding()
+                .because(Cause::Order, Confidence::Possible)
+                .keyed("lines"),
+        );
+    }
 }
 
 fn sorted(alone: &[usize], paired: impl Iterator<Item = usize>) -> Vec<usize> {

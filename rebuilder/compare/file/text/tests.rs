@@ -58,6 +58,16 @@ fn a_change_of_content_is_one_in_every_kind_of_file() {
             "if access == 'user\u{202e}':  # check\n",
         ),
         ("order.sh", "backup\ndelete\n", "delete\nbackup\n"),
+        (
+            "order.sh",
+            "#!/bin/sh\n# 2023-01-01\nbackup\ndelete\n",
+            "#!/bin/sh\n# 2024-02-02\ndelete\nbackup\n",
+        ),
+        (
+            "order.c",
+            "d = \"built 2023-01-01\";\ncheck();\nrun();\n",
+            "check();\nrun();\nd = \"built 2024-02-02\";\n",
+        ),
         ("bin/run", "#!/bin/sh\nb\na\nc\n", "#!/bin/sh\na\nb\nc\n"),
         ("bin/run", "#!/build/a/sh\nb\n", "#!/build/b/sh\nb\n"),
         ("Makefile", "all:\n\tcc\n", "all:\n        cc\n"),
@@ -134,6 +144,11 @@ fn a_change_of_content_is_one_in_every_kind_of_file() {
             "a.txt",
             "/build/a/x\nkeep\nuse good\n",
             "/build/b/x\nkeep\nuse evil\n",
+        ),
+        (
+            "a.cfg",
+            "a=/build/one/x\nb=/build/two/x\n",
+            "a=/build/two/x\nb=/build/one/x\n",
         ),
         (
             "log.txt",

@@ -4,9 +4,9 @@ use super::extension;
 use super::header::{self, Header, MODE as MODE_AT, SIZE, TIME as TIME_AT, UID, UNAME};
 use super::header::{GID, GNAME};
 use super::kinds::{
-    CHARSET, COMMENT, DATA, DEVICE, DIALECT, DOUBTFUL, FINE_TIME, GNU_TIMES, GROUP, HIDDEN, HOME, LINK,
-    LINK_MODE, LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ODD_PATH, ORIGIN, OWNER, SECURITY,
-    SHORT, SHORT_LINK, SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE, UNUSED_DEVICE,
+    CHARSET, COMMENT, CONTIGUOUS, DATA, DEVICE, DIALECT, DOUBTFUL, FINE_TIME, GNU_TIMES, GROUP, HIDDEN, HOME,
+    LINK, LINK_MODE, LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ODD_PATH, ORIGIN, OWNER,
+    SECURITY, SHORT, SHORT_LINK, SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE, UNUSED_DEVICE,
 };
 use super::names::Names;
 use super::pax_fields::{Globals, Pax, bounded};
@@ -40,6 +40,9 @@ pub(super) fn entry(header: &Header, extended: &[Extended], pax: &Pax, globals: 
     let kind = header.type_of(&names.path);
     spelling(&spelled, &path, &kind, &mut fields);
     fields.push((&TYPE, kind.clone()));
+    if header.letter == b'7' {
+        fields.push((&CONTIGUOUS, Value::Text("type 7".to_owned())));
+    }
     if !names.link.is_empty() {
         link(header, &path_text(&names.link), &mut fields);
     }

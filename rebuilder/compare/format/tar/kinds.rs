@@ -79,6 +79,8 @@ pub(super) static SHORT_SIZE: FieldKind = FieldKind::new(
 );
 pub(super) static DATA: FieldKind =
     FieldKind::new("data of a member that is not a file", Cause::AmbiguousArchive);
+/// dpkg refuses such a member, and programs in Go do not take it for a file.
+pub(super) static CONTIGUOUS: FieldKind = FieldKind::new("contiguous file", Cause::AmbiguousArchive);
 pub(super) static STAR_TIMES: FieldKind =
     FieldKind::by("times of star", Cause::Timestamp, Normalisation::TarTime).refined(on_one_side);
 /// Readers that ignore the magic take these times for the beginning of the path.

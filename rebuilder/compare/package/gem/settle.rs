@@ -11,7 +11,7 @@ use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::normalise::Normalisation;
 use crate::compare::package::digest::{Algorithm, Digests, base64};
 use crate::compare::package::rsa;
-use crate::compare::package::settle::{Members, Settling, replace};
+use crate::compare::package::settle::{Members, Settling, refuse_types, replace};
 
 const METADATA: &str = "metadata.gz";
 const CHECKSUMS: &str = "checksums.yaml.gz";
@@ -21,6 +21,9 @@ const DATA: &str = "data.tar.gz";
 const MOST_DECODED: u64 = 16 << 20;
 
 pub(super) fn settle(settling: &Settling, node: &mut Node) {
+    // RubyGems leaves out members of other types, and passes over pax headers.
+    const READ: [&str; 5] = ["0", "2", "5", "x", "g"];
+    refuse_types(node, DATA, &READ, "tar headers that RubyGems leaves out");
     let is_known = |path: &str| matches!(path, METADATA | CHECKSUMS) || signed(path).is_some();
     let is_listed = |child: &Node| child.other_bytes && matches!(child.name.as_str(), METADATA | DATA);
     let stale =

@@ -51,6 +51,28 @@ fn compare(released: &[(&'static str, Vec<u8>)], rebuilt: &[(&'static str, Vec<u
 }
 
 #[test]
+fn a_file_that_rubygems_leaves_out_is_not_another_spelling() {
+    const TYPE: usize = 156;
+    let data = |letter: u8| {
+        let mut writer = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_ustar();
+        header.set_size(1);
+        header.set_mode(0o644);
+        header.as_mut_bytes()[TYPE] = letter;
+        writer
+            .append_data(&mut header, "lib/x.rb", b"1".as_slice())
+            .expect("a member");
+        gzip(&writer.into_inner().expect("a tar archive"))
+    };
+    let with = |letter| vec![("metadata.gz", gzip(b"--- {}\n")), ("data.tar.gz", data(letter))];
+    let found = compare(&with(b'0'), &with(0));
+    assert_eq!(
+        (found.outcome, found.causes[0].cause),
+        (Outcome::Different, Cause::AmbiguousArchive)
+    );
+}
+
+#[test]
 fn a_specification_is_compared_by_what_it_means() {
     use Normalisation::{GemMetadataDate, GemMetadataRubygemsVersion, GemMetadataYamlNormalize};
     for (released, rebuilt, aside) in [

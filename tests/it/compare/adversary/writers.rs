@@ -273,7 +273,12 @@ pub(super) fn deb(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
     control.files.push(File::new("./md5sums", sums.as_bytes()));
     // Owners are installed.
     let own = Spelling { owner: 0, reverse: false, ..spelling.clone() };
-    let hidden = Spelling { hidden: spelling.hidden.clone().map(|(path, bytes)| (format!("./{path}"), bytes)), ..own.clone() };
+    // dpkg refuses pax headers.
+    let hidden = Spelling {
+        hidden: spelling.hidden.clone().map(|(path, bytes)| (format!("./{path}"), bytes)),
+        dialect: spelling.dialect.min(1),
+        ..own.clone()
+    };
     let plain = Spelling { hidden: None, ..own };
     ar(
         &[

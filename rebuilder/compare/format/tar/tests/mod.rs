@@ -42,7 +42,6 @@ fn one_value_in_two_spellings_is_set_aside() {
     let head = || Head::new(b"f", 2);
     let cases = [
         ("type NUL", head(), head().letter(0)),
-        ("contiguous", head(), head().letter(b'7')),
         ("GNU", head(), head().gnu()),
         ("v7", head(), head().at(257, &[0; 8])),
         (
@@ -84,6 +83,35 @@ fn one_value_in_two_spellings_is_set_aside() {
                 .iter()
                 .all(|cause| cause.cause == Cause::ArchiveDialect),
             "{what}"
+        );
+    }
+}
+
+#[test]
+fn a_contiguous_file_is_not_a_file_to_all_readers() {
+    let head = || Head::new(b"f", 2);
+    let found = compared(&[head().with(b"1\n")], &[head().letter(b'7').with(b"1\n")]);
+    assert_eq!(
+        (found.outcome, found.causes[0].cause),
+        (Outcome::Different, Cause::AmbiguousArchive)
+    );
+}
+
+#[test]
+fn a_deb_that_dpkg_refuses_is_not_another_spelling() {
+    let plain = || file("f", b"1\n");
+    let refused = [
+        vec![pax(&[("mtime", "1700000000")]), plain()],
+        vec![Head::new(b"f", 2).letter(b'7').with(b"1\n")],
+    ];
+    for members in refused {
+        let (old, new) = (deb(&archive(&[plain()])), deb(&archive(&members)));
+        let found = compare_bytes("x.deb", &old, &new, &Options::default());
+        assert_eq!(
+            (found.outcome, found.causes[0].cause),
+            (Outcome::Different, Cause::AmbiguousArchive),
+            "{:?}",
+            found.causes
         );
     }
 }
