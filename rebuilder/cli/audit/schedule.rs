@@ -47,7 +47,7 @@ struct SourceArgs {
     /// Binary packages of a suite of Debian, in their newest versions
     #[arg(long, value_name = "SUITE", group = "source")]
     debian: Option<String>,
-    /// Only packages whose name, or whose source's name, fits this; * matches any text
+    /// Only packages whose name, or whose source's name, matches this; * stands for any text
     #[arg(
         long,
         value_name = "PATTERN",
