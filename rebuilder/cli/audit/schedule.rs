@@ -121,7 +121,7 @@ async fn subjects(
     }
     if found.subjects.is_empty() {
         return Err(Failure::inconclusive(format!(
-            "nothing of {} could be looked up",
+            "cannot look up any package of {}",
             source.text()
         )));
     }
