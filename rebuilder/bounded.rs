@@ -101,9 +101,10 @@ pub fn open_within(folder: impl AsFd, name: &Path, flags: OFlag) -> io::Result<O
         .flags(flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
     openat2(folder, name, how).map_err(|error| match error {
-        nix::Error::ELOOP | nix::Error::EXDEV => {
-            io::Error::new(io::ErrorKind::InvalidInput, "it is a link, or lies behind one")
-        }
+        nix::Error::ELOOP | nix::Error::EXDEV => io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is a link, or is reached through one",
+        ),
         other => other.into(),
     })
 }

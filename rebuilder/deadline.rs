@@ -22,7 +22,7 @@ pub fn interrupt() {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Over {
     /// Its time is up.
-    #[error("the time limit is reached")]
+    #[error("the time limit was reached")]
     Time,
     /// Its caller has gone, or the process got a signal.
     #[error("it was interrupted")]

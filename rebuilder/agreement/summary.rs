@@ -14,7 +14,7 @@ use crate::evidence::statement::predicate;
 /// The version of SLSA whose words a summary has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum SlsaVersion {
-    /// SLSA 1.0, which has no word for a rebuild: levels of our own alone.
+    /// SLSA 1.0, which has no term for a rebuild: only levels of rebuilder's own.
     #[value(name = "1.0")]
     V1_0,
     /// SLSA 1.2, with the verified property `SLSA_BUILD_REPRODUCED`.

@@ -21,7 +21,7 @@ pub enum Format {
     /// A Sigstore bundle (v0.3).
     #[default]
     Bundle,
-    /// A DSSE envelope in a line, which is a bundle of in-toto attestations with one of them.
+    /// Only a DSSE envelope, in one line.
     Dsse,
     /// Both, next to each other.
     Both,

@@ -24,7 +24,7 @@ use crate::store::{StoreError, write_atomically};
 /// A folder that cannot be used for an audit.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum JournalError {
-    #[error("another batch is running in {0}")]
+    #[error("cannot use {0}: another audit is running in it")]
     #[diagnostic(help("wait for it, or name another folder with --out"))]
     Busy(PathBuf),
     #[error("line {line} of {path} is not a result: {reason}")]

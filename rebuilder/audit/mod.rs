@@ -105,7 +105,7 @@ pub enum AuditError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Memory(#[from] MemoryError),
-    #[error("the batch was interrupted; run it again to resume it")]
+    #[error("the audit was interrupted; run the same command again to resume it")]
     Interrupted,
     #[error("internal error: the job for {subject} panicked: {reason}")]
     Bug { subject: String, reason: String },

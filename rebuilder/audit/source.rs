@@ -31,7 +31,7 @@ pub enum SourceError {
     #[error("{what} has no packages")]
     #[diagnostic(help("check the names, and --filter"))]
     Nothing { what: String },
-    #[error("the memory has {text:?} as the source of an audit")]
+    #[error("cannot use {text:?} as the source of an audit: another version of rebuilder wrote it")]
     #[diagnostic(help("add the audit again with \"rebuilder audit add\""))]
     Unknown { text: String },
 }

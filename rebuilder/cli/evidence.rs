@@ -27,13 +27,13 @@ pub(crate) enum Command {
     /// Write everything about a rebuild to one archive: plan, log, verdict, attestations, policy, bills of materials
     /// and controls
     Export(ExportArgs),
-    /// Check such an archive offline
+    /// Check an archive of evidence, offline
     Verify(VerifyArgs),
 }
 
 #[derive(Args)]
 pub(crate) struct ExportArgs {
-    /// Folder of a run, or a released file, which stands for its newest run in the store
+    /// Folder of a run, or a released file, whose newest run in the store is exported
     subject: PathBuf,
     /// Archive to write
     #[arg(

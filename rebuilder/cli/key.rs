@@ -189,7 +189,7 @@ fn new_passphrase(encrypt: bool, args: &PassphraseArgs, path: &Path) -> Result<O
 }
 
 fn public(signer: &dyn Signer) -> Result<&Public, Failure> {
-    let none = || Failure::usage("cannot show a key: keyless signing has none".into());
+    let none = || Failure::usage("cannot show a key: keyless signing does not have one".into());
     signer.public().ok_or_else(none)
 }
 

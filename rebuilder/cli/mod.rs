@@ -65,7 +65,7 @@ Examples:
 Exit codes:
   0 reproduced   1 not reproduced   2 usage or configuration   3 refused before building
   4 inconclusive (inputs unavailable, build failed, timed out)   5 a public log forked or shrank
-  70 internal error   130 interrupted   143 terminated";
+  6 a package regressed   70 internal error   130 interrupted   143 terminated";
 
 /// Rebuild released packages from pinned inputs, compare the bytes and sign the verdict.
 #[derive(Parser)]

@@ -152,7 +152,7 @@ fn token(file: Option<PathBuf>) -> Result<String, Failure> {
         let path = path.display();
         return Err(
             Failure::usage(format!("cannot use the token in {path}: every user can read it"))
-                .with_help(format!("chmod 600 {path}")),
+                .with_help(format!("run \"chmod 600 {path}\"")),
         );
     }
     Ok(crate::bounded::read_text(&path, crate::bounded::SHORT).map_err(StoreError::io("read", &path))?)

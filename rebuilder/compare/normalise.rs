@@ -239,7 +239,7 @@ mod tests {
             .filter_map(|section| section.split_once('\n'))
             .collect();
         for (heading, text) in &sections {
-            for part in ["**Why.**", "**Held against.**", "**Refuses.**"] {
+            for part in ["**Why.**", "**Checked against.**", "**Refuses.**"] {
                 assert!(text.contains(part), "{heading}: {part}");
             }
         }

@@ -177,7 +177,7 @@ impl Prepared<'_> {
     /// What is known, without asking; a source that would have to be asked has not answered.
     pub fn offline(self) -> Vec<Asked> {
         let now = Timestamp::now();
-        let reason = "the store has no answer of it, and the run is offline";
+        let reason = "the store has no earlier answer of this source, and the run is offline";
         let both = self.known.into_iter().zip(&self.sources);
         both.map(|(known, source)| {
             let silence = || {

@@ -86,7 +86,7 @@ pub fn locked(path: &Path) -> Result<Vec<Subject>, String> {
         .unwrap_or_default();
     let found = ALL.iter().find_map(|row| Some((row, row.locked(name, &text)?)));
     let (row, found) = found.ok_or_else(|| {
-        "it is none of Cargo.lock, package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml and requirements*.txt"
+        "its name is not Cargo.lock, package-lock.json, npm-shrinkwrap.json, yarn.lock, pnpm-lock.yaml or requirements*.txt"
             .to_owned()
     })?;
     let mut subjects: Vec<Subject> = Vec::new();

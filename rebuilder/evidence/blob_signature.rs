@@ -118,7 +118,7 @@ impl Certificate {
         match (subject, issuer) {
             (Some(subject), Some(issuer)) => format!("{subject} ({issuer})"),
             (Some(subject), None) => subject.to_string(),
-            (None, _) => "nobody whom it names".to_owned(),
+            (None, _) => "an unnamed subject".to_owned(),
         }
     }
 

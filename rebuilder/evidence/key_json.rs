@@ -56,7 +56,7 @@ pub(super) fn from_value(name: &str, value: &Value) -> Result<PublicKey, TrustEr
         .unwrap_or_default()
         .is_empty()
     {
-        return Err(invalid("it holds a private key"));
+        return Err(invalid("it is a private key; name its public half"));
     }
     let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default();
     let (kind, scheme) = (text("keytype"), text("scheme"));

@@ -110,11 +110,7 @@ pub(super) fn checks(rule: &Rule, told: &[&Assessment]) -> Vec<Check> {
         checks.push(match (refused, answers.first()) {
             (Some(reason), _) => check(name, false, reason.clone()),
             (None, Some(Ok(finding))) => check(name, true, finding.clone()),
-            _ => check(
-                name,
-                false,
-                "there is no verified provenance by a builder, which could say it",
-            ),
+            _ => check(name, false, "no verified provenance by a builder says so"),
         });
     };
     if !rule.builder_ids.is_empty() {

@@ -164,7 +164,7 @@ pub const NOT_VARIED: &[(&str, &str)] = &[
     ),
     (
         "kind and size of the file system",
-        "it shows through the order of listings, which has a knob of its own, through statfs(2), and through little else",
+        "builds see it in the order of listings, which is varied separately, in statfs(2), and in little else",
     ),
     (
         "numbers of devices and mounts",

@@ -61,8 +61,8 @@ pub enum QueueError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Memory(#[from] MemoryError),
-    #[error("job {0} does not exist, or has ended")]
-    #[diagnostic(help("\"rebuilder queue list\" shows the jobs"))]
+    #[error("job {0} does not exist, or its state does not allow this")]
+    #[diagnostic(help("\"rebuilder queue list\" shows the jobs and their states"))]
     NoJob(i64),
     #[error("the database contains a job that this version cannot read: {0}")]
     #[diagnostic(help("a newer version wrote it; upgrade this one"))]

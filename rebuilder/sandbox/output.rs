@@ -27,7 +27,7 @@ pub struct Output {
 /// An output folder with content that is not allowed.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum OutputError {
-    #[error("the build left {name:?} in its output folder, which is not a regular file")]
+    #[error("{name:?} in the build's output folder is not a regular file")]
     #[diagnostic(help("only plain files may leave the sandbox"))]
     NotAFile { name: String },
     #[error("the build left {found} in its output folder, more than {limit}")]

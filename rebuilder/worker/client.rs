@@ -36,7 +36,7 @@ pub enum ClientError {
     #[error("the server does not accept the token: {reason}")]
     #[diagnostic(help("create a new one with \"rebuilder serve token add\" on the server"))]
     Token { reason: String },
-    #[error("the server does not accept it: {reason}")]
+    #[error("the server refused the request: {reason}")]
     Refused { reason: String },
     #[error("the lease is lost")]
     Lost,

@@ -210,7 +210,7 @@ impl Alarm {
         let folder = folder.map(|folder| Path::new(&suspect.seen.audit).join(folder));
         let signed = match folder.filter(|folder| folder.is_dir()) {
             Some(folder) => sign(&RunFolder::new(&folder), &crate::text::json(self)),
-            None => Err("there is no run to sign it with".into()),
+            None => Err("it has no run, and an alarm is signed together with a run".into()),
         };
         match signed {
             Ok(bundle) => self.attestation = Some(bundle),
@@ -242,7 +242,7 @@ impl Alarm {
     /// Why an alarm was not raised.
     pub fn why_not(&self) -> String {
         match (&self.worth, &self.control) {
-            (Worth::TakenBack, _) => "it came out well each time that it was rebuilt since".to_owned(),
+            (Worth::TakenBack, _) => "it was good each time that it was rebuilt since".to_owned(),
             (_, None) => "there is nothing good to rebuild as a control".to_owned(),
             (_, Some(control)) if self.repeats.is_empty() => {
                 format!("the control {} is {} today", control.subject, control.verdict)

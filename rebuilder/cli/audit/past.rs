@@ -26,8 +26,8 @@ pub(crate) struct StatusArgs {
 
 #[derive(Args)]
 pub(crate) struct DiffArgs {
-    /// AUDIT@RUN: a number, a date (the last run that began on that day or before), last or previous; AUDIT alone
-    /// compares its last run with the one before
+    /// The older run, as AUDIT@RUN; RUN is a number, a date (the last run that began on that day or before), last or
+    /// previous. AUDIT alone compares its last run with the one before
     #[arg(value_name = "AUDIT[@RUN]")]
     older: String,
     /// The newer run [default: the last run of the same audit]

@@ -47,7 +47,7 @@ struct SourceArgs {
     /// Binary packages of a suite of Debian, in their newest versions
     #[arg(long, value_name = "SUITE", group = "source")]
     debian: Option<String>,
-    /// Only packages whose name, or whose source's name, fits this; * matches any text
+    /// Only packages whose name, or whose source's name, matches this; * stands for any text
     #[arg(
         long,
         value_name = "PATTERN",
@@ -121,7 +121,7 @@ async fn subjects(
     }
     if found.subjects.is_empty() {
         return Err(Failure::inconclusive(format!(
-            "nothing of {} could be looked up",
+            "cannot look up any package of {}",
             source.text()
         )));
     }

@@ -250,7 +250,7 @@ fn named(outcome: Outcome, artifact: &Artifact) -> Outcome {
     if artifact.purl.is_some() || !outcome.passes() {
         return outcome;
     }
-    Outcome::OtherPackage("its metadata have no valid name and version of a package".to_owned())
+    Outcome::OtherPackage("its metadata does not have a valid name and version of a package".to_owned())
 }
 
 /// In one sentence, if a party that counts states this of another package: an index that serves a package under the name

@@ -115,7 +115,7 @@ pub(crate) fn key(common: &Common, args: &KeyOfArgs) -> Result<ExitCode, Failure
     let signer = args.key.open_any()?;
     let public = signer
         .public()
-        .ok_or_else(|| Failure::usage("cannot show a key: keyless signing has none".into()))?;
+        .ok_or_else(|| Failure::usage("cannot show a key: keyless signing does not have one".into()))?;
     let key = NoteKey::of_log(&args.name.origin, public)?.to_string();
     if common.json {
         output::print_json(&json!({"log_key": key}))?;

@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 #[command(next_help_heading = "Alarms")]
 pub(crate) struct AlarmArgs {
     /// Raise an alarm if a package is not reproduced, but its COUNT previous versions were, or the same version was
-    /// before; 0 raises none. First the package is rebuilt once more, with a good version as a control
+    /// before; 0 raises none. First, a good version is rebuilt as a control, and then the package again
     #[arg(
         id = "alarm_after",
         long = "alarm-after",

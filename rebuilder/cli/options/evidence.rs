@@ -31,7 +31,7 @@ pub(crate) struct EvidenceArgs {
     /// File with a signature of SUBJECT (Sigstore, OpenPGP, minisign, SSH); may be repeated
     #[arg(long, value_name = "FILE")]
     pub signature: Vec<PathBuf>,
-    /// Ask a transparency log for the entries of envelopes that have a certificate and no entry [default URL: https://rekor.sigstore.dev]
+    /// Ask a transparency log for the entries of envelopes that have a certificate but no log entry [default URL: https://rekor.sigstore.dev]
     #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     rekor: Option<String>,
     #[command(flatten)]

@@ -163,7 +163,7 @@ async fn make_key() -> Result<(), Failure> {
     let made = made.map_err(|error| Failure::internal(format!("cannot make a key: {error}")))?;
     if !made.success() {
         return Err(Failure::usage("cannot make a key for the signer".into())
-            .with_help("\"rebuilder key generate\" says why"));
+            .with_help("run \"rebuilder key generate\" to see why"));
     }
     output::note("a new key signs what is rebuilt; \"rebuilder key public\" prints its public half");
     Ok(())

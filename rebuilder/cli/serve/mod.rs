@@ -143,7 +143,7 @@ pub(crate) fn seconds(text: &str) -> Result<f64, String> {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Create, list and revoke the tokens of workers
+    /// Create, list and revoke the tokens of workers and readers
     #[command(subcommand)]
     Token(TokenCommand),
     /// Show who changed tokens, jobs and limits, newest first
@@ -151,7 +151,7 @@ enum Command {
         /// Only entries with a lower number
         #[arg(long, value_name = "ENTRY")]
         before: Option<i64>,
-        /// Most entries
+        /// Maximum number of entries to show
         #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         count: i64,
     },
@@ -179,7 +179,7 @@ async fn serve(
     let _telemetry = args.log.start("rebuilder-serve", quiet, &context.progress)?;
     if !args.embedded && args.signer.is_none() && (args.attest_negative || args.links) {
         return Err(
-            Failure::usage("nobody signs, so there is nothing more to sign".into())
+            Failure::usage("cannot sign more statements: the server has no signer".into())
                 .with_help("name a signer with --signer, or use --embedded"),
         );
     }

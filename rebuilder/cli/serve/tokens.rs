@@ -14,7 +14,7 @@ use crate::queue::{Holder, Queue, Scope};
 pub(super) enum TokenCommand {
     /// Create a token and print it; it cannot be shown again
     Add {
-        /// Name of the worker
+        /// Name of the worker or reader
         name: String,
         /// Scope of the token: worker, metrics or read; separate several with commas
         #[arg(long, value_name = "SCOPE", default_value = "worker", value_delimiter = ',')]
@@ -27,7 +27,7 @@ pub(super) enum TokenCommand {
     List,
     /// Revoke a token; a running server notices within two seconds
     Revoke {
-        /// Name of the worker
+        /// Name of the worker or reader
         name: String,
     },
 }

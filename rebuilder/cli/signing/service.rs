@@ -50,7 +50,8 @@ pub(crate) struct SignerArgs {
     /// Image that a plan may use even if no provenance names it, as NAME@sha256:DIGEST; may be repeated
     #[arg(long, value_name = "IMAGE")]
     image: Vec<String>,
-    /// Sign runs that found no build giving the released bytes too, as what they are: evidence neither for nor against them
+    /// Also sign runs that did not find a build that produces the released bytes; this is evidence neither for nor
+    /// against them
     #[arg(long)]
     attest_negative: bool,
     /// Maximum disk space for copies of one worker's runs, in MiB

@@ -46,7 +46,7 @@ pub fn assess(document: &Document, artifacts: &[Artifact], trust: &Trust) -> Ass
 }
 
 /// Why a log entry alone proves nothing.
-const NO_ENVELOPE: &str = "no envelope that is at hand is the one that it is of";
+const NO_ENVELOPE: &str = "it is a log entry, and none of the given envelopes belongs to it";
 
 /// Why a layout is not evidence.
 const POLICY: &str = "it is a policy, not evidence; name it as the layout of a rule";

@@ -164,7 +164,7 @@ fn given_out(last: Option<&Link>, artifacts: &[Digests]) -> LayoutFinding {
         what: "layout: product".into(),
         kept,
         finding: match (last, kept) {
-            (None, _) => "there is no link of the last step, which could have it among its products".into(),
+            (None, _) => "the last step has no link, so nothing lists the file among its products".into(),
             (_, true) => format!("it is a product of the last step, {name:?}"),
             (_, false) => format!("it is not among the products of the last step, {name:?}"),
         },

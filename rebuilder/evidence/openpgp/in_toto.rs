@@ -288,7 +288,7 @@ impl JsonKey {
 /// One key, main or below it.
 fn part(name: &str, members: &Members) -> Result<Part, String> {
     if !members.keyval.private.is_empty() {
-        return Err("it holds a private key".into());
+        return Err("it contains a private key".into());
     }
     if members.hashes != ["pgp+SHA2"] {
         return Err("its hashes are not pgp+SHA2".into());
