@@ -18,7 +18,7 @@ pub(super) fn generate(folder: &Path) {
         ("go", &["go"], go),
         ("wasm", &["clang", "wasm-ld"], wasm),
         ("dex", &["java", SMALI], dex),
-        ("pdf", &["gs"], pdf),
+        ("pdf", &["gs", "qpdf"], pdf),
         ("font", &["/usr/bin/python3", "fonttools"], font),
     ];
     for (name, tools, make) in pairs {
