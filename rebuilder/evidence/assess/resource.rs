@@ -84,6 +84,8 @@ impl Asked<'_> {
             }
             // Addresses of repositories, images and the like, whose last part is no file's name.
             Ok(_) => None,
+            // So are those that no URL's grammar allows (`gce_image://nodes:one`).
+            Err(_) if stated.contains("://") => None,
             Err(_) => {
                 let parts: Vec<String> = stated.split(['/', '\\']).map(str::to_owned).collect();
                 self.is_file(&parts)
@@ -391,6 +393,7 @@ mod tests {
             ("app-1.0.tar.gz", None, "https://example.org/app.git", "unknown"),
             ("app-1.0.tar.gz", None, "https://example.org/", "unknown"),
             ("app-1.0.tar.gz", None, "gce_image://nodes:one", "unknown"),
+            ("app", None, "gce_image://nodes:one", "unknown"),
             ("app-1.0.tar.gz", None, "urn:uuid:0", "unknown"),
             // Images, by their digest.
             ("app", None, &format!("registry.example/app@sha256:{own}"), "unknown"),

@@ -193,7 +193,7 @@ fn an_envelope_counts_with_the_logs_entry_about_it_and_no_other() {
         let stray = answer.is_some() && words == unlogged;
         let other = found["other"].to_string();
         assert_eq!(
-            other.contains("no envelope that is at hand"),
+            other.contains("none of the given envelopes belongs to it"),
             stray,
             "{what}: {other}"
         );

@@ -187,7 +187,7 @@ fn a_file_that_does_not_say_which_package_it_is_does_not_pass() {
         let vouched = output(&[]);
         assert_eq!(code(&vouched), 3, "{kind}: {}", text(&vouched));
         assert!(
-            text(&vouched).contains("no valid name and version"),
+            text(&vouched).contains("does not have a valid name and version"),
             "{kind}: {}",
             text(&vouched)
         );
