@@ -2,6 +2,8 @@
 //!
 //! Work that runs at the same time within one job counts once.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -98,20 +100,24 @@ impl Ledger {
     /// How `total`, the time since the job or the batch began, was spent.
     pub fn spent(&self, total: Duration) -> Spent {
         let spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        let kinds = [Work::Build, Work::Setup, Work::Resolve, Work::Download];
-        let mut covered = [0.0; 4];
+        let mut kinds = Vec::new();
         let mut before = 0.0;
-        for (index, _) in kinds.iter().enumerate() {
-            let up_to = union(spans.iter().filter(|span| kinds[..=index].contains(&span.work)));
-            covered[index] = up_to - before;
-            before = up_to;
-        }
+        // What this kind covers and none before it does.
+        let mut covered = |kind: Work| {
+            kinds.push(kind);
+            let up_to = union(spans.iter().filter(|span| kinds.contains(&span.work)));
+            up_to - std::mem::replace(&mut before, up_to)
+        };
+        let build = covered(Work::Build);
+        let setup = covered(Work::Setup);
+        let resolve = covered(Work::Resolve);
+        let download = covered(Work::Download);
         let total = total.as_secs_f64();
         Spent {
-            build: covered[0],
-            setup: covered[1],
-            resolve: covered[2],
-            download: covered[3],
+            build,
+            setup,
+            resolve,
+            download,
             own: (total - before).max(0.0),
             total,
         }
@@ -158,7 +164,7 @@ fn union<'a>(spans: impl Iterator<Item = &'a Span>) -> f64 {
     let mut reached: Option<Instant> = None;
     for (from, to) in spans {
         let from = reached.map_or(from, |reached| reached.max(from));
-        covered += to.saturating_duration_since(from);
+        covered = covered.saturating_add(to.saturating_duration_since(from));
         reached = Some(reached.map_or(to, |reached| reached.max(to)));
     }
     covered.as_secs_f64()

@@ -234,7 +234,9 @@ fn age(text: &str) -> Result<SignedDuration, String> {
     let units = [("h", 1), ("d", 24), ("w", 7 * 24)];
     let mut read = units.iter().filter_map(|(unit, hours)| {
         let number: u16 = text.strip_suffix(unit)?.parse().ok()?;
-        Some(SignedDuration::from_hours(i64::from(number) * hours))
+        Some(SignedDuration::from_hours(
+            i64::from(number).saturating_mul(*hours),
+        ))
     });
     read.next()
         .ok_or_else(|| "write a number and h, d or w, for example 30d".to_owned())

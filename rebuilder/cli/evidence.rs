@@ -162,9 +162,7 @@ fn verify(common: &Common, args: &VerifyArgs) -> Result<ExitCode, Failure> {
     let (trust, _) = args.trust.open_with_keys()?;
     let checked = bundle::check(&args.archive, &files, &trust, report::page)?;
     if common.json {
-        let mut document = json!(checked);
-        document["version"] = json!(1);
-        output::print_json(&document)?;
+        output::print_json(&output::with(json!(checked), [("version", json!(1))]))?;
     } else {
         let mut screen = output::screen();
         let manifest = &checked.manifest;

@@ -131,12 +131,8 @@ impl Failure {
 
     /// The error for programs.
     pub fn document(&self) -> serde_json::Value {
-        let mut document =
-            json!({"message": self.message(), "help": self.help(), "exit_code": self.code as u8});
-        if let Some(kind) = &self.kind {
-            document["failure"] = json!(kind);
-        }
-        document
+        let document = json!({"message": self.message(), "help": self.help(), "exit_code": self.code as u8});
+        output::with(document, self.kind.as_ref().map(|kind| ("failure", json!(kind))))
     }
 
     /// Prints the error and gives the exit code.

@@ -17,8 +17,14 @@ use crate::deadline;
 use crate::sandbox::embedded::Embedded;
 use crate::store::Store;
 
+/// Milliseconds that ending may take.
+const MILLIS: u64 = 900;
 /// Maximum time for ending.
-pub(super) const PATIENCE: Duration = Duration::from_millis(900);
+pub(super) const PATIENCE: Duration = Duration::from_millis(MILLIS);
+/// The part of it for work that computes to see the signal.
+pub(super) const FOR_WORK: Duration = Duration::from_millis(MILLIS / 2);
+/// The part of it for the threads of the runtime.
+pub(super) const FOR_THREADS: Duration = Duration::from_millis(MILLIS / 8);
 
 /// The exit code for the first signal; 0 before one arrived.
 static CODE: AtomicU8 = AtomicU8::new(0);

@@ -224,7 +224,7 @@ fn list(common: &Common, logs: &[PathBuf]) -> Result<(), Failure> {
     let of = |fingerprint: Sha256| {
         let mut all = Uses::default();
         for more in uses.iter().filter_map(|uses| uses.get(&fingerprint.to_hex())) {
-            all.count += more.count;
+            all.count = all.count.saturating_add(more.count);
             all.last = all.last.max(more.last);
             all.projects.extend(more.projects.iter().cloned());
         }
@@ -301,7 +301,7 @@ fn rotate(
     };
     let new_public = public(new.as_ref())?;
     let until = now
-        .checked_add(SignedDuration::from_hours(24 * i64::from(overlap)))
+        .checked_add(SignedDuration::from_hours(i64::from(overlap).saturating_mul(24)))
         .map_err(|error| Failure::usage(error.to_string()))?;
     Inventory::read(&inventory()?)?.replace(
         (old_public.fingerprint(), &old_reference),

@@ -3,6 +3,8 @@
 //! Each command has a file or a folder of its name; `run` is the table of them. `context` has the options of all
 //! commands, `options` those that several share. `output` prints every result, `failure` ends every failed command.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod audit;
 mod child;
 mod compare;
@@ -178,7 +180,7 @@ pub fn main() -> ExitCode {
             () = signal => {
                 // Waiting work is dropped together with its build; computing work gets some time to see the signal.
                 work.abort();
-                let _ = tokio::time::timeout(interrupt::PATIENCE / 2, work).await;
+                let _ = tokio::time::timeout(interrupt::FOR_WORK, work).await;
                 None
             }
         }
@@ -192,7 +194,7 @@ pub fn main() -> ExitCode {
         }
         _ => {
             // Ends all running work first, so that only files are left to sweep. Threads that compute are not waited for.
-            runtime.shutdown_timeout(interrupt::PATIENCE / 8);
+            runtime.shutdown_timeout(interrupt::FOR_THREADS);
             interrupt::clean(store);
             interrupt::end(json)
         }

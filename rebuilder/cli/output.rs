@@ -4,6 +4,7 @@
 use std::io::{self, Read, Write as _};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::failure::Failure;
 use crate::telemetry;
@@ -32,6 +33,14 @@ pub(crate) fn print_json(value: &(impl Serialize + ?Sized)) -> Result<(), Failur
 /// Writes one JSON document to stdout, on several lines.
 pub(crate) fn print_json_pretty(value: &(impl Serialize + ?Sized)) -> Result<(), Failure> {
     written(write((text::json_pretty(value) + "\n").as_bytes()))
+}
+
+/// The document with more members.
+pub(crate) fn with(mut document: Value, more: impl IntoIterator<Item = (&'static str, Value)>) -> Value {
+    if let Some(members) = document.as_object_mut() {
+        members.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    }
+    document
 }
 
 /// Writes this program's own text to stdout: completions, the manual page.

@@ -246,15 +246,17 @@ fn show(
 ) -> Result<(), Failure> {
     let cost = Cost::of(run, plan, record);
     if context.json {
-        let mut document = serialise::tree("the record", record)?;
-        document["run"] = json!(run.path());
-        document["cost"] = json!(cost);
-        document["attestation"] = match signed {
-            Signature::Bundle(path) => json!(path),
-            Signature::Waits(_) | Signature::No(_) => serde_json::Value::Null,
+        let attestation = match signed {
+            Signature::Bundle(path) => Some(path),
+            Signature::Waits(_) | Signature::No(_) => None,
         };
-        document["claims"] = json!(plan.claims);
-        return output::print_json(&document);
+        let more = [
+            ("run", json!(run.path())),
+            ("cost", json!(cost)),
+            ("attestation", json!(attestation)),
+            ("claims", json!(plan.claims)),
+        ];
+        return output::print_json(&output::with(serialise::tree("the record", record)?, more));
     }
     let mut screen = report::terminal(plan, record, output::colour());
     screen.say(format_args!("run: {}", run.path().display()));

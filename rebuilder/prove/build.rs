@@ -275,7 +275,7 @@ impl<'a> Builds<'a> {
             // A change may be one of the settings.
             (source::pack(store, tree)?, self.project.changed(tree)?)
         };
-        let number = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.count.fetch_add(1, Ordering::SeqCst).saturating_add(1);
         let folder = self.folder.path().join(format!("build-{number}"));
         let run = RunFolder::new(&folder);
         fs::create_dir_all(run.rebuilt()).map_err(StoreError::io("make the folder", &folder))?;

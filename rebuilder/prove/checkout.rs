@@ -4,8 +4,6 @@
 //! missing objects. They come with the folder, so git is given an empty repository without settings, with the index and
 //! the objects of the checkout. The user's own settings still apply.
 
-#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
-
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,7 +1,5 @@
 //! How the outputs of one build differ from those of another.
 
-#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Outputs, ProveError};

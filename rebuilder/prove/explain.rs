@@ -132,7 +132,7 @@ pub async fn explain_all(
     let everything: Variation = answer.proof.varied.iter().map(|varied| varied.knob).collect();
     answer.proof.fixed = workbench.fixed(everything).await?;
     answer.proof.cost.explained = Some(Spent {
-        builds: builds.count() - before,
+        builds: builds.count().saturating_sub(before),
         seconds: begun.elapsed().as_secs_f64(),
     });
     Ok(())
@@ -323,9 +323,12 @@ fn repeats(knobs: &[Knob], odds: Option<Odds>) -> usize {
     let by_chance = [Knob::HashSeed, Knob::AddressLayout, Knob::Parallelism, Knob::Load];
     match odds.filter(|_| knobs.is_empty()) {
         // Of builds that differ every second time, one of 16 has none of four that does.
-        Some(odds) if odds.differing < odds.of => 3 * odds.of.div_ceil(odds.differing.max(1)).min(4),
+        Some(odds) if odds.differing < odds.of => {
+            odds.of.div_ceil(odds.differing.max(1)).min(4).saturating_mul(3)
+        }
         Some(_) => 1,
-        None => usize::from(knobs.iter().any(|knob| by_chance.contains(knob))) * 2,
+        None if knobs.iter().any(|knob| by_chance.contains(knob)) => 2,
+        None => 0,
     }
 }
 

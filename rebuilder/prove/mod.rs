@@ -8,6 +8,8 @@
 //! The same source is built several times in the sandbox, each time with other [`Knob`]s turned. Everything that the
 //! plan pins stays the same, so what differs follows from the knobs, or from plain randomness.
 
+#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 mod against;
 pub mod attribute;
 mod build;

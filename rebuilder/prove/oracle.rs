@@ -171,22 +171,20 @@ impl<'a> BuildOracle<'a> {
     /// Reports which build begins, the maximum number of builds, what is turned, and how long the rest may take.
     fn tell(&mut self, variation: &Variation) {
         let made = self.builds.count();
-        let most = bound(1, self.knobs).max(made + 1);
+        let number = made.saturating_add(1);
+        let most = bound(1, self.knobs).max(number);
         let left = match made {
             0 => String::new(),
             made => {
                 let each = self.told.begun.elapsed().as_secs_f64() / count(made);
-                format!(", at most {}", duration(each * count(most - made)))
+                format!(", at most {}", duration(each * count(most.saturating_sub(made))))
             }
         };
         if let Some(bar) = self.told.bar.take() {
             bar.finish_and_clear();
         }
         let varied = described(variation, self.knobs);
-        let text = format!(
-            "build {} of at most {most} for one culprit: {varied}{left}",
-            made + 1
-        );
+        let text = format!("build {number} of at most {most} for one culprit: {varied}{left}");
         self.told.bar = Some(self.told.progress.stage(text));
     }
 }

@@ -116,8 +116,9 @@ where
 {
     let mut odds = Odds { differing: 1, of: 1 };
     for _ in 1..repeats.max(1) {
-        odds.of += 1;
-        odds.differing += usize::from(oracle.again(BTreeSet::new()).await?);
+        odds.of = odds.of.saturating_add(1);
+        let differs = oracle.again(BTreeSet::new()).await?;
+        odds.differing = odds.differing.saturating_add(usize::from(differs));
     }
     Ok(odds)
 }
@@ -164,7 +165,7 @@ impl<K: Copy + Ord + Send + Sync, O: Oracle<K>> Searching<'_, K, O> {
     /// Whether that many more builds stay within the bound.
     fn may_build(&self, more: usize) -> bool {
         let found: usize = self.culprits.iter().map(BTreeSet::len).sum();
-        self.oracle.builds() + more <= bound(found, self.knobs)
+        self.oracle.builds().saturating_add(more) <= bound(found, self.knobs)
     }
 
     async fn differs(&mut self, turned: &[K], more: &[K]) -> Result<bool, O::Error> {
@@ -179,7 +180,7 @@ impl<K: Copy + Ord + Send + Sync, O: Oracle<K>> Searching<'_, K, O> {
         loop {
             // `turned` and the first `most` of the pool are known to differ, and with the first `least` they do not.
             let (mut least, mut most) = (0, pool.len());
-            while most - least > 1 {
+            while most.saturating_sub(least) > 1 {
                 let middle = usize::midpoint(least, most);
                 if self
                     .differs(&turned, pool.get(..middle).unwrap_or_default())

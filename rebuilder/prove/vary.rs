@@ -196,7 +196,8 @@ impl Values<'_> {
             name: name.to_owned(),
             run,
         };
-        let time = self.basis.now - self.pick(Knob::SourceTimes, 20 * DAY, 10 * DAY - 5 * 3600 - 13 * 60 - 7);
+        let age = self.pick(Knob::SourceTimes, 20 * DAY, 10 * DAY - 5 * 3600 - 13 * 60 - 7);
+        let time = self.basis.now.saturating_sub(age);
         let unpack = format!(
             "tar xf {INPUTS}/{SOURCE} -C {} --no-same-owner --no-same-permissions --touch",
             quote(&self.source())
@@ -307,7 +308,7 @@ pub(super) fn view(basis: &Basis, variation: &Variation, held: bool) -> MachineV
     let clock = match (held, variation.has(Knob::Clock)) {
         (true, false) => Clock::Held(basis.now),
         (false, false) => Clock::From(basis.now),
-        (_, true) => Clock::From(basis.now + AHEAD),
+        (_, true) => Clock::From(basis.now.saturating_add(AHEAD)),
     };
     let kernel = values.pick(
         Knob::Kernel,
@@ -333,6 +334,6 @@ pub(super) fn view(basis: &Basis, variation: &Variation, held: bool) -> MachineV
 
 /// The clock of baselines: ahead of all files of the root, and of the source's own time by more than any of its files.
 pub(super) fn clock_for(source_date_epoch: i64, now: i64) -> i64 {
-    let tomorrow = (now.div_euclid(DAY) + 1) * DAY;
+    let tomorrow = now.div_euclid(DAY).saturating_add(1).saturating_mul(DAY);
     tomorrow.max(source_date_epoch.saturating_add(30 * DAY))
 }

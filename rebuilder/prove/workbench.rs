@@ -141,7 +141,7 @@ impl Trial for Workbench<'_> {
 
     fn build<'a>(&'a mut self, patch: &'a Patch) -> BoxFuture<'a, Result<Built, ProveError>> {
         async move {
-            self.tried += 1;
+            self.tried = self.tried.saturating_add(1);
             self.tell(&format!("patch {}, with {} varied", self.tried, self.variation));
             let folder = tempfile::tempdir_in(self.builds.folder())
                 .map_err(StoreError::io("make a folder in", self.builds.folder()))?;
@@ -173,9 +173,9 @@ fn compared(baseline: &Outputs, varied: &Outputs) -> Result<Built, ProveError> {
         return Ok(Built::failed(reason.clone()));
     }
     let difference = Difference::between(baseline, varied)?;
-    let differing = difference.files.len() + difference.unpaired.len();
+    let differing = difference.files.len().saturating_add(difference.unpaired.len());
     Ok(Built {
-        files: difference.same + differing,
+        files: difference.same.saturating_add(differing),
         differing,
         places: difference.files.iter().map(places).sum(),
         failed: None,

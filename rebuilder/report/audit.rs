@@ -70,7 +70,10 @@ pub fn feed(audit: &str, alarms: &[StoredAlarm]) -> Result<String, ReportError> 
     let id = format!("urn:rebuilder:audit:{}", Sha256::of(audit));
     let entries = alarms.iter().take(FEED).map(|alarm| {
         let document: Value = serde_json::from_str(&alarm.document).unwrap_or_default();
-        let field = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+        let field = |name: &str| {
+            let text = document.get(name).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
         Entry {
             id: format!("{id}:alarm:{}", alarm.id),
             title: format!(

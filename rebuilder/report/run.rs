@@ -217,8 +217,8 @@ fn credentials(record: &Record, out: &mut Screen) {
 
 /// Counts the entries that the terminal does not show.
 fn not_shown(count: usize, out: &mut Screen) {
-    if count > NOTES_SHOWN {
-        let more = count - NOTES_SHOWN;
+    let more = count.saturating_sub(NOTES_SHOWN);
+    if more > 0 {
         out.say(format_args!("    and {more} more; report.html has them all"));
     }
 }

@@ -73,11 +73,9 @@ pub(crate) async fn attest(args: &AttestArgs, json: bool) -> Result<ExitCode, Fa
         }
     };
     if json {
-        let mut document = serialise::tree("the reply", &reply)?;
-        if let Some(failure) = &failure {
-            document["error"] = failure.document();
-        }
-        output::print_json(&document)?;
+        let document = serialise::tree("the reply", &reply)?;
+        let error = failure.as_ref().map(|failure| ("error", failure.document()));
+        output::print_json(&output::with(document, error))?;
         return Ok(failure.map_or(ExitCode::SUCCESS, |failure| failure.report(false)));
     }
     match (reply, failure) {

@@ -3,8 +3,6 @@
 //! A difference has a place in an output. The output is followed backwards, into archives as long as their members were
 //! files, to the process that wrote the place. Its parents lead to the makefile or script.
 
-#![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
-
 mod askers;
 mod lines;
 mod locate;

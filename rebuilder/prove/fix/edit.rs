@@ -294,7 +294,7 @@ fn with_go_imports(text: &str, names: &[&str]) -> String {
         .iter()
         .flat_map(|name| ["import \"", name, "\"\n"])
         .collect();
-    insert_at(text, package.map(|line| line + 1), lines)
+    insert_at(text, package.map(|line| line.saturating_add(1)), lines)
 }
 
 /// Go does not compile a file that imports what it no longer uses.

@@ -191,10 +191,10 @@ impl<T: Trial> Searching<'_, T> {
     }
 
     async fn attempt(&mut self, remedies: Vec<&'static Remedy>, patch: Patch) -> Result<bool, T::Error> {
-        if self.left == 0 {
+        let Some(left) = self.left.checked_sub(1) else {
             return Ok(false);
-        }
-        self.left -= 1;
+        };
+        self.left = left;
         let built = self.trial.build(&patch).await?;
         let names = remedies.iter().map(|remedy| remedy.name).collect();
         self.tried.push((names, built.clone()));

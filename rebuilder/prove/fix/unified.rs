@@ -18,7 +18,7 @@ pub(super) fn hunks(old: &str, new: &str) -> String {
     for hunk in diff.hunks() {
         let last = groups.last_mut().filter(|group| {
             let end = group.last().map_or(0, |last| last.before.end);
-            hunk.before.start - end <= 2 * CONTEXT
+            hunk.before.start.saturating_sub(end) <= 2 * CONTEXT
         });
         match last {
             Some(group) => group.push(hunk),
@@ -55,26 +55,27 @@ fn one(group: &[Hunk], old: &Lines<'_>, new: &Lines<'_>) -> String {
         return String::new();
     };
     let before = first.before.start.min(CONTEXT);
-    let after = (old.len() - last.before.end).min(CONTEXT);
-    let range = |start: u32, end: u32| start - before..end + after;
+    let after = old.len().saturating_sub(last.before.end).min(CONTEXT);
+    let range = |start: u32, end: u32| start.saturating_sub(before)..end.saturating_add(after);
     let mut out = format!(
         "@@ -{} +{} @@\n",
         numbers(&range(first.before.start, last.before.end)),
         numbers(&range(first.after.start, last.after.end))
     );
-    let mut at = first.before.start - before;
+    let mut at = first.before.start.saturating_sub(before);
     for hunk in group {
         old.write(' ', at..hunk.before.start, &mut out);
         old.write('-', hunk.before.clone(), &mut out);
         new.write('+', hunk.after.clone(), &mut out);
         at = hunk.before.end;
     }
-    old.write(' ', at..at + after, &mut out);
+    old.write(' ', at..at.saturating_add(after), &mut out);
     out
 }
 
 /// Where a hunk begins, from 1, and its length; one without lines is behind the line that it names.
 fn numbers(range: &Range<u32>) -> String {
-    let length = range.end - range.start;
-    format!("{},{length}", range.start + u32::from(length > 0))
+    let length = range.end.saturating_sub(range.start);
+    let first = range.start.saturating_add(u32::from(length > 0));
+    format!("{first},{length}")
 }

@@ -37,7 +37,7 @@ impl Kind {
 
     /// The kind for a project that itself says how it is built: most such builds need a compiler and make.
     pub fn plain() -> &'static Self {
-        Self::named("make").unwrap_or(&KINDS[0])
+        &MAKE
     }
 }
 
@@ -126,17 +126,20 @@ static KINDS: &[Kind] = &[
         owns: &[],
         packages: &["autoconf", "automake", "libtool"],
     },
-    Kind {
-        name: "make",
-        marks: &["GNUmakefile", "Makefile", "makefile"],
-        recipe: "c-make",
-        build: "make\nif grep -q '^install[ :]' GNUmakefile Makefile makefile 2>/dev/null; then\n  \
-                make install DESTDIR=\"$INSTALLED\" PREFIX=/usr prefix=/usr\nfi\n",
-        outputs: &[],
-        owns: &[],
-        packages: &[],
-    },
+    MAKE,
 ];
+
+/// Projects with a makefile of their own.
+const MAKE: Kind = Kind {
+    name: "make",
+    marks: &["GNUmakefile", "Makefile", "makefile"],
+    recipe: "c-make",
+    build: "make\nif grep -q '^install[ :]' GNUmakefile Makefile makefile 2>/dev/null; then\n  \
+            make install DESTDIR=\"$INSTALLED\" PREFIX=/usr prefix=/usr\nfi\n",
+    outputs: &[],
+    owns: &[],
+    packages: &[],
+};
 
 /// Names of the kinds.
 pub fn names() -> Vec<&'static str> {

@@ -66,16 +66,16 @@ pub fn html(comparison: &Comparison) -> Result<String, ReportError> {
 /// What a page shows of one comparison.
 pub(in crate::report) fn part(comparison: &Comparison) -> Part<'_> {
     let first = comparison.causes.first().map(|cause| cause.example.path.as_str());
-    let (mut steps, mut open, mut shown, mut hidden) = (Vec::new(), 0, 0, 0);
+    let (mut steps, mut open, mut shown, mut hidden) = (Vec::new(), 0, 0_usize, 0_usize);
     for member in members(comparison) {
         if shown == MEMBERS_SHOWN {
-            hidden += 1;
+            hidden = hidden.saturating_add(1);
             continue;
         }
-        shown += 1;
+        shown = shown.saturating_add(1);
         // Those before it that it is not inside of end here.
         steps.extend((member.depth..open).map(|_| Step::Close));
-        open = member.depth + 1;
+        open = member.depth.saturating_add(1);
         steps.push(step(&member, first));
     }
     steps.extend((0..open).map(|_| Step::Close));

@@ -95,8 +95,9 @@ fn all_members(members: &[Member], out: &mut String) {
             let _ = writeln!(out, "  - {}", code(&one_line(finding)));
         }
     }
-    if found.len() > MEMBERS_SHOWN {
-        let _ = writeln!(out, "- and {} more", found.len() - MEMBERS_SHOWN);
+    let more = found.len().saturating_sub(MEMBERS_SHOWN);
+    if more > 0 {
+        let _ = writeln!(out, "- and {more} more");
     }
     let _ = writeln!(out, "\n</details>");
 }

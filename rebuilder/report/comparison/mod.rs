@@ -48,12 +48,12 @@ fn lines(comparison: &Comparison) -> impl Iterator<Item = Line<'_>> {
         ("released", &comparison.released),
         ("rebuilt", &comparison.rebuilt),
     ];
-    let causes = comparison.causes.iter().take(CAUSES_SHOWN).enumerate();
+    let causes = (1..).zip(comparison.causes.iter().take(CAUSES_SHOWN));
     let more = comparison.causes.len().saturating_sub(CAUSES_SHOWN);
     let aside = Some(comparison.normalisations.as_slice()).filter(|applied| !applied.is_empty());
     std::iter::once(Line::Verdict(comparison.outcome))
         .chain(sides.map(|(word, side)| Line::Side(word, side)))
-        .chain(causes.map(|(number, cause)| Line::Cause(number + 1, cause)))
+        .chain(causes.map(|(number, cause)| Line::Cause(number, cause)))
         .chain((more > 0).then_some(Line::MoreCauses(more)))
         .chain(comparison.limits.iter().map(Line::Limit))
         .chain(aside.map(Line::SetAside))
@@ -92,7 +92,7 @@ fn members(comparison: &Comparison) -> impl Iterator<Item = Member<'_>> {
     std::iter::from_fn(move || {
         let member = left.pop()?;
         left.extend(member.node.children.iter().rev().map(|node| Member {
-            depth: member.depth + 1,
+            depth: member.depth.saturating_add(1),
             path: if member.path.is_empty() {
                 node.name.clone()
             } else {

@@ -42,10 +42,10 @@ pub fn terminal(comparison: &Comparison, colour: bool) -> Screen {
                 plain(format_args!(" {}", set_aside(applied))),
             ]),
             Line::Member(member) if shown < MEMBERS_SHOWN => {
-                shown += 1;
+                shown = shown.saturating_add(1);
                 one_member(&member, &mut out);
             }
-            Line::Member(_) => hidden += 1,
+            Line::Member(_) => hidden = hidden.saturating_add(1),
             Line::Excerpt(path, excerpt) => one_excerpt(&path, excerpt, &mut out),
         }
     }
@@ -92,7 +92,7 @@ pub(in crate::report) fn values_and_fix(cause: &RootCause, indent: &'static str,
 
 fn one_member(member: &Member, out: &mut Screen) {
     let node = member.node;
-    let indent = "  ".repeat(member.depth.min(8) + 1);
+    let indent = "  ".repeat(member.depth.min(8).saturating_add(1));
     out.line([
         plain(format_args!("{indent}{}  ", node.name)),
         Style::Dim.of(about(node)),
@@ -100,8 +100,8 @@ fn one_member(member: &Member, out: &mut Screen) {
     for finding in node.findings.iter().take(FINDINGS_SHOWN) {
         out.say(format_args!("{indent}  {}", one_line(finding)));
     }
-    if node.findings.len() > FINDINGS_SHOWN {
-        let more = node.findings.len() - FINDINGS_SHOWN;
+    let more = node.findings.len().saturating_sub(FINDINGS_SHOWN);
+    if more > 0 {
         out.say(format_args!("{indent}  and {more} more"));
     }
 }

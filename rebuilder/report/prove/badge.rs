@@ -26,9 +26,9 @@ pub fn badge(proof: &Proof) -> String {
 
 /// A badge of two texts that need no escaping. The second one has the `colour`.
 pub(in crate::report) fn draw(label: &str, message: &str, colour: &str) -> String {
-    let width = |text: &str| text.len() * CHARACTER / 10 + MARGIN;
+    let width = |text: &str| (text.len().saturating_mul(CHARACTER) / 10).saturating_add(MARGIN);
     let (left, right) = (width(label), width(message));
-    let whole = left + right;
+    let whole = left.saturating_add(right);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{whole}\" height=\"20\" role=\"img\" aria-label=\"{label}: \
          {message}\">\n<title>{label}: {message}</title>\n<rect width=\"{left}\" height=\"20\" fill=\"#555\"/>\n\
@@ -36,7 +36,7 @@ pub(in crate::report) fn draw(label: &str, message: &str, colour: &str) -> Strin
          <g fill=\"#fff\" text-anchor=\"middle\" font-family=\"Verdana,sans-serif\" font-size=\"11\">\n\
          <text x=\"{}\" y=\"14\">{label}</text>\n<text x=\"{}\" y=\"14\">{message}</text>\n</g>\n</svg>\n",
         left / 2,
-        left + right / 2
+        left.saturating_add(right / 2)
     )
 }
 

@@ -11,7 +11,7 @@ use crate::text::visible_lines;
 /// The proof as JUnit XML.
 pub fn junit(proof: &Proof) -> String {
     let mut cases = String::new();
-    let mut failures = 0;
+    let mut failures = 0_usize;
     let mut case = |name: &str, failed: Option<(&str, String)>| {
         let _ = write!(
             cases,
@@ -21,7 +21,7 @@ pub fn junit(proof: &Proof) -> String {
         match failed {
             None => cases.push_str("/>\n"),
             Some((message, text)) => {
-                failures += 1;
+                failures = failures.saturating_add(1);
                 let _ = writeln!(
                     cases,
                     ">\n    <failure message=\"{}\">{}</failure>\n  </testcase>",
@@ -57,7 +57,7 @@ pub fn junit(proof: &Proof) -> String {
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"rebuilder prove {}\" tests=\"{}\" \
          failures=\"{failures}\" time=\"{:.3}\">\n{cases}</testsuite>\n",
         escaped(&proof.project.name),
-        proof.varied.len() + 1,
+        proof.varied.len().saturating_add(1),
         proof.cost.seconds
     )
 }

@@ -58,12 +58,12 @@ fn differences<'a>(
     files: &[Comparison],
     out: &mut String,
 ) {
-    let count = places.len();
+    let more = places.len().saturating_sub(PLACES);
     for place in places.take(PLACES) {
         let _ = writeln!(out, "- in {}", code(place));
     }
-    if count > PLACES {
-        let _ = writeln!(out, "- and {} more places", count - PLACES);
+    if more > 0 {
+        let _ = writeln!(out, "- and {more} more places");
     }
     for cause in causes(files) {
         let example = &cause.example;

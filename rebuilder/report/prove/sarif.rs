@@ -127,9 +127,9 @@ fn location(one: &Origin<'_>) -> Value {
         },
         "message": {"text": sarif_message(&one.sentence)}
     });
-    if !one.member.is_empty() {
-        location["logicalLocations"] =
-            json!([{"fullyQualifiedName": visible(&one.member), "kind": "member"}]);
+    if let Some(fields) = location.as_object_mut().filter(|_| !one.member.is_empty()) {
+        let member = json!([{"fullyQualifiedName": visible(&one.member), "kind": "member"}]);
+        fields.insert("logicalLocations".to_owned(), member);
     }
     location
 }

@@ -41,12 +41,9 @@ pub fn terminal(proof: &Proof, colour: bool) -> Screen {
 }
 
 fn culprits(proof: &Proof, out: &mut Screen) {
-    for (number, culprit) in proof.culprits.iter().enumerate() {
+    for (number, culprit) in (1_usize..).zip(&proof.culprits) {
         out.gap();
-        out.line([
-            plain(format_args!("{}. ", number + 1)),
-            Style::Bold.of(title(culprit)),
-        ]);
+        out.line([plain(format_args!("{number}. ")), Style::Bold.of(title(culprit))]);
         for value in values(culprit) {
             out.line([plain("   "), Style::Dim.of(value)]);
         }
@@ -150,8 +147,9 @@ fn differences(places: &BTreeSet<String>, files: &[Comparison], out: &mut Screen
     for place in places.iter().take(PLACES) {
         out.line([plain("   in "), plain(place)]);
     }
-    if places.len() > PLACES {
-        out.say(format_args!("   and {} more places", places.len() - PLACES));
+    let more = places.len().saturating_sub(PLACES);
+    if more > 0 {
+        out.say(format_args!("   and {more} more places"));
     }
     for cause in causes(files) {
         out.line([

@@ -71,9 +71,8 @@ fn python_filter(kind: Kind, text: &str) -> Option<String> {
         return None;
     }
     let is_import = |line: &str| line.starts_with("import ") || line.starts_with("from ");
-    let last = text
-        .lines()
-        .enumerate()
+    let behind = (1_usize..)
+        .zip(text.lines())
         .filter(|(_, line)| is_import(line))
         .last()?
         .0;
@@ -85,6 +84,6 @@ fn python_filter(kind: Kind, text: &str) -> Option<String> {
     {
         filter.insert_str(0, "import os\n");
     }
-    lines.insert(last + 1, filter);
+    lines.insert(behind, filter);
     Some(lines.concat())
 }

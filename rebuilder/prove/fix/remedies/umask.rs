@@ -55,7 +55,7 @@ fn mask(kind: Kind, text: &str) -> Option<String> {
                     Some(match line.strip_prefix('\t').filter(|_| begins) {
                         Some(recipe) => {
                             let command = recipe.trim_start_matches(['@', '-', '+']);
-                            let (marks, command) = recipe.split_at(recipe.len() - command.len());
+                            let marks = recipe.strip_suffix(command).unwrap_or_default();
                             format!("\t{marks}umask 022; {command}")
                         }
                         None => line.to_owned(),
@@ -87,11 +87,11 @@ fn python(text: &str) -> Option<String> {
     // An import may go on over several lines.
     let opened = lines.get(last).is_some_and(|line| line.trim_end().ends_with('('));
     let end = lines.iter().skip(last).position(|line| line.starts_with(')'));
-    let end = if opened { last + end? } else { last };
+    let end = if opened { last.saturating_add(end?) } else { last };
     if !lines.get(end)?.ends_with('\n') {
         return None;
     }
-    lines.insert(end + 1, PYTHON);
+    lines.insert(end.saturating_add(1), PYTHON);
     let has_os = lines.iter().any(|line| line.trim_end() == "import os");
     let first = lines
         .iter()
