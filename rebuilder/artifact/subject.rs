@@ -44,10 +44,12 @@ pub enum SubjectError {
         types: String,
     },
     #[error("{what} {value:?} in {text:?} is not valid")]
+    #[diagnostic(help("write it as {form}"))]
     Invalid {
         what: &'static str,
         value: String,
         text: String,
+        form: String,
     },
 }
 

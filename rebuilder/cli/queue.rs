@@ -66,12 +66,21 @@ enum Command {
     /// Show the limits, or set how many jobs of an ecosystem may run at the same time
     Limit {
         /// Ecosystem: deb, pypi, npm or cargo
-        #[arg(requires = "most")]
+        #[arg(requires = "most", value_parser = ecosystem)]
         ecosystem: Option<String>,
         /// Maximum number of jobs at the same time, or "none"
         #[arg(value_parser = limit)]
         most: Option<Limit>,
     },
+}
+
+/// The name by which jobs of an ecosystem are limited; it is stored with each of them.
+fn ecosystem(text: &str) -> Result<String, String> {
+    match text {
+        "deb" => Ok("deb/debian".into()),
+        "deb/debian" | "pypi" | "npm" | "cargo" | "generic" | "probe" => Ok(text.to_owned()),
+        _ => Err("there is no such ecosystem; write deb, pypi, npm or cargo".into()),
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -218,6 +227,8 @@ fn subjects(texts: &[String]) -> Result<Vec<(String, Subject)>, Failure> {
         let path = PathBuf::from(text);
         if path.is_file() {
             all.extend(suggest::list(Path::new(text))?);
+        } else if text.ends_with(".txt") && !text.contains(':') {
+            return Err(suggest::missing_file(&path));
         } else {
             all.push((text.clone(), suggest::subject(text)?));
         }

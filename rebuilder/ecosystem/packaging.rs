@@ -152,12 +152,26 @@ impl Named<'_> {
         self.qualifiers.get(key).map(String::as_str)
     }
 
+    /// How the ecosystem that the text begins with writes its names.
+    fn form(&self) -> String {
+        let begins = |short: &str| {
+            let rest = self.text.strip_prefix(short);
+            rest.is_some_and(|rest| rest.starts_with(':'))
+        };
+        let mut forms = super::ALL.iter().map(|packaging| packaging.forms());
+        match forms.find(|forms| begins(forms.short)) {
+            Some(Forms { short, separator, .. }) => format!("{short}:NAME[{separator}VERSION]"),
+            None => "pkg:TYPE/NAME@VERSION".to_owned(),
+        }
+    }
+
     /// The error for an invalid part.
     pub(crate) fn invalid(&self, what: &'static str, value: &str) -> SubjectError {
         SubjectError::Invalid {
             what,
             value: value.to_owned(),
             text: self.text.to_owned(),
+            form: self.form(),
         }
     }
 

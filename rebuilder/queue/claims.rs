@@ -34,6 +34,9 @@ impl Claimant {
     }
 }
 
+/// The verdict of a job whose subject the tool refuses to rebuild.
+pub const REFUSED: &str = "refused";
+
 /// How an attempt ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {

@@ -11,9 +11,10 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::sql::rows;
 use super::tokens::random;
 use super::wire::{Resources, Task};
-use super::{Queue, QueueError};
+use super::{Queue, QueueError, REFUSED};
 use crate::artifact::Sha256;
 use crate::memory::Tx;
+use crate::run::Verdict;
 
 /// A job to be done.
 #[derive(Debug, Clone)]
@@ -117,19 +118,31 @@ impl Queue {
         Ok(enqueued)
     }
 
-    /// The subjects about which the newest job of an audit came to a conclusion.
+    /// The subjects about which an audit came to a conclusion: each job of the newest agreement did, or the newest job if
+    /// it is not part of one. A job that was queued again counts in place of the one that it repeats.
     pub async fn settled(&self, audit: &str) -> Result<HashSet<String>, QueueError> {
         let failed = QueueError::when("read the verdicts of an audit");
-        let sql = "SELECT newest.subject FROM
-               (SELECT subject, max(id) AS id FROM queue_job WHERE audit = $1 GROUP BY subject) AS newest
-             JOIN queue_verdict v ON v.job = newest.id
-             WHERE v.verdict IN ('reproduced', 'equivalent', 'not-reproduced', 'mismatch', 'refused')";
+        let sql = "WITH newest AS (SELECT id, subject, agreement FROM queue_job WHERE id IN
+               (SELECT max(id) FROM queue_job WHERE audit = $1 GROUP BY subject)),
+             places AS (SELECT subject, id FROM newest WHERE agreement IS NULL
+               UNION ALL SELECT n.subject, max(j.id) FROM newest n JOIN queue_job j ON j.agreement = n.agreement
+               GROUP BY n.subject, j.key)
+             SELECT p.subject, v.verdict FROM places p LEFT JOIN queue_verdict v ON v.job = p.id";
         let query = sqlx::query(sql).bind(audit.to_owned());
         let rows = query.fetch_all(self.memory.read()).await.map_err(&failed)?;
-        rows.iter()
-            .map(|row| row.try_get(0))
-            .collect::<Result<_, _>>()
-            .map_err(failed)
+        let (mut settled, mut open) = (HashSet::new(), HashSet::new());
+        for row in rows {
+            let subject: String = row.try_get(0).map_err(&failed)?;
+            let verdict: Option<String> = row.try_get(1).map_err(&failed)?;
+            let settles = |word: &str| word == REFUSED || Verdict::is_conclusion(word);
+            if verdict.as_deref().is_some_and(settles) {
+                settled.insert(subject);
+            } else {
+                open.insert(subject);
+            }
+        }
+        settled.retain(|subject| !open.contains(subject));
+        Ok(settled)
     }
 
     /// The places of an agreement; none if one of them waits or runs already.

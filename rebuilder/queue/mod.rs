@@ -28,7 +28,7 @@ pub mod wire;
 
 pub use admin::{DueRun, HeldTask, Listed, Tally};
 pub use bounds::Unnamed;
-pub use claims::{Claimant, Ending};
+pub use claims::{Claimant, Ending, REFUSED};
 pub use enqueue::{Enqueued, NewJob};
 #[doc(hidden)]
 pub use readers::READERS;

@@ -42,6 +42,17 @@ impl Verdict {
             Self::Inconclusive { .. } => "inconclusive",
         }
     }
+
+    /// Whether this is the word of a verdict that comes to a conclusion.
+    pub fn is_conclusion(word: &str) -> bool {
+        let conclusions = [
+            Self::Reproduced,
+            Self::Equivalent,
+            Self::Mismatch,
+            Self::NotReproduced,
+        ];
+        conclusions.iter().any(|verdict| verdict.word() == word)
+    }
 }
 
 impl fmt::Display for Verdict {

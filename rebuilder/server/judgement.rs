@@ -11,7 +11,7 @@ use super::artifacts::ArtifactsError;
 use crate::artifact::Subject;
 use crate::bounded;
 use crate::queue::wire::{Ended, Lease, Outcome, RunFile, Taken, Task};
-use crate::queue::{Ending, HeldTask, QueueError, files};
+use crate::queue::{Ending, HeldTask, QueueError, REFUSED, files};
 use crate::run::failure::{FailureCode, Fault};
 use crate::run::{Record, Verdict};
 use crate::telemetry;
@@ -85,7 +85,7 @@ impl Running {
                 Ok(after(lease, failure, &message))
             }
             (Some(Task::Rebuild { .. }), Outcome::Refused { message }) => {
-                Ok(verdict("refused", Some(short(&message))))
+                Ok(verdict(REFUSED, Some(short(&message))))
             }
             _ => Err(Unfit::Said("the result does not fit this kind of job".into())),
         }

@@ -96,7 +96,18 @@ fn usage_errors_are_two() {
             &["rebuild", "pkg:gem/rails@7.0.0"],
             &["are not supported", "deb, pypi"],
         ),
-        (&["rebuild", "deb:../../etc"], &["package name"]),
+        (
+            &["rebuild", "deb:../../etc"],
+            &["package name", "help: write it as deb:NAME[=VERSION]"],
+        ),
+        (
+            &["rebuild", "npm:ms@latest"],
+            &["is not valid", "help: write it as npm:NAME[@VERSION]"],
+        ),
+        (
+            &["queue", "add", "nothere.txt"],
+            &["cannot read nothere.txt: no such file"],
+        ),
         (&["rebuild"], &["no subject"]),
         (
             &["rebuild", "--plan", "/nowhere/plan.json"],
@@ -111,7 +122,19 @@ fn usage_errors_are_two() {
             &["container", "build", "nothing"],
             &["there is no container", "bookworm-build"],
         ),
-        (&["attest", "/nowhere"], &["there is no key"]),
+        (
+            &["attest", "/nowhere"],
+            &["cannot read /nowhere: no such folder", "check the path"],
+        ),
+        (&["attest", "/"], &["there is no key"]),
+        (
+            &["signer", "--runs", "/nowhere"],
+            &["cannot read /nowhere: no such folder"],
+        ),
+        (
+            &["queue", "limit", "foo", "3"],
+            &["there is no such ecosystem; write deb, pypi, npm or cargo"],
+        ),
     ] {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let output = rebuilder_in(folder.path()).args(arguments).output().unwrap();
@@ -201,7 +224,7 @@ fn wrong_and_locked_keys_are_told_before_the_work() {
             &["it is a public key, not a private key", "name the private key"][..],
         ),
         (
-            vec!["attest", "/nowhere", "--key", &public],
+            vec!["attest", "/", "--key", &public],
             &["it is a public key, not a private key"],
         ),
         (

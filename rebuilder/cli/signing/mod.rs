@@ -125,6 +125,7 @@ async fn hand_over(args: &AttestArgs) -> Result<Handover, Failure> {
 
 /// Signs a run, or an alarm about it, with the key that this process has.
 fn sign_here(args: &AttestArgs) -> Result<Handover, Failure> {
+    service::folder_exists(&args.run)?;
     let signer = args.key.open()?;
     let log = args.log.clone().map_or_else(own_log, Ok)?;
     let attestor = Attestor {
@@ -213,12 +214,16 @@ pub(super) fn verify_log(
             .iter()
             .map(|(event, count)| format!("{count} {event}"))
             .collect();
-        screen.say(format_args!(
-            "log intact: {} ({}); head sha256:{}",
-            plural(checked.lines, "entry"),
-            events.join(", "),
-            checked.head
-        ));
+        if checked.lines == 0 {
+            screen.say("the log is empty: nothing was checked");
+        } else {
+            screen.say(format_args!(
+                "log intact: {} ({}); head sha256:{}",
+                plural(checked.lines, "entry"),
+                events.join(", "),
+                checked.head
+            ));
+        }
         if !wanted.is_empty() {
             screen.say(format_args!(
                 "matched with the log: {}",

@@ -130,6 +130,9 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
     if args.tied {
         child::end_with_stdin();
     }
+    for folder in &args.runs {
+        folder_exists(folder)?;
+    }
     let signer = args.key.open()?;
     let relays = users(&args.relay)?;
     let workers = workers(&args, &relays)?;
@@ -181,6 +184,15 @@ pub(crate) async fn sign(common: Common, args: SignerArgs) -> Result<ExitCode, F
         () = told => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Fails if there is no such folder, before anything else is asked of the user.
+pub(super) fn folder_exists(folder: &Path) -> Result<(), Failure> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let message = format!("cannot read {}: no such folder", folder.display());
+    Err(Failure::usage(message).with_help("check the path"))
 }
 
 fn say_ready(json: bool, socket: &Path, key: &str) {

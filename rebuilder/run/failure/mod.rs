@@ -102,7 +102,7 @@ impl FailureCode {
             ),
             Self::Unreachable => (
                 "unreachable",
-                "a registry, mirror or git host did not answer; this says nothing about the package",
+                "a registry, mirror or git host did not answer, or --offline was given and the store lacks a file; this says nothing about the package",
                 "check the network, or map the address with --mirror or --git-mirror",
             ),
             Self::UnreadableDocument => (

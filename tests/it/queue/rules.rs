@@ -31,10 +31,11 @@ macro_rules! rules {
     ($($name:ident),* $(,)?) => { [$((stringify!($name), |desk: Desk| -> Ruling { Box::pin($name(desk)) })),*] };
 }
 
-const RULES: [Rule; 17] = rules![
+const RULES: [Rule; 18] = rules![
     the_line_is_kept_by_priority_and_audits_take_turns,
     a_job_that_waits_or_runs_is_not_added_again,
     what_the_newest_job_of_an_audit_concluded_is_settled,
+    an_agreement_settles_a_subject_if_each_of_its_jobs_does,
     only_who_holds_the_lease_is_heard_and_a_repeat_is_told_the_same,
     a_lost_job_goes_first_again_and_poison_ends,
     what_fails_waits_and_then_is_a_dead_letter,
@@ -137,14 +138,16 @@ async fn a_job_that_waits_or_runs_is_not_added_again(desk: Desk) {
     assert_eq!(desk.0.enqueue(&both).await.unwrap(), enqueued(1, 1));
 }
 
-async fn what_the_newest_job_of_an_audit_concluded_is_settled(desk: Desk) {
-    let rebuild = |subject: &str, audit| {
-        let task = Task::Rebuild {
-            subject: subject.to_owned(),
-            attempts: None,
-        };
-        NewJob::new(task, "pypi", audit)
+/// A job that rebuilds.
+fn rebuild(subject: &str, audit: &str) -> NewJob {
+    let task = Task::Rebuild {
+        subject: subject.to_owned(),
+        attempts: None,
     };
+    NewJob::new(task, "pypi", audit)
+}
+
+async fn what_the_newest_job_of_an_audit_concluded_is_settled(desk: Desk) {
     for (subject, audit, words) in [
         ("good", "a", &["inconclusive", "reproduced"][..]),
         ("bad", "a", &["mismatch"]),
@@ -164,6 +167,48 @@ async fn what_the_newest_job_of_an_audit_concluded_is_settled(desk: Desk) {
         ["good", "bad"].map(str::to_owned).into()
     );
     assert_eq!(settled("b").await.unwrap(), ["elsewhere".to_owned()].into());
+}
+
+async fn an_agreement_settles_a_subject_if_each_of_its_jobs_does(desk: Desk) {
+    let three = |subject: &str| NewJob {
+        agree: 3,
+        ..rebuild(subject, "a")
+    };
+    let is_settled = async |subject: &str| desk.0.settled("a").await.unwrap().contains(subject);
+    for (subject, words, expected) in [
+        ("agreed", ["reproduced", "reproduced", "reproduced"], true),
+        ("refused", ["refused", "mismatch", "not-reproduced"], true),
+        ("first", ["inconclusive", "reproduced", "reproduced"], false),
+        ("last", ["reproduced", "reproduced", "inconclusive"], false),
+        ("two", ["inconclusive", "inconclusive", "reproduced"], false),
+        // The newest agreement counts.
+        ("two", ["reproduced", "equivalent", "reproduced"], true),
+        ("agreed", ["reproduced", "inconclusive", "reproduced"], false),
+    ] {
+        desk.0.enqueue(&[three(subject)]).await.unwrap();
+        for (worker, word) in ["one", "two", "three"].into_iter().zip(words) {
+            assert!(!is_settled(subject).await, "{subject}, before {worker}");
+            let lease = desk.claim(worker, 1).await[0].1;
+            assert!(desk.end(worker, lease, verdict(word)).await);
+        }
+        assert_eq!(is_settled(subject).await, expected, "{subject}: {words:?}");
+    }
+
+    // A job that was cancelled, and its repetition.
+    desk.0.enqueue(&[three("again")]).await.unwrap();
+    let jobs = desk.0.list(Some("ready"), None, 3).await.unwrap();
+    let cancelled = jobs.iter().map(|job| job.id).min().unwrap();
+    desk.0.cancel(cancelled).await.unwrap();
+    for worker in ["one", "two"] {
+        let lease = desk.claim(worker, 1).await[0].1;
+        assert!(desk.end(worker, lease, verdict("reproduced")).await);
+    }
+    assert!(!is_settled("again").await);
+    desk.0.retry(cancelled).await.unwrap();
+    assert!(!is_settled("again").await);
+    let lease = desk.claim("three", 1).await[0].1;
+    assert!(desk.end("three", lease, verdict("reproduced")).await);
+    assert!(is_settled("again").await);
 }
 
 async fn limits_hold_over_all_workers(desk: Desk) {
