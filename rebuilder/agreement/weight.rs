@@ -71,10 +71,12 @@ impl AtHand {
             .collect();
         let inputs = parties.values().copied().fold(0, u32::saturating_add);
         if inputs == 0 {
-            return Err(format!(
-                "none of the {} that it was made from is available and verified",
-                crate::text::plural(reading.made_from.len(), "attestation")
-            ));
+            return Err(match reading.made_from.len() {
+                1 => "the attestation that it was made from is not available and verified".to_owned(),
+                count => format!(
+                    "none of the {count} attestations that it was made from is available and verified"
+                ),
+            });
         }
         Ok(own.min(inputs))
     }

@@ -124,10 +124,11 @@ fn explanation(explained: &Explained, out: &mut Screen) {
     }
     let Some(fix) = &explained.fix else {
         if !explained.tried.is_empty() {
-            let count = explained.tried.len();
-            out.say(format_args!(
-                "   none of the {count} patches that were tried helped"
-            ));
+            let text = match explained.tried.len() {
+                1 => "the one patch that was tried did not help".to_owned(),
+                count => format!("none of the {count} patches that were tried helped"),
+            };
+            out.say(format_args!("   {text}"));
         }
         return;
     };

@@ -305,8 +305,10 @@ fn a_resource_that_cannot_be_compared_is_told() {
         ("https://example.org/dist/app-1.0.tar.gz", false),
     ] {
         let mut scene = super::Scene::new(verifier);
-        scene.say("alice", &same("alice"));
-        let summary = summary_of(&[&same("alice")]);
+        // It has the time at which it is made, so that two of them have different digests.
+        let rebuilt = same("alice");
+        scene.say("alice", &rebuilt);
+        let summary = summary_of(&[&rebuilt]);
         scene.say(
             "watcher",
             &with(summary, "/predicate/resourceUri", json!(resource)),
