@@ -18,8 +18,7 @@ use super::result::ResultLine;
 use super::runs;
 use crate::artifact::Sha256;
 use crate::run::{Record, RunFolder};
-use crate::store::PendingRun;
-use crate::store::{StoreError, write_atomically};
+use crate::store::{PendingRun, StoreError, sweep, write_atomically};
 
 /// A folder that cannot be used for an audit.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -137,11 +136,12 @@ impl Journal {
 
 /// Removes unfinished runs, and makes the missing lines of finished ones.
 fn adopt(runs: &Path, known: &mut BTreeMap<String, ResultLine>) -> std::io::Result<()> {
+    // A helper of a killed audit may still write its last file there. What cannot be removed now is removed later.
+    sweep(runs);
     for entry in fs::read_dir(runs)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(PendingRun::PREFIX) {
-            fs::remove_dir_all(entry.path())?;
             continue;
         }
         let Ok(subject) = crate::bounded::read_text(&entry.path().join(SUBJECT), crate::bounded::SHORT)
@@ -232,6 +232,32 @@ mod tests {
             cost: None,
             built: None,
         }
+    }
+
+    #[test]
+    fn an_audit_resumes_while_helpers_of_a_killed_one_still_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = runs(folder.path()).join(format!("{}left", PendingRun::PREFIX));
+        fs::create_dir_all(&left).unwrap();
+        let running = std::sync::atomic::AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0.. {
+                    if !running.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                    let _ = fs::create_dir_all(&left);
+                    let _ = fs::write(left.join(number.to_string()), "");
+                }
+            });
+            let opened = (0..20)
+                .map(|_| Journal::open(folder.path()).map(drop))
+                .find(Result::is_err);
+            running.store(false, std::sync::atomic::Ordering::Relaxed);
+            assert!(opened.is_none(), "{opened:?}");
+        });
+        drop(Journal::open(folder.path()).unwrap());
+        assert!(!left.exists());
     }
 
     #[test]

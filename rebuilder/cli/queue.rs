@@ -11,7 +11,7 @@ use super::failure::{Code, Failure};
 use super::options::memory::MemoryArgs;
 use super::options::operator::operator;
 use super::{Context, output, suggest};
-use crate::artifact::Subject;
+use crate::artifact::{Ecosystem, Subject};
 use crate::queue::wire::{Resources, Task};
 use crate::queue::{Enqueued, Listed, NewJob, Queue, Tally};
 use crate::text::plural;
@@ -74,13 +74,16 @@ enum Command {
     },
 }
 
-/// The name by which jobs of an ecosystem are limited; it is stored with each of them.
+/// The name by which jobs of an ecosystem are limited: the type of their package URLs, which is stored with each of them.
 fn ecosystem(text: &str) -> Result<String, String> {
-    match text {
-        "deb" => Ok("deb/debian".into()),
-        "deb/debian" | "pypi" | "npm" | "cargo" | "generic" | "probe" => Ok(text.to_owned()),
-        _ => Err("there is no such ecosystem; write deb, pypi, npm or cargo".into()),
-    }
+    let registries = Ecosystem::ALL.iter().filter_map(|one| one.purl_type());
+    // Files that no registry lists, and jobs that only try a worker.
+    let mut all = registries.chain(["generic", "probe"]);
+    // The namespace of a type need not be written.
+    let found = all.find(|name| *name == text || name.split('/').next() == Some(text));
+    found
+        .map(str::to_owned)
+        .ok_or_else(|| "there is no such ecosystem; write deb, pypi, npm or cargo".into())
 }
 
 #[derive(Debug, Clone, Copy)]
