@@ -34,6 +34,8 @@
 //!
 //! `docs/architecture.md` follows a subject through these rooms, and has the invariants.
 
+// One form of modules: a folder has its `mod.rs`.
+#![warn(clippy::self_named_module_files)]
 // The comparison alone uses a part of what lies below it.
 #![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
 

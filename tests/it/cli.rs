@@ -118,7 +118,7 @@ fn only_two_modules_write_to_a_terminal() {
         ("rebuilder/cli/options/signing.rs", "::stderr()"),
         ("rebuilder/cli/options/signing.rs", "prompt_password("),
         // What an installer says itself goes there, if stdout is for one document.
-        ("rebuilder/cli/gate.rs", "::stderr()"),
+        ("rebuilder/cli/gate/mod.rs", "::stderr()"),
         // The sandbox's helper talks with its parent there, and a build's output is its stdout.
         ("rebuilder/sandbox/embedded/protocol.rs", "::stderr()"),
         ("rebuilder/sandbox/embedded/payload.rs", "::stderr()"),
