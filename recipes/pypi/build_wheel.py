@@ -97,9 +97,12 @@ def date_sources(top, entries, uniform):
                 continue
             if os.path.islink(path):
                 follow_link(path)
-            # Several may have the same name: the one with the longest common end of path is meant, and of these the
-            # one that is nearest to the top, where a package's folder has another name in the source.
-            _, entry = max(found, key=lambda item: (common_end(path, item[0]), -item[0].count("/")))
+            # Several may have the same name: the one with the longest common end of path is meant. Of these it is one
+            # beside the metadata, which has copies with times of their own, and the one that is nearest to the top,
+            # where a package's folder has another name in the source.
+            _, entry = max(
+                found, key=lambda item: (common_end(path, item[0]), ".dist-info/" not in item[0], -item[0].count("/"))
+            )
             moment = uniform if entry["time"] is None else entry["time"]
             os.chmod(path, entry["mode"] | 0o400)
             os.utime(path, (moment, moment))
@@ -126,7 +129,9 @@ class Shown:
         self.times = not uniform
         self.real = {name: getattr(os, name) for name in ("stat", "fstat", "lstat")}
         if self.times:
-            records = [entry["time"] for path, entry in entries.items() if path.endswith(".dist-info/RECORD")]
+            # Packages that the wheel contains may have a RECORD of their own, deeper down.
+            ends = [path for path in entries if path.endswith(".dist-info/RECORD") and path.count("/") == 1]
+            records = [entries[path]["time"] for path in ends]
             self.now = records[0] if records else max(entry["time"] for entry in entries.values())
 
     def entry(self, path):

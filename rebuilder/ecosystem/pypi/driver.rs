@@ -99,3 +99,43 @@ impl Draft<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::DRIVER;
+
+    /// What a script prints that uses functions of the driver, in an empty folder; `None` without Python.
+    fn printed(script: &str) -> Option<String> {
+        let functions = DRIVER.strip_suffix("\nmain()\n").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let ran = Command::new("python3")
+            .current_dir(folder.path())
+            .args(["-c", &format!("{functions}\n{script}")])
+            .output()
+            .ok()?;
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        Some(String::from_utf8(ran.stdout).unwrap().trim_end().to_owned())
+    }
+
+    #[test]
+    fn files_that_a_build_writes_show_the_time_of_its_own_record() {
+        let script = "
+entry = lambda time: {\"time\": time, \"mode\": 0o644, \"position\": 0}
+print(Shown({\"a/_vendor/b-1.dist-info/RECORD\": entry(1), \"a-1.dist-info/RECORD\": entry(2)}, False).now)
+";
+        assert!(printed(script).is_none_or(|found| found == "2"));
+    }
+
+    #[test]
+    fn a_source_has_the_time_of_the_file_that_is_not_beside_the_metadata() {
+        let script = "
+entry = lambda time: {\"time\": time, \"mode\": 0o644, \"position\": 0}
+open(\"LICENSE\", \"w\").close()
+date_sources(os.getcwd(), {\"a-1.dist-info/LICENSE\": entry(10), \"a-1.data/data/LICENSE\": entry(20)}, None)
+print(int(os.stat(\"LICENSE\").st_mtime))
+";
+        assert!(printed(script).is_none_or(|found| found == "20"));
+    }
+}
