@@ -33,6 +33,7 @@ import io
 import json
 import math
 import os
+import pathlib
 import re
 import runpy
 import stat
@@ -327,6 +328,22 @@ def appear_as_windows():
         return real_open(file, mode, buffering, encoding, errors, newline, *rest, **more)
 
     builtins.open = io.open = Unbound(opened)
+    sort_paths_as_windows()
+
+
+def sort_paths_as_windows():
+    """Paths compare without regard to case on Windows."""
+    for name, chosen in (("__lt__", 0), ("__le__", 1), ("__gt__", 2), ("__ge__", 3)):
+
+        def compare(self, other, chosen=chosen):
+            if not isinstance(other, pathlib.PurePath):
+                return NotImplemented
+            one, two = ([part.lower() for part in path.parts] for path in (self, other))
+            return (one < two, one <= two, one > two, one >= two)[chosen]
+
+        setattr(pathlib.PurePath, name, compare)
+
+
 
 
 def appear_as_python(version):

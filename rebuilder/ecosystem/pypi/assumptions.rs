@@ -57,7 +57,7 @@ impl Draft<'_> {
         if self.facts.windows {
             all.push(assume(
                 "host system, as shown to the build",
-                "Windows: CR LF and cp1252 for text files, its mark in the archive",
+                "Windows: CR LF and cp1252 for text files, paths in order without regard to case, its mark in the archive",
                 Origin::Inferred("system of all entries of the released wheel".into()),
             ));
         }

@@ -138,4 +138,16 @@ print(int(os.stat(\"LICENSE\").st_mtime))
 ";
         assert!(printed(script).is_none_or(|found| found == "20"));
     }
+
+    #[test]
+    fn windows_orders_paths_without_regard_to_case() {
+        let script = "
+paths = [pathlib.PurePath(name) for name in (\"METADATA\", \"WHEEL\", \"entry_points.txt\", \"a/B\", \"A/a\")]
+sort_paths_as_windows()
+print(*sorted(paths))
+";
+        let expected = "A/a a/B entry_points.txt METADATA WHEEL";
+        assert!(printed(script).is_none_or(|found| found == expected));
+    }
+    }
 }
