@@ -10,9 +10,11 @@ Reads /inputs/recipe/build.json:
   uniform   the one time of all files in the released wheel, or null
   entries   [path, mode, time] of each file of the released wheel, in its order; no time where all have one
   windows   whether the released wheel was written on Windows
+  no_mode   whether a member that was given no mode keeps none, as Python 2 leaves it
   python    version of Python that setuptools puts into file names, or null
   sorted    whether setuptools writes requirements in order, as that of Debian and its derivatives does
   pure      name of the project, if its released wheel of setuptools has no compiled code; else null
+  impure    whether that wheel is laid out as one with compiled code all the same
   platform  platform tag that auditwheel gives a wheel with compiled code, or null
 
 Nothing here says what the released files hold: neither digest nor size. Source files that bear the names of released
@@ -344,6 +346,19 @@ def sort_paths_as_windows():
         setattr(pathlib.PurePath, name, compare)
 
 
+def keep_members_without_mode():
+    """Archives store no mode for a member that was given none: Python 3 makes it 0600, Python 2 does not."""
+    real = getattr(zipfile.ZipFile, "_open_to_write", None)
+    if real is None:
+        return
+
+    def open_to_write(self, member, *rest, **more):
+        given = member.external_attr
+        opened = real(self, member, *rest, **more)
+        member.external_attr = given
+        return opened
+
+    zipfile.ZipFile._open_to_write = open_to_write
 
 
 def appear_as_python(version):
@@ -383,7 +398,7 @@ def sort_requirements():
         found._write_requirements = in_order
 
 
-def leave_out_extensions(name):
+def leave_out_extensions(name, impure):
     """Makes setuptools build no compiled code, as if the setup had been told so, by a variable or for want of a compiler."""
     os.environ[re.sub("[^A-Z0-9]", "_", name.upper()) + "_NO_EXTENSIONS"] = "1"
     try:
@@ -395,8 +410,9 @@ def leave_out_extensions(name):
 
     def run_commands(self):
         self.ext_modules = self.libraries = self.rust_extensions = None
-        # Classes and helpers that build extensions in their own way say that there are some.
-        self.has_ext_modules = lambda: False
+        # Classes and helpers that build extensions in their own way say that there are some. Where the released wheel is
+        # laid out as if there were some, its setup said so.
+        self.has_ext_modules = lambda: impure
         return real(self)
 
     dist.Distribution.run_commands = run_commands
@@ -472,9 +488,11 @@ def main():
     if build["sorted"]:
         sort_requirements()
     if build["pure"]:
-        leave_out_extensions(build["pure"])
+        leave_out_extensions(build["pure"], build["impure"])
     if build["windows"]:
         appear_as_windows()
+    if build["no_mode"]:
+        keep_members_without_mode()
     out = "/build/unrepaired" if build["platform"] else "/out"
     os.makedirs(out, exist_ok=True)
     try:

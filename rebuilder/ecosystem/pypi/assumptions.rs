@@ -61,6 +61,15 @@ impl Draft<'_> {
                 Origin::Inferred("system of all entries of the released wheel".into()),
             ));
         }
+        if let Some(origin) = &self.planner.hints.settings.markers
+            && let lacking = self.lacking_markers()
+        if self.facts.no_mode {
+            all.push(assume(
+                "archive writer",
+                "as Python 2's: a member that was given no mode keeps none",
+                Origin::Inferred("RECORD of the released wheel has no mode".into()),
+            ));
+        }
         if self.facts.sorted {
             all.push(assume(
                 "order of requirements",
@@ -80,6 +89,13 @@ impl Draft<'_> {
                 "compiled code",
                 "none, even if the setup has extensions",
                 Origin::Inferred("names in the released wheel".into()),
+            ));
+        }
+        if self.facts.impure && self.without_extensions() {
+            all.push(assume(
+                "layout of the wheel",
+                "as if the setup had compiled code",
+                Origin::Inferred("Root-Is-Purelib in WHEEL of the released wheel".into()),
             ));
         }
         if let Some(of_day) = self.python.of_day {

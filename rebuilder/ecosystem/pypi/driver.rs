@@ -39,9 +39,11 @@ impl Draft<'_> {
             "uniform": self.facts.clock.uniform,
             "entries": self.facts.clock.shown(),
             "windows": self.facts.windows,
+            "no_mode": self.facts.no_mode,
             "python": self.shown_python(),
             "sorted": self.facts.sorted,
             "pure": self.without_extensions().then_some(&self.project.name),
+            "impure": self.facts.impure,
             "platform": platform
         });
         vec![
@@ -149,5 +151,19 @@ print(*sorted(paths))
         let expected = "A/a a/B entry_points.txt METADATA WHEEL";
         assert!(printed(script).is_none_or(|found| found == expected));
     }
+
+    #[test]
+    fn a_member_keeps_no_mode_and_others_keep_theirs() {
+        let script = "
+keep_members_without_mode()
+with zipfile.ZipFile(\"a.zip\", \"w\") as archive:
+    archive.writestr(zipfile.ZipInfo(\"none\"), b\"\")
+    archive.writestr(\"usual\", b\"\")
+print(*(oct(member.external_attr >> 16) for member in zipfile.ZipFile(\"a.zip\").infolist()))
+";
+        assert!(printed(script).is_none_or(|found| found == "0o0 0o600"));
+    }
+
+    #[test]
     }
 }
