@@ -53,6 +53,14 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     }
     let seen = read(record);
     let mut all = Vec::new();
+    let absent = record.outputs.iter().find(|output| output.rebuilt.is_none());
+    if let Some(output) = absent {
+        // A source distribution may lack its setup.
+        all.extend(from_git(
+            hints,
+            &format!("the build does not produce {}", output.name),
+        ));
+    }
     if seen.missing > 0 || seen.other > 0 {
         let because = match (seen.missing, seen.other) {
             (missing, 0) => exist_only_in_the_release(missing),
