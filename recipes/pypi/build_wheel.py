@@ -10,6 +10,7 @@ Reads /inputs/recipe/build.json:
   uniform   the one time of all files in the released wheel, or null
   entries   [path, mode, time] of each file of the released wheel, in its order; no time where all have one
   windows   whether the released wheel was written on Windows
+  markers   names of files in the released wheel that are empty by their meaning, and that the source may lack
   no_mode   whether a member that was given no mode keeps none, as Python 2 leaves it
   python    version of Python that setuptools puts into file names, or null
   sorted    whether setuptools writes requirements in order, as that of Debian and its derivatives does
@@ -85,6 +86,17 @@ def follow_link(path):
     with open(path, "wb") as file:
         file.write(content)
     os.chmod(path, mode)
+
+
+def add_markers(top, markers):
+    """Puts empty files into packages of the source that lack them; only a setup that asks for them takes them."""
+    for path in markers:
+        for above in ("", "src", "lib"):
+            package, name = os.path.split(os.path.join(top, above, path))
+            if os.path.isfile(os.path.join(package, "__init__.py")):
+                with open(os.path.join(package, name), "ab"):
+                    pass
+                break
 
 
 def date_sources(top, entries, uniform):
@@ -476,6 +488,7 @@ def main():
         path: {"mode": mode, "time": time[0] if time else None, "position": position}
         for position, (path, mode, *time) in enumerate(build["entries"])
     }
+    add_markers(os.getcwd(), build["markers"])
     date_sources(top, entries, build["uniform"])
     order_listings(entries)
     if build["options"]:

@@ -63,6 +63,17 @@ impl Draft<'_> {
         }
         if let Some(origin) = &self.planner.hints.settings.markers
             && let lacking = self.lacking_markers()
+            && !lacking.is_empty()
+        {
+            all.push(assume(
+                "files that the source distribution lacks",
+                format!(
+                    "empty, and part of the wheel only if the setup asks for them: {}",
+                    lacking.join(", ")
+                ),
+                origin.clone(),
+            ));
+        }
         if self.facts.no_mode {
             all.push(assume(
                 "archive writer",
@@ -124,6 +135,11 @@ impl Draft<'_> {
                 later.join(", ")
             ),
         };
+        let tried = self.planner.hints.settings.later.as_ref();
+        let weeks = tried.map_or(
+            "",
+            |_| "; some weeks after the release, as those of its day use the network",
+        );
         [
             assume(
                 "build backend",
@@ -144,8 +160,8 @@ impl Draft<'_> {
                 "versions of the build requirements",
                 names.join(", "),
                 Origin::Inferred(format!(
-                    "pip's choice among files uploaded before {}{later}",
-                    self.released.uploaded
+                    "pip's choice among files uploaded before {}{later}{weeks}",
+                    self.newest()
                 )),
             ),
         ]

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::plan::Draft;
 use super::source::Place;
-use super::{backend, interpreter};
+use super::{alternatives, backend, interpreter};
 use crate::plan::InlineFile;
 
 const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
@@ -39,6 +39,7 @@ impl Draft<'_> {
             "uniform": self.facts.clock.uniform,
             "entries": self.facts.clock.shown(),
             "windows": self.facts.windows,
+            "markers": self.lacking_markers(),
             "no_mode": self.facts.no_mode,
             "python": self.shown_python(),
             "sorted": self.facts.sorted,
@@ -56,6 +57,15 @@ impl Draft<'_> {
                 text: format!("{build}\n"),
             },
         ]
+    }
+
+    /// The markers of PEP 561 that the source may lack, by their names in the released wheel.
+    pub(super) fn lacking_markers(&self) -> Vec<&str> {
+        let wanted = self.planner.hints.settings.markers.is_some();
+        let sdist = matches!(self.source.place, Place::Sdist(_));
+        let names = self.facts.clock.entries.keys().filter(|_| wanted && sdist);
+        let markers = names.filter(|name| name.rsplit('/').next() == Some(alternatives::MARKER));
+        markers.map(String::as_str).collect()
     }
 
     /// Whether setuptools must not build compiled code, since the released wheel has none.
@@ -165,5 +175,14 @@ print(*(oct(member.external_attr >> 16) for member in zipfile.ZipFile(\"a.zip\")
     }
 
     #[test]
+    fn a_marker_is_put_only_into_a_package_that_the_source_has() {
+        let script = "
+for path in (\"src/a/__init__.py\", \"b/module.py\"):
+    os.makedirs(os.path.dirname(path))
+    open(path, \"w\").close()
+add_markers(os.getcwd(), [\"a/py.typed\", \"b/py.typed\", \"c/py.typed\"])
+print(*sorted(os.path.join(folder, name) for folder, _, names in os.walk(\".\") for name in names if name == \"py.typed\"))
+";
+        assert!(printed(script).is_none_or(|found| found == "./src/a/py.typed"));
     }
 }
