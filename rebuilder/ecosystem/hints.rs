@@ -48,6 +48,10 @@ pub struct Settings {
     pub tests: Option<Origin>,
     /// Debian: the state of the archive that build dependencies are taken from.
     pub archive: Option<(ArchiveState, Origin)>,
+    /// Wheels: files without content that the source distribution lacks although its setup asks for them.
+    pub markers: Option<Origin>,
+    /// Wheels: build requirements may be somewhat younger than the release.
+    pub later: Option<Origin>,
     /// npm: the scripts that run before it is packed.
     pub scripts: Option<(NpmScripts, Origin)>,
     /// npm: if no lock file names dependencies, the oldest versions that `package.json` allows instead of the newest.

@@ -10,9 +10,12 @@ Reads /inputs/recipe/build.json:
   uniform   the one time of all files in the released wheel, or null
   entries   [path, mode, time] of each file of the released wheel, in its order; no time where all have one
   windows   whether the released wheel was written on Windows
+  markers   names of files in the released wheel that are empty by their meaning, and that the source may lack
+  no_mode   whether a member that was given no mode keeps none, as Python 2 leaves it
   python    version of Python that setuptools puts into file names, or null
   sorted    whether setuptools writes requirements in order, as that of Debian and its derivatives does
   pure      name of the project, if its released wheel of setuptools has no compiled code; else null
+  impure    whether that wheel is laid out as one with compiled code all the same
   platform  platform tag that auditwheel gives a wheel with compiled code, or null
 
 Nothing here says what the released files hold: neither digest nor size. Source files that bear the names of released
@@ -33,6 +36,7 @@ import io
 import json
 import math
 import os
+import pathlib
 import re
 import runpy
 import stat
@@ -84,6 +88,17 @@ def follow_link(path):
     os.chmod(path, mode)
 
 
+def add_markers(top, markers):
+    """Puts empty files into packages of the source that lack them; only a setup that asks for them takes them."""
+    for path in markers:
+        for above in ("", "src", "lib"):
+            package, name = os.path.split(os.path.join(top, above, path))
+            if os.path.isfile(os.path.join(package, "__init__.py")):
+                with open(os.path.join(package, name), "ab"):
+                    pass
+                break
+
+
 def date_sources(top, entries, uniform):
     """Gives source files the time and mode that the released wheel stores for the file of the same name."""
     by_name = {}
@@ -97,9 +112,12 @@ def date_sources(top, entries, uniform):
                 continue
             if os.path.islink(path):
                 follow_link(path)
-            # Several may have the same name: the one with the longest common end of path is meant, and of these the
-            # one that is nearest to the top, where a package's folder has another name in the source.
-            _, entry = max(found, key=lambda item: (common_end(path, item[0]), -item[0].count("/")))
+            # Several may have the same name: the one with the longest common end of path is meant. Of these it is one
+            # beside the metadata, which has copies with times of their own, and the one that is nearest to the top,
+            # where a package's folder has another name in the source.
+            _, entry = max(
+                found, key=lambda item: (common_end(path, item[0]), ".dist-info/" not in item[0], -item[0].count("/"))
+            )
             moment = uniform if entry["time"] is None else entry["time"]
             os.chmod(path, entry["mode"] | 0o400)
             os.utime(path, (moment, moment))
@@ -126,7 +144,9 @@ class Shown:
         self.times = not uniform
         self.real = {name: getattr(os, name) for name in ("stat", "fstat", "lstat")}
         if self.times:
-            records = [entry["time"] for path, entry in entries.items() if path.endswith(".dist-info/RECORD")]
+            # Packages that the wheel contains may have a RECORD of their own, deeper down.
+            ends = [path for path in entries if path.endswith(".dist-info/RECORD") and path.count("/") == 1]
+            records = [entries[path]["time"] for path in ends]
             self.now = records[0] if records else max(entry["time"] for entry in entries.values())
 
     def entry(self, path):
@@ -322,6 +342,35 @@ def appear_as_windows():
         return real_open(file, mode, buffering, encoding, errors, newline, *rest, **more)
 
     builtins.open = io.open = Unbound(opened)
+    sort_paths_as_windows()
+
+
+def sort_paths_as_windows():
+    """Paths compare without regard to case on Windows."""
+    for name, chosen in (("__lt__", 0), ("__le__", 1), ("__gt__", 2), ("__ge__", 3)):
+
+        def compare(self, other, chosen=chosen):
+            if not isinstance(other, pathlib.PurePath):
+                return NotImplemented
+            one, two = ([part.lower() for part in path.parts] for path in (self, other))
+            return (one < two, one <= two, one > two, one >= two)[chosen]
+
+        setattr(pathlib.PurePath, name, compare)
+
+
+def keep_members_without_mode():
+    """Archives store no mode for a member that was given none: Python 3 makes it 0600, Python 2 does not."""
+    real = getattr(zipfile.ZipFile, "_open_to_write", None)
+    if real is None:
+        return
+
+    def open_to_write(self, member, *rest, **more):
+        given = member.external_attr
+        opened = real(self, member, *rest, **more)
+        member.external_attr = given
+        return opened
+
+    zipfile.ZipFile._open_to_write = open_to_write
 
 
 def appear_as_python(version):
@@ -361,7 +410,7 @@ def sort_requirements():
         found._write_requirements = in_order
 
 
-def leave_out_extensions(name):
+def leave_out_extensions(name, impure):
     """Makes setuptools build no compiled code, as if the setup had been told so, by a variable or for want of a compiler."""
     os.environ[re.sub("[^A-Z0-9]", "_", name.upper()) + "_NO_EXTENSIONS"] = "1"
     try:
@@ -373,8 +422,9 @@ def leave_out_extensions(name):
 
     def run_commands(self):
         self.ext_modules = self.libraries = self.rust_extensions = None
-        # Classes and helpers that build extensions in their own way say that there are some.
-        self.has_ext_modules = lambda: False
+        # Classes and helpers that build extensions in their own way say that there are some. Where the released wheel is
+        # laid out as if there were some, its setup said so.
+        self.has_ext_modules = lambda: impure
         return real(self)
 
     dist.Distribution.run_commands = run_commands
@@ -438,6 +488,7 @@ def main():
         path: {"mode": mode, "time": time[0] if time else None, "position": position}
         for position, (path, mode, *time) in enumerate(build["entries"])
     }
+    add_markers(os.getcwd(), build["markers"])
     date_sources(top, entries, build["uniform"])
     order_listings(entries)
     if build["options"]:
@@ -450,9 +501,11 @@ def main():
     if build["sorted"]:
         sort_requirements()
     if build["pure"]:
-        leave_out_extensions(build["pure"])
+        leave_out_extensions(build["pure"], build["impure"])
     if build["windows"]:
         appear_as_windows()
+    if build["no_mode"]:
+        keep_members_without_mode()
     out = "/build/unrepaired" if build["platform"] else "/out"
     os.makedirs(out, exist_ok=True)
     try:

@@ -12,6 +12,7 @@ mod file_metadata;
 mod folder;
 mod lock_form;
 pub(super) mod lockfile;
+mod members;
 mod package;
 mod plan;
 mod publisher;

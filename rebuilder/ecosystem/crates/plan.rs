@@ -4,7 +4,7 @@ use super::checkout_state::CheckoutState;
 use super::lock_form::LockForm;
 use super::package::Package;
 use super::registry::{self, Version};
-use super::{compressor, folder, lockfile, stand_in, toolchain, trusted_publishing};
+use super::{compressor, folder, lockfile, members, stand_in, toolchain, trusted_publishing};
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Ecosystem, PinnedFile, Sha256, Subject};
 use crate::ecosystem::released::artifact;
@@ -146,7 +146,10 @@ impl Packing {
         };
         // cargo resolves the whole workspace before it packs one of its members.
         let workspace = workspace_lock(checkout, &folder)?;
-        let (stand_ins, standing_in) = stand_in::of(checkout, workspace.as_deref())?;
+        let (stand_ins, standing_in) = match (&workspace, &package.lock) {
+            (None, Some(lock)) => members::of(checkout, lock)?,
+            _ => stand_in::of(checkout, workspace.as_deref())?,
+        };
         let locks = [package.lock.as_deref(), workspace.as_deref()];
         let locks = locks.into_iter().flatten();
         let locked = lockfile::of_registry(planner.workshop.fetcher, purl, locks).await?;

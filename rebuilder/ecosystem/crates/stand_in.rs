@@ -23,7 +23,7 @@ const CONFIG: &str = "stand-ins.toml";
 
 /// The features that the manifests of a commit request, by package name.
 #[derive(Default)]
-struct Features(BTreeMap<String, BTreeSet<String>>);
+pub(super) struct Features(BTreeMap<String, BTreeSet<String>>);
 
 impl Features {
     fn of(checkout: &Checkout) -> Result<Self, GitError> {
@@ -37,8 +37,13 @@ impl Features {
         Ok(found)
     }
 
+    /// The features that are requested of a package.
+    pub(super) fn of_package(&self, name: &str) -> impl Iterator<Item = &String> {
+        self.0.get(name).into_iter().flatten()
+    }
+
     /// Adds the features in a table of a manifest, and in tables within it.
-    fn add(&mut self, value: &Value) {
+    pub(super) fn add(&mut self, value: &Value) {
         let Value::Table(table) = value else {
             return;
         };
@@ -98,11 +103,6 @@ pub(super) fn of(
     let (mut files, mut sources) = (Vec::new(), BTreeSet::new());
     let mut names = Vec::new();
     for package in lock.git_packages() {
-        // Both become parts of a path.
-        let is_plain = |text: &str| {
-            text.chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_+.".contains(c))
-        };
         let Some(source) =
             source(&package.source).filter(|_| is_plain(&package.name) && is_plain(&package.version))
         else {
@@ -115,8 +115,9 @@ pub(super) fn of(
                 text,
             });
         };
-        let asked = features.0.get(&package.name);
-        file("Cargo.toml", manifest(&package, asked.into_iter().flatten()));
+        let asked = features.of_package(&package.name);
+        let about = (package.name.as_str(), package.version.as_str());
+        file("Cargo.toml", manifest(about, &package.dependencies, asked));
         file("src/lib.rs", "//! Stands in.\n".to_owned());
         file(
             ".cargo-checksum.json",
@@ -161,13 +162,24 @@ fn source(text: &str) -> Option<String> {
     ))
 }
 
-fn manifest<'a>(package: &lockfile::FromGit, features: impl Iterator<Item = &'a String>) -> String {
+/// Whether a name or a version can be part of a path.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-_+.".contains(c))
+}
+
+/// The manifest of a package with a name and a version, dependencies of the registry, and features.
+pub(super) fn manifest<'a>(
+    (name, version): (&str, &str),
+    dependencies: &[(String, String)],
+    features: impl Iterator<Item = &'a String>,
+) -> String {
     let mut text = format!(
         "[package]\nname = {}\nversion = {}\n[dependencies]\n",
-        quoted(&package.name),
-        quoted(&package.version)
+        quoted(name),
+        quoted(version)
     );
-    for (index, (name, version)) in package.dependencies.iter().enumerate() {
+    for (index, (name, version)) in dependencies.iter().enumerate() {
         let _ = writeln!(
             text,
             "d{index} = {{ package = {}, version = {} }}",

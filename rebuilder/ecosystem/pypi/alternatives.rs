@@ -9,6 +9,7 @@ use super::interpreter;
 use crate::compare::{Node, Presence};
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, Plan};
+use crate::run::failure::{FailureCode, log};
 use crate::run::{Record, Verdict};
 use crate::text::plural;
 
@@ -31,7 +32,12 @@ struct Seen {
     other: u64,
     /// Files that the build writes and that differ or are only in one wheel, by name.
     metadata: Vec<String>,
+    /// Markers of PEP 561 that only the released wheel has.
+    markers: Vec<String>,
 }
+
+/// The marker of typed packages (PEP 561): its name says everything.
+pub(super) const MARKER: &str = "py.typed";
 
 /// Plans that are worth a try, the most likely first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
@@ -40,7 +46,8 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         // A source distribution that cannot be planned may be defective; the repository is another source.
         EndedRun::Unplanned(reason) => {
             let because = format!("no plan from the source distribution: {reason}");
-            return from_git(hints, &because).into_iter().collect();
+            let younger = younger(hints, reason);
+            return younger.into_iter().chain(from_git(hints, &because)).collect();
         }
     };
     if let Verdict::Inconclusive { stage, .. } = &record.verdict {
@@ -53,6 +60,14 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     }
     let seen = read(record);
     let mut all = Vec::new();
+    let absent = record.outputs.iter().find(|output| output.rebuilt.is_none());
+    if let Some(output) = absent {
+        // A source distribution may lack its setup.
+        all.extend(from_git(
+            hints,
+            &format!("the build does not produce {}", output.name),
+        ));
+    }
     if seen.missing > 0 || seen.other > 0 {
         let because = match (seen.missing, seen.other) {
             (missing, 0) => exist_only_in_the_release(missing),
@@ -65,6 +80,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         };
         all.extend(from_git(hints, &because));
     }
+    all.extend(with_markers(hints, &seen.markers));
     if !seen.metadata.is_empty() {
         let because = match &seen.metadata[..] {
             [one] => format!("{one} differs"),
@@ -103,6 +119,35 @@ fn python_of_day(plan: &Plan, hints: &Hints, because: &str) -> Option<Alternativ
     Some(Alternative {
         hints: hints.with_tool("python", &of_day.value, Origin::Tried(because.to_owned())),
         because: format!("Python {}, the newest at the time: {because}", of_day.value),
+    })
+}
+
+/// The source distribution with the markers that it lacks; the setup decides whether they become part of the wheel.
+fn with_markers(hints: &Hints, markers: &[String]) -> Option<Alternative> {
+    let lacking = hints.source.is_none() && hints.settings.markers.is_none() && !markers.is_empty();
+    let because = format!("the source distribution lacks {}", markers.join(", "));
+    lacking.then(|| {
+        let mut hints = hints.clone();
+        hints.settings.markers = Some(Origin::Tried(because.clone()));
+        Alternative {
+            hints,
+            because: format!("an empty {MARKER}, if the setup asks for it: {because}"),
+        }
+    })
+}
+
+/// Build requirements from the weeks after the release, if those of its day use the network.
+fn younger(hints: &Hints, reason: &str) -> Option<Alternative> {
+    let read = log::read(&reason.replace(" / ", "\n"), FailureCode::UnsupportedPackage);
+    let needed = read.code == FailureCode::NeedsNetwork && hints.settings.later.is_none();
+    let because = "the build requirements of the day use the network";
+    needed.then(|| {
+        let mut hints = hints.clone();
+        hints.settings.later = Some(Origin::Tried(because.to_owned()));
+        Alternative {
+            hints,
+            because: format!("build requirements of the weeks after the release: {because}"),
+        }
     })
 }
 
@@ -212,7 +257,45 @@ fn note(path: &str, node: &Node, seen: &mut Seen) {
                 seen.metadata.push(name.to_owned());
             }
         }
-        Presence::OnlyReleased => seen.missing = seen.missing.saturating_add(1),
+        Presence::OnlyReleased => {
+            seen.missing = seen.missing.saturating_add(1);
+            if path.rsplit('/').next() == Some(MARKER) {
+                seen.markers.push(path.to_owned());
+            }
+        }
         Presence::OnlyRebuilt | Presence::Both => seen.other = seen.other.saturating_add(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried() -> Origin {
+        Origin::Tried("x".into())
+    }
+
+    #[test]
+    fn a_marker_is_put_into_a_source_distribution_once_and_into_no_commit() {
+        let lacking = ["/a/py.typed".to_owned()];
+        let fresh = Hints::default();
+        let with = with_markers(&fresh, &lacking).unwrap();
+        assert!(with.because.contains("lacks /a/py.typed"), "{}", with.because);
+        assert_eq!(with_markers(&with.hints, &lacking), None);
+        assert_eq!(with_markers(&fresh.with_git(tried()), &lacking), None);
+        assert_eq!(with_markers(&fresh, &[]), None);
+    }
+
+    #[test]
+    fn only_requirements_that_use_the_network_may_be_younger() {
+        let hook = "the backend setuptools.build_meta did not name its requirements: build: the command exited with \
+                    status 1; see build.log; last output: raise URLError(err) / urllib.error.URLError: <urlopen error \
+                    [Errno -3] Temporary failure in name resolution>";
+        let other = "the backend x did not name its requirements: x / ModuleNotFoundError: No module named 'hatchling'";
+        let fresh = Hints::default();
+        let found = younger(&fresh, hook).unwrap();
+        assert!(found.hints.settings.later.is_some());
+        assert_eq!(younger(&found.hints, hook), None);
+        assert_eq!(younger(&fresh, other), None);
     }
 }

@@ -57,8 +57,28 @@ impl Draft<'_> {
         if self.facts.windows {
             all.push(assume(
                 "host system, as shown to the build",
-                "Windows: CR LF and cp1252 for text files, its mark in the archive",
+                "Windows: CR LF and cp1252 for text files, paths in order without regard to case, its mark in the archive",
                 Origin::Inferred("system of all entries of the released wheel".into()),
+            ));
+        }
+        if let Some(origin) = &self.planner.hints.settings.markers
+            && let lacking = self.lacking_markers()
+            && !lacking.is_empty()
+        {
+            all.push(assume(
+                "files that the source distribution lacks",
+                format!(
+                    "empty, and part of the wheel only if the setup asks for them: {}",
+                    lacking.join(", ")
+                ),
+                origin.clone(),
+            ));
+        }
+        if self.facts.no_mode {
+            all.push(assume(
+                "archive writer",
+                "as Python 2's: a member that was given no mode keeps none",
+                Origin::Inferred("RECORD of the released wheel has no mode".into()),
             ));
         }
         if self.facts.sorted {
@@ -80,6 +100,13 @@ impl Draft<'_> {
                 "compiled code",
                 "none, even if the setup has extensions",
                 Origin::Inferred("names in the released wheel".into()),
+            ));
+        }
+        if self.facts.impure && self.without_extensions() {
+            all.push(assume(
+                "layout of the wheel",
+                "as if the setup had compiled code",
+                Origin::Inferred("Root-Is-Purelib in WHEEL of the released wheel".into()),
             ));
         }
         if let Some(of_day) = self.python.of_day {
@@ -108,6 +135,11 @@ impl Draft<'_> {
                 later.join(", ")
             ),
         };
+        let tried = self.planner.hints.settings.later.as_ref();
+        let weeks = tried.map_or(
+            "",
+            |_| "; some weeks after the release, as those of its day use the network",
+        );
         [
             assume(
                 "build backend",
@@ -128,8 +160,8 @@ impl Draft<'_> {
                 "versions of the build requirements",
                 names.join(", "),
                 Origin::Inferred(format!(
-                    "pip's choice among files uploaded before {}{later}",
-                    self.released.uploaded
+                    "pip's choice among files uploaded before {}{later}{weeks}",
+                    self.newest()
                 )),
             ),
         ]

@@ -10,6 +10,8 @@ use super::sdist::BuildSystem;
 
 /// Since then poetry leaves building to poetry-core, which called itself "poetry" and started again at 1.0.
 const POETRY_CORE_SINCE: &str = "2020-10-01T00:00:00Z";
+/// poetry 1.0.0 was released the day before: a later pre-release of 1.0.0 is one of poetry-core.
+const POETRY_STABLE_SINCE: &str = "2019-12-13T00:00:00Z";
 
 /// Tools that sign with their own name: the name, the packages of the tool, and its backend.
 const FAMILIES: [(&str, &[&str], &str); 8] = [
@@ -50,9 +52,12 @@ fn read(generator: &str, uploaded: Timestamp) -> Option<Signature> {
     }
     let major = parsed.release().first().copied().unwrap_or_default();
     let core = || {
-        POETRY_CORE_SINCE
-            .parse()
-            .is_ok_and(|since: Timestamp| uploaded >= since)
+        let since = if parsed.any_prerelease() {
+            POETRY_STABLE_SINCE
+        } else {
+            POETRY_CORE_SINCE
+        };
+        since.parse().is_ok_and(|since: Timestamp| uploaded >= since)
     };
     let tool = match name {
         "bdist_wheel" => "wheel",
@@ -119,6 +124,8 @@ mod tests {
         for (generator, uploaded, expected) in [
             ("poetry 1.0.7", "2022-02-01", Some("poetry-core==1.0.7")),
             ("poetry 1.0.7", "2020-05-01", Some("poetry==1.0.7")),
+            ("poetry 1.0.0a8", "2020-07-13", Some("poetry-core==1.0.0a8")),
+            ("poetry 1.0.0a5", "2019-11-01", Some("poetry==1.0.0a5")),
             ("poetry 0.12.17", "2021-05-01", Some("poetry==0.12.17")),
             (
                 "bdist_wheel (0.41.2)",

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::plan::Draft;
 use super::source::Place;
-use super::{backend, interpreter};
+use super::{alternatives, backend, interpreter};
 use crate::plan::InlineFile;
 
 const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
@@ -39,9 +39,12 @@ impl Draft<'_> {
             "uniform": self.facts.clock.uniform,
             "entries": self.facts.clock.shown(),
             "windows": self.facts.windows,
+            "markers": self.lacking_markers(),
+            "no_mode": self.facts.no_mode,
             "python": self.shown_python(),
             "sorted": self.facts.sorted,
             "pure": self.without_extensions().then_some(&self.project.name),
+            "impure": self.facts.impure,
             "platform": platform
         });
         vec![
@@ -54,6 +57,15 @@ impl Draft<'_> {
                 text: format!("{build}\n"),
             },
         ]
+    }
+
+    /// The markers of PEP 561 that the source may lack, by their names in the released wheel.
+    pub(super) fn lacking_markers(&self) -> Vec<&str> {
+        let wanted = self.planner.hints.settings.markers.is_some();
+        let sdist = matches!(self.source.place, Place::Sdist(_));
+        let names = self.facts.clock.entries.keys().filter(|_| wanted && sdist);
+        let markers = names.filter(|name| name.rsplit('/').next() == Some(alternatives::MARKER));
+        markers.map(String::as_str).collect()
     }
 
     /// Whether setuptools must not build compiled code, since the released wheel has none.
@@ -97,5 +109,80 @@ impl Draft<'_> {
         } else {
             &[]
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::DRIVER;
+
+    /// What a script prints that uses functions of the driver, in an empty folder; `None` without Python.
+    fn printed(script: &str) -> Option<String> {
+        let functions = DRIVER.strip_suffix("\nmain()\n").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let ran = Command::new("python3")
+            .current_dir(folder.path())
+            .args(["-c", &format!("{functions}\n{script}")])
+            .output()
+            .ok()?;
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        Some(String::from_utf8(ran.stdout).unwrap().trim_end().to_owned())
+    }
+
+    #[test]
+    fn files_that_a_build_writes_show_the_time_of_its_own_record() {
+        let script = "
+entry = lambda time: {\"time\": time, \"mode\": 0o644, \"position\": 0}
+print(Shown({\"a/_vendor/b-1.dist-info/RECORD\": entry(1), \"a-1.dist-info/RECORD\": entry(2)}, False).now)
+";
+        assert!(printed(script).is_none_or(|found| found == "2"));
+    }
+
+    #[test]
+    fn a_source_has_the_time_of_the_file_that_is_not_beside_the_metadata() {
+        let script = "
+entry = lambda time: {\"time\": time, \"mode\": 0o644, \"position\": 0}
+open(\"LICENSE\", \"w\").close()
+date_sources(os.getcwd(), {\"a-1.dist-info/LICENSE\": entry(10), \"a-1.data/data/LICENSE\": entry(20)}, None)
+print(int(os.stat(\"LICENSE\").st_mtime))
+";
+        assert!(printed(script).is_none_or(|found| found == "20"));
+    }
+
+    #[test]
+    fn windows_orders_paths_without_regard_to_case() {
+        let script = "
+paths = [pathlib.PurePath(name) for name in (\"METADATA\", \"WHEEL\", \"entry_points.txt\", \"a/B\", \"A/a\")]
+sort_paths_as_windows()
+print(*sorted(paths))
+";
+        let expected = "A/a a/B entry_points.txt METADATA WHEEL";
+        assert!(printed(script).is_none_or(|found| found == expected));
+    }
+
+    #[test]
+    fn a_member_keeps_no_mode_and_others_keep_theirs() {
+        let script = "
+keep_members_without_mode()
+with zipfile.ZipFile(\"a.zip\", \"w\") as archive:
+    archive.writestr(zipfile.ZipInfo(\"none\"), b\"\")
+    archive.writestr(\"usual\", b\"\")
+print(*(oct(member.external_attr >> 16) for member in zipfile.ZipFile(\"a.zip\").infolist()))
+";
+        assert!(printed(script).is_none_or(|found| found == "0o0 0o600"));
+    }
+
+    #[test]
+    fn a_marker_is_put_only_into_a_package_that_the_source_has() {
+        let script = "
+for path in (\"src/a/__init__.py\", \"b/module.py\"):
+    os.makedirs(os.path.dirname(path))
+    open(path, \"w\").close()
+add_markers(os.getcwd(), [\"a/py.typed\", \"b/py.typed\", \"c/py.typed\"])
+print(*sorted(os.path.join(folder, name) for folder, _, names in os.walk(\".\") for name in names if name == \"py.typed\"))
+";
+        assert!(printed(script).is_none_or(|found| found == "./src/a/py.typed"));
     }
 }

@@ -1,6 +1,8 @@
 //! The plan for a wheel: first everything that is known before its build requirements are solved, then the
 //! requirements.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::interpreter::{self, Choice, Interpreter};
 use super::registry::{self, Fitness, Project, ReleasedFile};
 use super::requirements::{self, Solution};
@@ -17,6 +19,9 @@ use crate::plan::{
 };
 use crate::policy::Decision;
 use crate::store::Blob;
+
+/// How much younger than the release its build requirements may be, where those of the day use the network.
+const WEEKS_AFTER: SignedDuration = SignedDuration::from_hours(28 * 24);
 
 /// Plans the rebuild of one wheel.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Plan, PlanError> {
@@ -232,13 +237,22 @@ impl Draft<'_> {
         Ok(plan)
     }
 
+    /// The time before which a build requirement must have been uploaded.
+    pub(super) fn newest(&self) -> Timestamp {
+        let uploaded = self.released.uploaded;
+        match self.planner.hints.settings.later {
+            Some(_) => uploaded.checked_add(WEEKS_AFTER).unwrap_or(uploaded),
+            None => uploaded,
+        }
+    }
+
     async fn plan(&self, required: &[String]) -> Result<Plan, PlanError> {
         let solution = requirements::solve(
             self.planner,
             &self.root,
             &self.purl,
             required,
-            self.released.uploaded,
+            self.newest(),
             &[self.released.file.sha256],
             &interpreter::version_of(Some(&self.lock)),
         )

@@ -46,7 +46,11 @@ pub(super) fn wheel<'a>(project: &'a Project, subject: &Subject) -> Result<&'a R
         (None, Some(version)) => file.version == *version,
         (None, None) => !file.yanked && !file.version.any_prerelease(),
     };
-    let fitting: Vec<_> = project.files.iter().filter(fits).collect();
+    let mut fitting: Vec<_> = project.files.iter().filter(fits).collect();
+    // A project that never had a stable version is released in pre-releases; pip takes those as well.
+    if fitting.is_empty() && wanted.is_none() && subject.qualifier(FILE_NAME).is_none() {
+        fitting = project.files.iter().filter(|file| !file.yanked).collect();
+    }
     let newest = fitting.iter().map(|file| &file.version).max();
     let Some(newest) = newest else {
         return Err(unknown(project, subject));
@@ -105,4 +109,39 @@ pub(super) fn purl(name: &str, file: &ReleasedFile) -> String {
         ..Subject::new(Ecosystem::Pypi, name, Some(&version))
     }
     .purl()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::Sha256;
+    use crate::store::Blob;
+
+    #[test]
+    fn a_project_of_pre_releases_has_a_newest_version() {
+        for (versions, asked, expected) in [
+            (&["1.0", "2.0b1"][..], None, Some("1.0")),
+            (&["0.65b0", "0.66b2"], None, Some("0.66b2")),
+            (&["0.65b0", "0.66b2"], Some("0.65b0"), Some("0.65b0")),
+            (&["0.65b0", "0.66b2"], Some("1.0"), None),
+            (&[], None, None),
+        ] {
+            let name = |version: &&str| format!("a-{version}-py3-none-any.whl");
+            let files = versions.iter().map(name);
+            let project = Project {
+                name: "a".into(),
+                files: files
+                    .map(|name| ReleasedFile::of_test(&name, "", "2026-01-01"))
+                    .collect(),
+                page: Blob {
+                    sha256: Sha256::of("page"),
+                    size: 4,
+                    path: "page".into(),
+                },
+            };
+            let found = wheel(&project, &Subject::new(Ecosystem::Pypi, "a", asked));
+            let found = found.ok().map(|file| file.version.to_string());
+            assert_eq!(found.as_deref(), expected, "{versions:?} {asked:?}");
+        }
+    }
 }

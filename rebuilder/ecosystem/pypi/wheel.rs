@@ -27,6 +27,10 @@ pub(super) struct WheelFacts {
     pub sorted: bool,
     /// Whether the archive was written on Windows, according to its entries.
     pub windows: bool,
+    /// Whether `WHEEL` says that the wheel is laid out as one with compiled code.
+    pub impure: bool,
+    /// Whether the archive stores no mode for its list of files, as Python 2 leaves it.
+    pub no_mode: bool,
     /// The Python that built it, if something in it names its version.
     pub python: Option<Sign>,
     /// Addresses in `METADATA`; those called source or repository come first.
@@ -98,12 +102,14 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         .find_map(|line| line.strip_prefix("Generator:"))
         .unwrap_or_default()
         .trim();
+    let impure = is_impure(&text);
 
     let windows = !members.is_empty()
         && members
             .iter()
             .all(|member| member.system.as_deref() == Some("Dos"));
     let clock = Clock::of(&members);
+    let no_mode = !windows && has_no_mode(&clock.entries);
     let entries = &clock.entries;
     let umask = umask(entries);
     let text = |name: &'static str| -> Result<Option<String>, MemberError> {
@@ -129,6 +135,8 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     Ok(Some(WheelFacts {
         generator: generator.to_owned(),
         windows,
+        impure,
+        no_mode,
         python: interpreter::sign(entries.keys(), &entry_points, bytecode.as_deref()),
         addresses: addresses(&metadata),
         clock,
@@ -136,6 +144,22 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         dialect,
         sorted: dialect::is_sorted(generator, &metadata),
     }))
+}
+
+/// Whether a `WHEEL` says that the files are for a platform (`Root-Is-Purelib` of the binary distribution format).
+fn is_impure(text: &str) -> bool {
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Root-Is-Purelib:"));
+    value.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"))
+}
+
+/// The package "wheel" writes `RECORD` itself, and some versions give it no mode. Python 3 then stores 0600; only
+/// Python 2 stores none.
+fn has_no_mode(entries: &BTreeMap<String, Entry>) -> bool {
+    let record = |path: &String| path.ends_with(".dist-info/RECORD") && path.matches('/').count() == 1;
+    let mut records = entries.iter().filter(|(path, _)| record(path));
+    records.any(|(_, entry)| entry.mode == 0)
 }
 
 /// Every build writes `METADATA` from scratch, so its mode shows the mask.
@@ -191,4 +215,42 @@ fn in_description(metadata: &str) -> Vec<String> {
         .filter(|address| repository::is_named(address, name.trim()))
         .map(str::to_owned)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wheel_says_whether_it_is_laid_out_for_a_platform() {
+        for (text, expected) in [
+            (
+                "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n",
+                true,
+            ),
+            ("Root-Is-Purelib: False\r\n", true),
+            ("Root-Is-Purelib: true\n", false),
+            ("Tag: py3-none-any\n", false),
+        ] {
+            assert_eq!(is_impure(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_list_of_files_without_a_mode_is_from_python_2() {
+        for (path, mode, expected) in [
+            ("a-1.dist-info/RECORD", 0, true),
+            ("a-1.dist-info/RECORD", 0o600, false),
+            ("a-1.dist-info/METADATA", 0, false),
+            ("a/_vendor/b-1.dist-info/RECORD", 0, false),
+        ] {
+            let entry = Entry {
+                time: 0,
+                mode,
+                position: 0,
+            };
+            let entries = BTreeMap::from([(path.to_owned(), entry)]);
+            assert_eq!(has_no_mode(&entries), expected, "{path} {mode:o}");
+        }
+    }
 }

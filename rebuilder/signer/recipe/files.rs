@@ -73,13 +73,16 @@ fn commit_name(text: &str) -> String {
 }
 
 /// The facts that the planner writes.
-const FACTS: [&str; 14] = [
+const FACTS: [&str; 17] = [
     "archive",
     "backend",
     "backend_path",
     "entries",
     "folder",
     "hook",
+    "impure",
+    "markers",
+    "no_mode",
     "options",
     "platform",
     "pure",
@@ -123,9 +126,15 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
             return Err(format!("in which {key:?} is not a plain word"));
         }
     }
-    let sorted = facts.get("sorted");
-    if sorted.is_some_and(|sorted| !sorted.is_boolean() && !sorted.is_null()) {
-        return Err("in which \"sorted\" is not yes or no".into());
+    for key in ["impure", "no_mode", "sorted"] {
+        let value = facts.get(key);
+        if value.is_some_and(|value| !value.is_boolean() && !value.is_null()) {
+            return Err(format!("in which {key:?} is not yes or no"));
+        }
+    }
+    let markers = facts.get("markers").and_then(serde_json::Value::as_array);
+    if !markers.into_iter().flatten().all(is_marker) {
+        return Err("that adds files other than the markers of typed packages".into());
     }
     // They end in a file that setuptools reads.
     let options = facts.get("options").and_then(serde_json::Value::as_object);
@@ -147,6 +156,12 @@ fn is_harmless(name: &str, value: &serde_json::Value) -> bool {
     }
 }
 
+/// Whether a value is the path of a marker of PEP 561 inside the source.
+fn is_marker(value: &serde_json::Value) -> bool {
+    let path = value.as_str().filter(|path| is_inside(path));
+    path.is_some_and(|path| path.rsplit('/').next() == Some("py.typed"))
+}
+
 fn is_word(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_ascii_alphanumeric() || "._-+!".contains(c))
@@ -160,6 +175,19 @@ fn is_inside(folder: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_marker_of_a_typed_package_may_be_added() {
+        for (path, expected) in [
+            (serde_json::json!("a/py.typed"), true),
+            (serde_json::json!("a/__init__.py"), false),
+            (serde_json::json!("../py.typed"), false),
+            (serde_json::json!("/a/py.typed"), false),
+            (serde_json::json!(["a/py.typed"]), false),
+        ] {
+            assert_eq!(is_marker(&path), expected, "{path}");
+        }
+    }
 
     #[test]
     fn a_backend_is_inside_its_source() {
