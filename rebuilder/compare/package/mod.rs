@@ -62,6 +62,10 @@ pub(super) struct Package {
     /// The normalisation that replaces all those of archives which its installer unpacks and creates again.
     pub repacked: Option<Normalisation>,
     /// Whether the times of its members were clamped to SOURCE_DATE_EPOCH.
+    /// Whether its readers find a member whatever `.` and empty components its path has.
+    pub cleans_paths: bool,
+    /// Whether its installer drops the first component of each path, whatever it is.
+    pub strips_top: bool,
     pub clamps_times: bool,
     /// Whether the member with that path lists the checksums of all others.
     pub list: Option<fn(&str) -> bool>,
@@ -107,6 +111,8 @@ impl Package {
             meaning: |_, _| None,
             value: |_, _| None,
             signature: |_| None,
+            cleans_paths: false,
+            strips_top: false,
             named_by_tool: |_| false,
             placed: |_, _| None,
             roles: |_, _, _| Ok(HashMap::new()),
