@@ -82,6 +82,9 @@ pub(super) struct Package {
     /// Whether versions in a file's name are those of tools.
     pub named_by_tool: fn(&str) -> bool,
     /// The position at which readers look for a member, by format and path.
+    /// What each stream of the compressed package contains, by its first bytes, if the installer tells its parts by the
+    /// streams.
+    pub streams: Option<Streams>,
     pub placed: fn(&str, &str) -> Option<Placed>,
     /// The role of each member in the package's manifests, by path: it pairs members that are named by digest.
     pub roles: Roles,
@@ -90,6 +93,9 @@ pub(super) struct Package {
 }
 
 /// Reads the role of each member from an archive's manifests, by path.
+/// The parts of a package, by the first bytes of each compressed stream.
+type Streams = fn(&[Vec<u8>]) -> Vec<&'static str>;
+
 type Roles = fn(&dyn FormatReader, &Source, &Meter) -> io::Result<HashMap<String, String>>;
 
 impl Package {
@@ -115,6 +121,7 @@ impl Package {
             strips_top: false,
             named_by_tool: |_| false,
             placed: |_, _| None,
+            streams: None,
             roles: |_, _, _| Ok(HashMap::new()),
             settle: None,
         }
