@@ -80,6 +80,7 @@ normalisations! {
     Lz4Compression "lz4-compression" true "lz4" "how the bytes are compressed" "both sides decompress to the same bytes";
     LzipCompression "lzip-compression" true "lzip" "how the bytes are compressed" "both sides decompress to the same bytes";
     LzmaCompression "lzma-compression" true "lzma" "how the bytes are compressed" "both sides decompress to the same bytes";
+    NupkgNames "nupkg-names" true "NuGet package" "random name of the properties and random identifiers in _rels/.rels" "NuGet unpacks neither, and nothing else refers to them";
     PngCompression "png-compression" false "PNG" "how the pixels are filtered and compressed" "both sides decode to the same pixels, and every other chunk is the same";
     PycReferences "pyc-references" true "pyc" "which objects are marked as shared, and the short and long forms of a value" "Python loads the same values, and shares the same ones";
     PycSharedConstants "pyc-shared-constants" false "pyc" "whether equal constants are one object" "the values are equal; only code that compares constants by identity can notice";

@@ -15,6 +15,7 @@ mod image;
 mod jar;
 mod layout;
 mod npm;
+mod nupkg;
 mod rpm;
 mod rsa;
 #[cfg(test)]
@@ -161,6 +162,7 @@ pub(super) static PACKAGES: &[&Package] = &[
     &apk::APK,
     &cargo::CRATE,
     &npm::NPM,
+    &nupkg::NUPKG,
     &image::IMAGE,
     &document::DOCUMENT,
 ];
