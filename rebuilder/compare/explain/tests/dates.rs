@@ -152,6 +152,7 @@ fn dates_of_all_forms_are_times() {
         ("port: 1764000000", "port: 1764000001"),
         ("Valid until 2026-11-25", "Valid until 2026-11-26"),
         ("expires=1764000000", "expires=1764099999"),
+        ("The licence ends 2026-11-25", "The licence ends 2026-11-26"),
         ("https://a.org/2026/11/25/x", "https://a.org/2026/11/26/x"),
         ("released in 2023", "released in 2024"),
         ("built 2026-11-25 ok", "built 2026-11-26 not ok"),
