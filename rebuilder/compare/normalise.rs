@@ -95,6 +95,7 @@ normalisations! {
     TarXattrs "tar-xattrs" true "tar" "inode, device and link numbers of the packed file, and its download address, in pax headers" "unpackers use them only for messages; every other unknown record, attribute, access list, capability and label is content";
     WheelMetadataOrder "wheel-metadata-order" true "wheel" "order of repeated header fields of METADATA, such as Requires-Dist" "their order has no meaning in the core metadata specification; the fields themselves are compared";
     WheelRecord "wheel-record" true "wheel" "lines of RECORD and their order" "each digest and size is recomputed: on both sides they are those of the file in the wheel";
+    WheelSignature "wheel-signature" true "wheel" "RECORD.jws and RECORD.p7s beside RECORD" "signatures depend on a key that only the publisher has, and pip does not read them";
     XzCompression "xz-compression" true "xz" "how the bytes are compressed" "both sides decompress to the same bytes";
     ZipAlignment "zip-alignment" true "zip" "padding in extra fields that aligns data to a power of two" "it consists of zeros, and no more of them than the alignment needs, which is recomputed for each entry";
     ZipCompression "zip-compression" true "zip" "stored or deflated, and the level" "both sides decompress to the same bytes";
