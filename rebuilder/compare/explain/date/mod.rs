@@ -100,9 +100,10 @@ fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
     }
     // `id=20261125` and `price: 20261125` have the form of a date by chance.
     let before = old.before().trim_end_matches([' ', '\t', '"', '\'']);
-    let is_assigned =
-        before.ends_with([':', '=']) && !old.key_has(&["version", "build", "release", "revision"]);
-    if is_number && released.time.is_none() && is_assigned && !named {
+    let is_field = before.is_empty() && !old.context.field.is_empty();
+    let is_assigned = before.ends_with([':', '=']) || is_field;
+    let is_version = old.key_has(&["version", "build", "release", "revision"]);
+    if is_number && released.time.is_none() && is_assigned && !is_version && !named {
         return Confidence::Possible;
     }
     let beside = !is_number && !old.context.code && old.before().bytes().any(|byte| byte.is_ascii_digit());
