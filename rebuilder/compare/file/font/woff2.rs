@@ -80,7 +80,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Sfnt<'_>> {
         rest = others;
         let mut name = format!("{} table", entry.tag);
         if entry.transformed.is_some() {
-            name = format!("{name}, transformed from {} bytes", entry.length);
+            name.push_str(", transformed");
+            header.extend_from_slice(&u32::try_from(entry.length).ok()?.to_be_bytes());
         } else {
             sum = sum.wrapping_add(checksum(table, entry.tag == "head")?);
         }
