@@ -245,6 +245,14 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
             .times(moved.count() as u64),
         );
     }
+    let top = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
+    if within.strips_top() && old.iter().any(|name| Some(top(name)) != old.first().map(top)) {
+        return Some(
+            Finding::new("order of members", released, rebuilt)
+                .keyed("an order that changes what is unpacked")
+                .times(moved.count() as u64),
+        );
+    }
     let mut searched = in_turn(format, &old).zip(in_turn(format, &new));
     if let Some((own, other)) = searched.find(|(own, other)| own != other) {
         return Some(

@@ -62,11 +62,11 @@ pub(super) struct Package {
     pub ignored_modes: u32,
     /// The normalisation that replaces all those of archives which its installer unpacks and creates again.
     pub repacked: Option<Normalisation>,
-    /// Whether the times of its members were clamped to SOURCE_DATE_EPOCH.
     /// Whether its readers find a member whatever `.` and empty components its path has.
     pub cleans_paths: bool,
     /// Whether its installer drops the first component of each path, whatever it is.
     pub strips_top: bool,
+    /// Whether the times of its members were clamped to SOURCE_DATE_EPOCH.
     pub clamps_times: bool,
     /// Whether the member with that path lists the checksums of all others.
     pub list: Option<fn(&str) -> bool>,
@@ -82,10 +82,10 @@ pub(super) struct Package {
     pub signature: fn(Located) -> Option<Normalisation>,
     /// Whether versions in a file's name are those of tools.
     pub named_by_tool: fn(&str) -> bool,
-    /// The position at which readers look for a member, by format and path.
     /// What each stream of the compressed package contains, by its first bytes, if the installer tells its parts by the
     /// streams.
     pub streams: Option<Streams>,
+    /// The position at which readers look for a member, by format and path.
     pub placed: fn(&str, &str) -> Option<Placed>,
     /// The role of each member in the package's manifests, by path: it pairs members that are named by digest.
     pub roles: Roles,
@@ -93,10 +93,10 @@ pub(super) struct Package {
     pub settle: Option<fn(&Settling, &mut Node)>,
 }
 
-/// Reads the role of each member from an archive's manifests, by path.
 /// The parts of a package, by the first bytes of each compressed stream.
 type Streams = fn(&[Vec<u8>]) -> Vec<&'static str>;
 
+/// Reads the role of each member from an archive's manifests, by path.
 type Roles = fn(&dyn FormatReader, &Source, &Meter) -> io::Result<HashMap<String, String>>;
 
 impl Package {
@@ -111,6 +111,8 @@ impl Package {
             ignores_owners: false,
             ignored_modes: 0,
             repacked: None,
+            cleans_paths: false,
+            strips_top: false,
             clamps_times: false,
             list: None,
             text: |_| None,
@@ -118,11 +120,9 @@ impl Package {
             meaning: |_, _| None,
             value: |_, _| None,
             signature: |_| None,
-            cleans_paths: false,
-            strips_top: false,
             named_by_tool: |_| false,
-            placed: |_, _| None,
             streams: None,
+            placed: |_, _| None,
             roles: |_, _, _| Ok(HashMap::new()),
             settle: None,
         }
