@@ -19,6 +19,10 @@ snapshots:
 bench:
     cargo bench
 
+# Our queue beside those of libraries: `just queue 20000`; `just queue --kills` kills their workers.
+queue *arguments:
+    benches/queue.sh {{arguments}}
+
 # New locks for the built-in containers, or for those that are named.
 lock *names:
     for name in $(basename -s .toml {{ if names == "" { "containers/*.toml" } else { names } }}); do \
