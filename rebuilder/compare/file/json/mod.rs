@@ -3,7 +3,7 @@
 mod differ;
 #[cfg(test)]
 mod tests;
-pub(super) mod value;
+mod value;
 
 use differ::Differ;
 use value::Documents;
