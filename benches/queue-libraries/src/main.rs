@@ -184,8 +184,10 @@ async fn drain(trial: &Trial, jobs: u64, limit: Duration) -> Result<()> {
     let drained = started + ended(trial, &queue, &mut record, jobs, limit, |_| Ok(false)).await?;
     let drained_jobs = record.ended();
 
+    // Workers that are still busy would say nothing about idle ones.
+    let single = if drained_jobs == jobs { SINGLE } else { 0 };
     let mut inserted = Vec::new();
-    for number in jobs + 1..=jobs + SINGLE {
+    for number in jobs + 1..=jobs + single {
         inserted.push((number, microseconds()));
         let job = Job {
             number,
@@ -194,7 +196,9 @@ async fn drain(trial: &Trial, jobs: u64, limit: Duration) -> Result<()> {
         queue.enqueue(&[job]).await?;
         tokio::time::sleep(PAUSE).await;
     }
-    ended(trial, &queue, &mut record, jobs + SINGLE, limit, |_| Ok(false)).await?;
+    if single > 0 {
+        ended(trial, &queue, &mut record, jobs + single, limit, |_| Ok(false)).await?;
+    }
     let mut waits: Vec<_> = inserted
         .iter()
         .filter_map(|(number, at)| Some(record.started(*number)?.saturating_sub(*at)))
@@ -202,7 +206,7 @@ async fn drain(trial: &Trial, jobs: u64, limit: Duration) -> Result<()> {
     waits.sort_unstable();
     let unfinished = u64::try_from(queue.unfinished().await?)?;
     let twice = record.started_twice();
-    let never = unfinished.max(jobs + SINGLE - record.ended());
+    let never = unfinished.max(jobs + single - record.ended());
     println!(
         "{}: {jobs} jobs enqueued in {:.1} s, drained in {:.1} s by {WORKERS} workers of {} places: {:.0}/s; to an idle worker: p50 {:.1} ms, p99 {:.1} ms; run twice or not done: {} ({twice} twice, {never} not done)",
         trial.library,
