@@ -160,7 +160,7 @@ async fn ended(
             (last, before) = (now, (done, waiting));
         }
         let over = done == jobs && waiting == 0;
-        if !busy && (over || now > limit || now - last > seconds(trial.patience)) {
+        if !busy && (over || now > limit || now.saturating_sub(last) > seconds(trial.patience)) {
             return Ok(last);
         }
         tokio::time::sleep(LOOK).await;

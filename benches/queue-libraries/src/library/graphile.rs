@@ -30,7 +30,9 @@ impl Graphile {
         let pool = PgPool::connect(database).await?;
         // A worker that is not run makes the tables.
         let worker = WorkerOptions::default().pg_pool(pool.clone()).define_job::<Job>();
-        let worker = worker.init().await.context("graphile_worker's tables")?;
+        let worker = Box::pin(worker.init())
+            .await
+            .context("graphile_worker's tables")?;
         Ok(Self {
             utils: worker.create_utils(),
             pool,
@@ -65,5 +67,5 @@ pub async fn work(work: &Work, journal: Journal) -> Result<()> {
         .worker_recovery(recovery)
         .add_extension(journal)
         .define_job::<Job>();
-    Ok(worker.init().await?.run().await?)
+    Ok(Box::pin(worker.init()).await?.run().await?)
 }
