@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum as _};
@@ -19,6 +20,31 @@ pub struct Work {
     pub journal: PathBuf,
     #[arg(long)]
     pub name: String,
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+#[derive(Args, Clone, Copy)]
+pub struct Settings {
+    /// Jobs that a worker takes at a time.
+    #[arg(long)]
+    pub batch: usize,
+    /// Seconds of silence after which a worker is taken for dead.
+    #[arg(long)]
+    pub lease: u32,
+}
+
+/// Heartbeats in a lease.
+pub const HEARTBEATS: u32 = 3;
+
+impl Settings {
+    pub fn lease(self) -> Duration {
+        Duration::from_secs(self.lease.into())
+    }
+
+    pub fn heartbeat(self) -> Duration {
+        self.lease() / HEARTBEATS
+    }
 }
 
 /// Workers by their places; they end when this is dropped, and when this process does.
@@ -28,16 +54,24 @@ pub struct Crew {
     journal: PathBuf,
     workers: Vec<Child>,
     restarts: u32,
+    settings: Settings,
 }
 
 impl Crew {
-    pub fn start(library: Library, database: &str, journal: &Path, number: usize) -> Result<Self> {
+    pub fn start(
+        library: Library,
+        database: &str,
+        journal: &Path,
+        number: usize,
+        settings: Settings,
+    ) -> Result<Self> {
         let mut crew = Self {
             library,
             database: database.to_owned(),
             journal: journal.to_owned(),
             workers: Vec::new(),
             restarts: 0,
+            settings,
         };
         for place in 0..number {
             let worker = crew.worker(&format!("worker-{place}"))?;
@@ -51,6 +85,8 @@ impl Crew {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["work", "--library", library.get_name()])
+            .args(["--batch", &self.settings.batch.to_string()])
+            .args(["--lease", &self.settings.lease.to_string()])
             .args(["--database", &self.database, "--name", name, "--journal"])
             .arg(&self.journal)
             // Closed when this process ends in any way.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -86,7 +86,6 @@ impl Record {
             let Some((file, rest)) = self.read.get_mut(&path) else {
                 continue;
             };
-            file.seek(SeekFrom::Current(0))?;
             file.read_to_end(rest)?;
             // A line that is not whole yet stays for the next time.
             if let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
-use crew::{Crew, Work};
+use crew::{Crew, Settings, Work};
 use journal::{Record, microseconds};
 use library::{Job, Library, Queue};
 
@@ -23,6 +23,17 @@ const WORKERS: usize = 4;
 /// Jobs of which the way to an idle worker is measured, and the pause between two.
 const SINGLE: u64 = 200;
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// What gives the highest rate, with the lease of `rates.rs`; and what loses least to a SIGKILL, with a short lease: apalis
+/// records no result before it has handed out all jobs of a batch.
+const FAST: Settings = Settings {
+    batch: 100,
+    lease: 30,
+};
+const SAFE: Settings = Settings {
+    batch: library::PLACES,
+    lease: 3,
+};
 
 /// How often it is looked whether all jobs have ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -149,7 +160,7 @@ async fn ended(
             (last, before) = (now, (done, waiting));
         }
         let over = done == jobs && waiting == 0;
-        if !busy && (over || now > limit || now - last > seconds(trial.patience)) {
+        if !busy && (over || now > limit || now.saturating_sub(last) > seconds(trial.patience)) {
             return Ok(last);
         }
         tokio::time::sleep(LOOK).await;
@@ -168,13 +179,15 @@ async fn drain(trial: &Trial, jobs: u64, limit: Duration) -> Result<()> {
     let mut record = Record::open(&trial.journal)?;
     let enqueued = enqueue(&queue, jobs, 0).await?;
     let begun = Instant::now();
-    let crew = Crew::start(trial.library, &trial.database, &trial.journal, WORKERS)?;
+    let crew = Crew::start(trial.library, &trial.database, &trial.journal, WORKERS, FAST)?;
     let started = begun.elapsed();
     let drained = started + ended(trial, &queue, &mut record, jobs, limit, |_| Ok(false)).await?;
     let drained_jobs = record.ended();
 
+    // Workers that are still busy would say nothing about idle ones.
+    let single = if drained_jobs == jobs { SINGLE } else { 0 };
     let mut inserted = Vec::new();
-    for number in jobs + 1..=jobs + SINGLE {
+    for number in jobs + 1..=jobs + single {
         inserted.push((number, microseconds()));
         let job = Job {
             number,
@@ -183,7 +196,9 @@ async fn drain(trial: &Trial, jobs: u64, limit: Duration) -> Result<()> {
         queue.enqueue(&[job]).await?;
         tokio::time::sleep(PAUSE).await;
     }
-    ended(trial, &queue, &mut record, jobs + SINGLE, limit, |_| Ok(false)).await?;
+    if single > 0 {
+        ended(trial, &queue, &mut record, jobs + single, limit, |_| Ok(false)).await?;
+    }
     let mut waits: Vec<_> = inserted
         .iter()
         .filter_map(|(number, at)| Some(record.started(*number)?.saturating_sub(*at)))
@@ -191,7 +206,7 @@ async fn drain(trial: &Trial, jobs: u64, limit: Duration) -> Result<()> {
     waits.sort_unstable();
     let unfinished = u64::try_from(queue.unfinished().await?)?;
     let twice = record.started_twice();
-    let never = unfinished.max(jobs + SINGLE - record.ended());
+    let never = unfinished.max(jobs + single - record.ended());
     println!(
         "{}: {jobs} jobs enqueued in {:.1} s, drained in {:.1} s by {WORKERS} workers of {} places: {:.0}/s; to an idle worker: p50 {:.1} ms, p99 {:.1} ms; run twice or not done: {} ({twice} twice, {never} not done)",
         trial.library,
@@ -214,7 +229,7 @@ async fn kill(trial: &Trial, jobs: u64, lasting: u64, faults: &Faults, limit: Du
     let queue = Queue::open(trial.library, &trial.database).await?;
     let mut record = Record::open(&trial.journal)?;
     enqueue(&queue, jobs, lasting).await?;
-    let mut crew = Crew::start(trial.library, &trial.database, &trial.journal, WORKERS)?;
+    let mut crew = Crew::start(trial.library, &trial.database, &trial.journal, WORKERS, SAFE)?;
     let mut killed = 0;
     let mut missing = None;
     let work = |now: Duration| -> Result<bool> {
@@ -239,15 +254,19 @@ async fn kill(trial: &Trial, jobs: u64, lasting: u64, faults: &Faults, limit: Du
     );
     let unfinished = queue.unfinished().await?;
     let again = record.again();
+    let after = if again.is_empty() {
+        String::new()
+    } else {
+        let [middle, most] = [50, 100].map(|percent| quantile(&again, percent) / 1000.0);
+        format!(" (after p50 {middle:.1} s, at most {most:.1} s)")
+    };
     println!(
-        "{}{}: {jobs} jobs of {lasting} ms, {killed} SIGKILLs; the last end after {:.1} s; never ended: {}, without a recorded end: {unfinished}; started again: {} (after p50 {:.1} s, at most {:.1} s); ended twice: {}",
+        "{}{}: {jobs} jobs of {lasting} ms, {killed} SIGKILLs; the last end after {:.1} s; never ended: {}, without a recorded end: {unfinished}; started again: {}{after}; ended twice: {}",
         trial.library,
         if faults.new_names { ", new names" } else { "" },
         took.as_secs_f64(),
         jobs - record.ended(),
         again.len(),
-        quantile(&again, 50) / 1000.0,
-        quantile(&again, 100) / 1000.0,
         record.ended_twice(),
     );
     for error in record.errors() {

@@ -7,12 +7,9 @@ use graphile_worker::{
 };
 use sqlx::PgPool;
 
-use super::{HEARTBEAT, Job, LEASE_IN_HEARTBEATS, PLACES};
+use super::{Job, PLACES};
 use crate::crew::Work;
 use crate::journal::Journal;
-
-/// Jobs that a worker takes at a time.
-const LOCAL: usize = 200;
 
 pub struct Graphile {
     pool: PgPool,
@@ -33,7 +30,9 @@ impl Graphile {
         let pool = PgPool::connect(database).await?;
         // A worker that is not run makes the tables.
         let worker = WorkerOptions::default().pg_pool(pool.clone()).define_job::<Job>();
-        let worker = worker.init().await.context("graphile_worker's tables")?;
+        let worker = Box::pin(worker.init())
+            .await
+            .context("graphile_worker's tables")?;
         Ok(Self {
             utils: worker.create_utils(),
             pool,
@@ -57,16 +56,16 @@ impl Graphile {
 /// It has no names: each process is a worker of its own.
 pub async fn work(work: &Work, journal: Journal) -> Result<()> {
     let recovery = WorkerRecoveryConfig::default()
-        .heartbeat_interval(HEARTBEAT)
-        .sweep_interval(HEARTBEAT)
-        .sweep_threshold(HEARTBEAT * LEASE_IN_HEARTBEATS)
+        .heartbeat_interval(work.settings.heartbeat())
+        .sweep_interval(work.settings.heartbeat())
+        .sweep_threshold(work.settings.lease())
         .recovery_delay(std::time::Duration::ZERO);
     let worker = WorkerOptions::default()
         .database_url(&work.database)
         .concurrency(PLACES)
-        .local_queue(LocalQueueConfig::default().with_size(LOCAL))
+        .local_queue(LocalQueueConfig::default().with_size(work.settings.batch))
         .worker_recovery(recovery)
         .add_extension(journal)
         .define_job::<Job>();
-    Ok(worker.init().await?.run().await?)
+    Ok(Box::pin(worker.init()).await?.run().await?)
 }

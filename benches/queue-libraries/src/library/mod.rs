@@ -1,7 +1,7 @@
 //! The libraries. Each has its queue as the trial has it (enqueue, and what is not recorded as done) and its workers.
 //!
-//! The settings are those with which each did best. Leases are 3 seconds everywhere: a heartbeat a second, and a worker
-//! that misses three is taken for dead.
+//! The settings are those with which each did best; the number of jobs that are taken at a time, and the lease, depend on
+//! the trial.
 
 mod graphile;
 mod postgres;
@@ -19,16 +19,12 @@ use crate::journal::Journal;
 /// Jobs that a worker does at a time.
 pub const PLACES: usize = 16;
 
-const HEARTBEAT: Duration = Duration::from_secs(1);
-const LEASE_IN_HEARTBEATS: u32 = 3;
-
 /// The queue's name, and how many jobs an INSERT of one statement or transaction has.
 const QUEUE: &str = "jobs";
 const BATCH: usize = 10_000;
 
-/// How often apalis looks for jobs by itself, and how many it takes at a time.
+/// How often apalis looks for jobs by itself.
 const APALIS_POLL: Duration = Duration::from_millis(20);
-const APALIS_BATCH: usize = 100;
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Job {

@@ -5,8 +5,8 @@ use apalis::prelude::*;
 use apalis_postgres::{Config, PostgresStorage};
 use sqlx::PgPool;
 
-use super::{APALIS_BATCH, APALIS_POLL, HEARTBEAT, Job, LEASE_IN_HEARTBEATS, PLACES, QUEUE};
-use crate::crew::Work;
+use super::{APALIS_POLL, Job, PLACES, QUEUE};
+use crate::crew::{HEARTBEATS, Work};
 use crate::journal::Journal;
 
 /// Makes the tables, and the extension hstore, which needs PostgreSQL's contributed modules.
@@ -39,9 +39,9 @@ pub async fn work(work: &Work, journal: Journal) -> Result<()> {
     let pool = PgPool::connect(&work.database).await?;
     let config = Config::default()
         .queue(QUEUE)
-        .batch_size(APALIS_BATCH)
-        .heartbeat_interval(HEARTBEAT)
-        .missed_heartbeats(LEASE_IN_HEARTBEATS as usize);
+        .batch_size(work.settings.batch)
+        .heartbeat_interval(work.settings.heartbeat())
+        .missed_heartbeats(HEARTBEATS as usize);
     let name = work.name.clone();
     let known = journal.clone();
     let monitor = Monitor::new().register(move |_| {

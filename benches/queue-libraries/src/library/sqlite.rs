@@ -8,8 +8,8 @@ use apalis_sqlite::{Config, SqliteConnectOptions, SqliteStorage};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
-use super::{APALIS_BATCH, APALIS_POLL, HEARTBEAT, Job, LEASE_IN_HEARTBEATS, PLACES, QUEUE};
-use crate::crew::Work;
+use super::{APALIS_POLL, Job, PLACES, QUEUE};
+use crate::crew::{HEARTBEATS, Work};
 use crate::journal::Journal;
 
 /// How long a statement waits for another process.
@@ -56,9 +56,9 @@ pub async fn work(work: &Work, journal: Journal) -> Result<()> {
     let pool = connect(&work.database).await?;
     let config = Config::default()
         .queue(QUEUE)
-        .batch_size(APALIS_BATCH)
-        .heartbeat_interval(HEARTBEAT)
-        .missed_heartbeats(LEASE_IN_HEARTBEATS as usize);
+        .batch_size(work.settings.batch)
+        .heartbeat_interval(work.settings.heartbeat())
+        .missed_heartbeats(HEARTBEATS as usize);
     let name = work.name.clone();
     let known = journal.clone();
     let monitor = Monitor::new().register(move |_| {
