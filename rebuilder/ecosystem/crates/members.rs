@@ -10,12 +10,10 @@ use std::collections::BTreeSet;
 use semver::{BuildMetadata, Op, Version, VersionReq};
 use toml::Value;
 
-use super::folder::MOST_MANIFESTS;
 use super::lockfile;
 use super::stand_in::{self, Features};
 use crate::plan::{Assumption, InlineFile, Origin, assume};
 use crate::store::{Checkout, GitError};
-use crate::text::plural;
 
 /// Their folder, below `/inputs`.
 const FOLDER: &str = "stand-in-crates";
@@ -31,8 +29,8 @@ impl Wanted {
             return;
         };
         for (key, value) in table {
-            match (key.as_str(), value) {
-                ("dependencies" | "dev-dependencies" | "build-dependencies", Value::Table(all)) => {
+            match value {
+                Value::Table(all) if stand_in::is_of_dependencies(key) => {
                     self.0
                         .extend(all.iter().filter_map(|(name, entry)| of_registry(name, entry)));
                 }
@@ -63,7 +61,7 @@ fn of_registry(name: &str, entry: &Value) -> Option<(String, String)> {
     if elsewhere.iter().any(|key| entry.get(key).is_some()) {
         return None;
     }
-    let name = entry.get("package").and_then(Value::as_str).unwrap_or(name);
+    let name = stand_in::package_of(name, entry);
     let wanted = entry
         .as_str()
         .or_else(|| entry.get("version").and_then(Value::as_str))?;
@@ -100,41 +98,24 @@ pub(super) fn of(checkout: &Checkout, lock: &str) -> Result<(Vec<InlineFile>, Op
         return Ok((Vec::new(), None));
     };
     let (mut wanted, mut features) = (Wanted::default(), Features::default());
-    checkout.each_named("Cargo.toml", MOST_MANIFESTS, |_, bytes| {
-        if let Ok(manifest) = toml::from_str::<Value>(&String::from_utf8_lossy(bytes)) {
-            wanted.add(&manifest);
-            features.add(&manifest);
-        }
-        None::<()>
+    stand_in::each_manifest(checkout, |manifest| {
+        wanted.add(manifest);
+        features.add(manifest);
     })?;
     let missing = wanted.beyond(&locked);
     if missing.is_empty() {
         return Ok((Vec::new(), None));
     }
-    let mut files = Vec::new();
+    // The lock file has no such crate, so nothing is compared with its checksum.
+    let checksum = "0".repeat(64);
+    let (mut files, mut names) = (Vec::new(), Vec::new());
     for (name, version) in &missing {
-        let manifest = stand_in::manifest((name, version), &[], features.of_package(name));
-        let checksum = format!("{{\"files\":{{}},\"package\":\"{}\"}}", "0".repeat(64));
-        for (file, text) in [
-            ("Cargo.toml", manifest),
-            ("src/lib.rs", "//! Stands in.\n".to_owned()),
-            (".cargo-checksum.json", checksum),
-        ] {
-            files.push(InlineFile {
-                place: format!("{FOLDER}/{name}-{version}/{file}"),
-                text,
-            });
-        }
+        let about = (name.as_str(), version.as_str());
+        let manifest = stand_in::manifest(about, &[], features.of_package(name));
+        files.extend(stand_in::package_files(FOLDER, about, manifest, Some(&checksum)));
+        names.push(format!("{name} {version}"));
     }
-    let names: Vec<_> = missing
-        .iter()
-        .map(|(name, version)| format!("{name} {version}"))
-        .collect();
-    let value = format!(
-        "{}, by its name alone: {}",
-        plural(names.len(), "crate"),
-        names.join(", ")
-    );
+    let value = stand_in::by_name_alone("crate", &names);
     let from = Origin::Convention("cargo packs nothing of what other members need".into());
     Ok((
         files,

@@ -1,4 +1,4 @@
-//! Packages that stand in for those that a workspace takes from git.
+//! Packages that stand in for those that a workspace takes from git, and what all stand-ins have in common.
 //!
 //! cargo resolves all members of a workspace before it packs one, and requires the manifests of all dependencies. A
 //! crate on the registry cannot depend on a git repository, so nothing of these packages reaches it. Name, version and
@@ -28,12 +28,7 @@ pub(super) struct Features(BTreeMap<String, BTreeSet<String>>);
 impl Features {
     fn of(checkout: &Checkout) -> Result<Self, GitError> {
         let mut found = Self::default();
-        checkout.each_named("Cargo.toml", MOST_MANIFESTS, |_, bytes| {
-            if let Ok(manifest) = toml::from_str::<Value>(&String::from_utf8_lossy(bytes)) {
-                found.add(&manifest);
-            }
-            None::<()>
-        })?;
+        each_manifest(checkout, |manifest| found.add(manifest))?;
         Ok(found)
     }
 
@@ -52,10 +47,9 @@ impl Features {
                 continue;
             };
             match key.as_str() {
-                "dependencies" | "dev-dependencies" | "build-dependencies" => {
+                key if is_of_dependencies(key) => {
                     for (name, entry) in inner {
-                        let name = entry.get("package").and_then(Value::as_str).unwrap_or(name);
-                        self.ask(name, strings(entry.get("features")));
+                        self.ask(package_of(name, entry), strings(entry.get("features")));
                     }
                 }
                 "features" => {
@@ -74,6 +68,27 @@ impl Features {
         let asked = self.0.entry(name.to_owned()).or_default();
         asked.extend(features.map(str::to_owned));
     }
+}
+
+/// Reads every manifest of a commit; those that are not TOML are left out.
+pub(super) fn each_manifest(checkout: &Checkout, mut each: impl FnMut(&Value)) -> Result<(), GitError> {
+    checkout.each_named("Cargo.toml", MOST_MANIFESTS, |_, bytes| {
+        if let Ok(manifest) = toml::from_str::<Value>(&String::from_utf8_lossy(bytes)) {
+            each(&manifest);
+        }
+        None::<()>
+    })?;
+    Ok(())
+}
+
+/// Whether a manifest's table of this name has dependencies.
+pub(super) fn is_of_dependencies(key: &str) -> bool {
+    matches!(key, "dependencies" | "dev-dependencies" | "build-dependencies")
+}
+
+/// The package that a dependency names, which may have been renamed.
+pub(super) fn package_of<'a>(name: &'a str, entry: &'a Value) -> &'a str {
+    entry.get("package").and_then(Value::as_str).unwrap_or(name)
 }
 
 /// Reads a manifest for the features that it requests.
@@ -109,20 +124,10 @@ pub(super) fn of(
             continue;
         };
         sources.insert(source);
-        let mut file = |name: &str, text: String| {
-            files.push(InlineFile {
-                place: format!("{FOLDER}/{}-{}/{name}", package.name, package.version),
-                text,
-            });
-        };
         let asked = features.of_package(&package.name);
         let about = (package.name.as_str(), package.version.as_str());
-        file("Cargo.toml", manifest(about, &package.dependencies, asked));
-        file("src/lib.rs", "//! Stands in.\n".to_owned());
-        file(
-            ".cargo-checksum.json",
-            "{\"files\":{},\"package\":null}".to_owned(),
-        );
+        let manifest = manifest(about, &package.dependencies, asked);
+        files.extend(package_files(FOLDER, about, manifest, None));
         names.push(format!("{} {}", package.name, package.version));
     }
     let mut config = format!("[source.stand-ins]\ndirectory = \"/inputs/{FOLDER}\"\n");
@@ -131,16 +136,41 @@ pub(super) fn of(
         place: CONFIG.into(),
         text: config,
     });
-    let value = format!(
-        "{}, by its name alone: {}",
-        plural(names.len(), "package"),
-        names.join(", ")
-    );
+    let value = by_name_alone("package", &names);
     let from = Origin::Convention("a crate of the registry has nothing from git".into());
     Ok((
         files,
         Some(assume("packages that the workspace takes from git", value, from)),
     ))
+}
+
+/// What an assumption says of the packages that are stood in for.
+pub(super) fn by_name_alone(noun: &str, names: &[String]) -> String {
+    format!(
+        "{}, by its name alone: {}",
+        plural(names.len(), noun),
+        names.join(", ")
+    )
+}
+
+/// The files of a package in a folder of packages (cargo's "directory source"), with the checksum of its archive where
+/// it is one of a registry.
+pub(super) fn package_files(
+    folder: &str,
+    (name, version): (&str, &str),
+    manifest: String,
+    checksum: Option<&str>,
+) -> [InlineFile; 3] {
+    let checksums = serde_json::json!({"files": {}, "package": checksum});
+    let file = |path: &str, text: String| InlineFile {
+        place: format!("{folder}/{name}-{version}/{path}"),
+        text,
+    };
+    [
+        file("Cargo.toml", manifest),
+        file("src/lib.rs", "//! Stands in.\n".to_owned()),
+        file(".cargo-checksum.json", checksums.to_string()),
+    ]
 }
 
 /// The lines that replace a source, which has the form `git+https://HOST/PATH?rev=NAME#COMMIT`.
