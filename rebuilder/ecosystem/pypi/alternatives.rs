@@ -37,7 +37,12 @@ struct Seen {
 }
 
 /// The marker of typed packages (PEP 561): its name says everything.
-pub(super) const MARKER: &str = "py.typed";
+const MARKER: &str = "py.typed";
+
+/// Whether a path is that of a marker.
+pub(super) fn is_marker(path: &str) -> bool {
+    path.rsplit('/').next() == Some(MARKER)
+}
 
 /// Plans that are worth a try, the most likely first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
@@ -259,7 +264,7 @@ fn note(path: &str, node: &Node, seen: &mut Seen) {
         }
         Presence::OnlyReleased => {
             seen.missing = seen.missing.saturating_add(1);
-            if path.rsplit('/').next() == Some(MARKER) {
+            if is_marker(path) {
                 seen.markers.push(path.to_owned());
             }
         }

@@ -64,7 +64,7 @@ impl Draft<'_> {
         let wanted = self.planner.hints.settings.markers.is_some();
         let sdist = matches!(self.source.place, Place::Sdist(_));
         let names = self.facts.clock.entries.keys().filter(|_| wanted && sdist);
-        let markers = names.filter(|name| name.rsplit('/').next() == Some(alternatives::MARKER));
+        let markers = names.filter(|name| alternatives::is_marker(name));
         markers.map(String::as_str).collect()
     }
 

@@ -97,11 +97,7 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     let Some(text) = text.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()) else {
         return Ok(None);
     };
-    let generator = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Generator:"))
-        .unwrap_or_default()
-        .trim();
+    let generator = field(&text, "Generator").unwrap_or_default();
     let impure = is_impure(&text);
 
     let windows = !members.is_empty()
@@ -148,10 +144,13 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
 
 /// Whether a `WHEEL` says that the files are for a platform (`Root-Is-Purelib` of the binary distribution format).
 fn is_impure(text: &str) -> bool {
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Root-Is-Purelib:"));
-    value.is_some_and(|value| value.trim().eq_ignore_ascii_case("false"))
+    field(text, "Root-Is-Purelib").is_some_and(|value| value.eq_ignore_ascii_case("false"))
+}
+
+/// The value of a field of `WHEEL` or `METADATA`, the first one of that name.
+fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(':');
+    text.lines().find_map(value).map(str::trim)
 }
 
 /// The package "wheel" writes `RECORD` itself, and some versions give it no mode. Python 3 then stores 0600; only
@@ -204,7 +203,7 @@ fn addresses(metadata: &str) -> Vec<String> {
 /// says so.
 fn in_description(metadata: &str) -> Vec<String> {
     let (head, description) = metadata.split_once("\n\n").unwrap_or((metadata, ""));
-    let Some(name) = head.lines().find_map(|line| line.strip_prefix("Name:")) else {
+    let Some(name) = field(head, "Name") else {
         return Vec::new();
     };
     let ends = |c: char| c.is_whitespace() || "<>()[]{}\"'`|,;".contains(c);
@@ -212,7 +211,7 @@ fn in_description(metadata: &str) -> Vec<String> {
         .split(ends)
         .filter(|word| word.starts_with("https://"));
     addresses
-        .filter(|address| repository::is_named(address, name.trim()))
+        .filter(|address| repository::is_named(address, name))
         .map(str::to_owned)
         .collect()
 }
