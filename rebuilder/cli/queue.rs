@@ -14,7 +14,7 @@ use super::{Context, output, suggest};
 use crate::artifact::{Ecosystem, Subject};
 use crate::queue::wire::{Resources, Task};
 use crate::queue::{Enqueued, Listed, NewJob, Queue, Tally};
-use crate::text::plural;
+use crate::text::{one_of, plural};
 
 #[derive(Args)]
 pub(crate) struct QueueArgs {
@@ -76,14 +76,16 @@ enum Command {
 
 /// The name by which jobs of an ecosystem are limited: the type of their package URLs, which is stored with each of them.
 fn ecosystem(text: &str) -> Result<String, String> {
-    let registries = Ecosystem::ALL.iter().filter_map(|one| one.purl_type());
-    // Files that no registry lists, and jobs that only try a worker.
-    let mut all = registries.chain(["generic", "probe"]);
+    let registries: Vec<_> = Ecosystem::ALL.iter().filter_map(|one| one.purl_type()).collect();
     // The namespace of a type need not be written.
-    let found = all.find(|name| *name == text || name.split('/').next() == Some(text));
-    found
-        .map(str::to_owned)
-        .ok_or_else(|| "there is no such ecosystem; write deb, pypi, npm or cargo".into())
+    let short = |name: &'static str| name.split('/').next().unwrap_or(name);
+    // Files that no registry lists, and jobs that only try a worker.
+    let mut all = registries.iter().copied().chain(["generic", "probe"]);
+    let found = all.find(|name| *name == text || short(name) == text);
+    found.map(str::to_owned).ok_or_else(|| {
+        let known: Vec<_> = registries.iter().map(|name| short(name)).collect();
+        format!("there is no such ecosystem; write {}", one_of(&known))
+    })
 }
 
 #[derive(Debug, Clone, Copy)]

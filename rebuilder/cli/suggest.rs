@@ -7,6 +7,7 @@ use crate::artifact::{Subject, SubjectError};
 use crate::audit::{self, ListError};
 use crate::compare::{Chosen, Normalisation};
 use crate::plan::{Recipe, RecipeError};
+use crate::text::one_of;
 
 /// Maximum number of names in a folder that are compared.
 const FOLDER_LIMIT: usize = 10_000;
@@ -91,9 +92,9 @@ pub(super) fn subject(text: &str) -> Result<Subject, Failure> {
             Err(match meanings(text).as_slice() {
                 [] => failure,
                 [only] => failure.with_help(format!("did you mean {only}?")),
-                [first @ .., last] => failure.with_help(format!(
-                    "did you mean {} or {last}? A released file is named by its path",
-                    first.join(", ")
+                several => failure.with_help(format!(
+                    "did you mean {}? A released file is named by its path",
+                    one_of(several)
                 )),
             })
         }

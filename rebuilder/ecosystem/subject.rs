@@ -7,6 +7,7 @@ use packageurl::PackageUrl;
 
 use super::{ALL, Forms, Named, Packaging};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
+use crate::text::one_of;
 
 impl FromStr for Subject {
     type Err = SubjectError;
@@ -98,14 +99,6 @@ fn purl_type(packaging: &dyn Packaging) -> Vec<&'static str> {
 
 fn each(say: impl Fn(&&dyn Packaging) -> String) -> Vec<String> {
     ALL.iter().map(say).collect()
-}
-
-/// `A, B or C`.
-fn one_of(all: &[String]) -> String {
-    match all.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => all.concat(),
-    }
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::reader::Reader;
 
 pub use json::{json, json_pretty};
 pub use markup::{Html, HtmlExcerpt, HtmlLines, code, code_block, code_cell, prose_cell, sarif_message};
-pub(crate) use number::{and_more, plural};
+pub(crate) use number::{and_more, one_of, plural};
 pub use screen::{Screen, Span, Style, column, plain};
 
 /// What no sink lets through: controls (C0, DEL, C1), format characters (bidirectional controls, zero-width

@@ -1,4 +1,4 @@
-//! Numbers with their nouns.
+//! Numbers with their nouns, and lists of words.
 
 use std::fmt::Display;
 
@@ -26,9 +26,30 @@ pub(crate) fn and_more<N: Copy + Display + PartialEq + From<u8>>(count: N) -> St
     }
 }
 
+/// `A, B or C`.
+pub(crate) fn one_of(all: &[impl AsRef<str>]) -> String {
+    let all: Vec<_> = all.iter().map(AsRef::as_ref).collect();
+    match all.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => all.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_of_several_words_is_told_apart() {
+        for (words, wanted) in [
+            (&[][..], ""),
+            (&["a"], "a"),
+            (&["a", "b"], "a or b"),
+            (&["a", "b", "c"], "a, b or c"),
+        ] {
+            assert_eq!(one_of(words), wanted);
+        }
+    }
 
     #[test]
     fn nouns_agree_with_their_numbers() {
