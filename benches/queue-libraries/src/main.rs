@@ -276,7 +276,7 @@ async fn kill(trial: &Trial, jobs: u64, lasting: u64, faults: &Faults, limit: Du
     Ok(())
 }
 
-/// A percentile of sorted microseconds, in milliseconds; not a number if there is none.
+/// A percentile of sorted microseconds, in milliseconds; NaN if the list is empty.
 fn quantile(sorted: &[u64], percent: usize) -> f64 {
     let place = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
     let value = sorted.get(place).and_then(|value| u32::try_from(*value).ok());

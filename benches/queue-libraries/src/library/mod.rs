@@ -3,6 +3,7 @@
 //! The settings are those with which each did best; the number of jobs that are taken at a time, and the lease, depend on
 //! the trial.
 
+mod apalis;
 mod graphile;
 mod postgres;
 mod sqlite;
@@ -22,9 +23,6 @@ pub const PLACES: usize = 16;
 /// The queue's name, and how many jobs an INSERT of one statement or transaction has.
 const QUEUE: &str = "jobs";
 const BATCH: usize = 10_000;
-
-/// How often apalis looks for jobs by itself.
-const APALIS_POLL: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Job {

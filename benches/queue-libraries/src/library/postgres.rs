@@ -1,11 +1,12 @@
 //! apalis on PostgreSQL, told of new jobs by the database.
 
+use ::apalis::prelude::*;
 use anyhow::Result;
-use apalis::prelude::*;
 use apalis_postgres::{Config, PostgresStorage};
 use sqlx::PgPool;
 
-use super::{APALIS_POLL, Job, PLACES, QUEUE};
+use super::apalis::{POLL, go_on, run};
+use super::{Job, PLACES, QUEUE};
 use crate::crew::{HEARTBEATS, Work};
 use crate::journal::Journal;
 
@@ -31,10 +32,6 @@ pub async fn unfinished(pool: &PgPool) -> Result<i64> {
     Ok(query.fetch_one(pool).await?)
 }
 
-async fn run(job: Job, journal: Data<Journal>) -> Result<(), BoxDynError> {
-    Ok(job.run(&journal).await?)
-}
-
 pub async fn work(work: &Work, journal: Journal) -> Result<()> {
     let pool = PgPool::connect(&work.database).await?;
     let config = Config::default()
@@ -48,17 +45,12 @@ pub async fn work(work: &Work, journal: Journal) -> Result<()> {
         let storage = PostgresStorage::<Job>::new(&pool)
             .with_config(config.clone())
             .with_pubsub()
-            .poll_with_interval(APALIS_POLL);
+            .poll_with_interval(POLL);
         WorkerBuilder::new(name.as_str())
             .backend(storage)
             .concurrency(PLACES)
             .data(known.clone())
             .build(run)
     });
-    // Otherwise a worker ends at its first error.
-    let monitor = monitor.should_restart(move |_, error| {
-        let _ = journal.error(&error.to_string());
-        true
-    });
-    Ok(monitor.run().await?)
+    go_on(monitor, journal).await
 }

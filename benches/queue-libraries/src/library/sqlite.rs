@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use ::apalis::prelude::*;
 use anyhow::Result;
-use apalis::prelude::*;
 use apalis_sqlite::{Config, SqliteConnectOptions, SqliteStorage};
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 
-use super::{APALIS_POLL, Job, PLACES, QUEUE};
+use super::apalis::{POLL, go_on, run};
+use super::{Job, PLACES, QUEUE};
 use crate::crew::{HEARTBEATS, Work};
 use crate::journal::Journal;
 
@@ -48,10 +49,6 @@ pub async fn unfinished(pool: &SqlitePool) -> Result<i64> {
     Ok(query.fetch_one(pool).await?)
 }
 
-async fn run(job: Job, journal: Data<Journal>) -> Result<(), BoxDynError> {
-    Ok(job.run(&journal).await?)
-}
-
 pub async fn work(work: &Work, journal: Journal) -> Result<()> {
     let pool = connect(&work.database).await?;
     let config = Config::default()
@@ -64,17 +61,12 @@ pub async fn work(work: &Work, journal: Journal) -> Result<()> {
     let monitor = Monitor::new().register(move |_| {
         let storage = SqliteStorage::<Job>::new(&pool)
             .with_config(config.clone())
-            .poll_with_interval(APALIS_POLL);
+            .poll_with_interval(POLL);
         WorkerBuilder::new(name.as_str())
             .backend(storage)
             .concurrency(PLACES)
             .data(known.clone())
             .build(run)
     });
-    // Otherwise a worker ends at its first error.
-    let monitor = monitor.should_restart(move |_, error| {
-        let _ = journal.error(&error.to_string());
-        true
-    });
-    Ok(monitor.run().await?)
+    go_on(monitor, journal).await
 }
