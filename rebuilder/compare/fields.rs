@@ -135,7 +135,11 @@ fn field_finding(
     if let Some(reason) = kind.refine.and_then(|refine| refine(old, new)) {
         finding = finding.because(reason.cause, reason.confidence).keyed(reason.key);
     }
-    within.set_aside(finding)
+    let finding = within.set_aside(finding);
+    if kind.looked_up {
+        return keep_spelling(finding, within);
+    }
+    finding
 }
 
 /// Owners and modes count, unless the installer that unpacks the archive is known to set its own. Only the names of
@@ -165,6 +169,22 @@ pub(super) fn keep_owners(
             finding.normalisation = None;
         }
     }
+}
+
+/// The spelling of a path counts, unless the program that reads the archive is known to clean it. `--strip-components`
+/// of tar and npm, for example, count a leading `.`, and RubyGems looks for the very name.
+fn keep_spelling(mut finding: Finding, within: Within) -> Finding {
+    match within.cleans_paths() {
+        Some(true) => {}
+        Some(false) => {
+            finding = finding
+                .because(Cause::Content, Confidence::Proven)
+                .keyed("paths that the installer takes for others");
+            finding.normalisation = None;
+        }
+        None => finding.normalisation = None,
+    }
+    finding
 }
 
 /// The two masks that would produce these two modes from one.
@@ -223,6 +243,14 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
             )
             .keyed("an order that changes what is unpacked")
             .times(moved.count() as u64),
+        );
+    }
+    let top = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
+    if within.strips_top() && old.iter().any(|name| Some(top(name)) != old.first().map(top)) {
+        return Some(
+            Finding::new("order of members", released, rebuilt)
+                .keyed("an order that changes what is unpacked")
+                .times(moved.count() as u64),
         );
     }
     let mut searched = in_turn(format, &old).zip(in_turn(format, &new));

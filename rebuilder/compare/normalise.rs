@@ -80,6 +80,7 @@ normalisations! {
     Lz4Compression "lz4-compression" true "lz4" "how the bytes are compressed" "both sides decompress to the same bytes";
     LzipCompression "lzip-compression" true "lzip" "how the bytes are compressed" "both sides decompress to the same bytes";
     LzmaCompression "lzma-compression" true "lzma" "how the bytes are compressed" "both sides decompress to the same bytes";
+    NupkgNames "nupkg-names" true "NuGet package" "random name of the properties and random identifiers in _rels/.rels" "NuGet unpacks neither, and nothing else refers to them";
     PngCompression "png-compression" false "PNG" "how the pixels are filtered and compressed" "both sides decode to the same pixels, and every other chunk is the same";
     PycReferences "pyc-references" true "pyc" "which objects are marked as shared, and the short and long forms of a value" "Python loads the same values, and shares the same ones";
     PycSharedConstants "pyc-shared-constants" false "pyc" "whether equal constants are one object" "the values are equal; only code that compares constants by identity can notice";
@@ -94,6 +95,7 @@ normalisations! {
     TarXattrs "tar-xattrs" true "tar" "inode, device and link numbers of the packed file, and its download address, in pax headers" "unpackers use them only for messages; every other unknown record, attribute, access list, capability and label is content";
     WheelMetadataOrder "wheel-metadata-order" true "wheel" "order of repeated header fields of METADATA, such as Requires-Dist" "their order has no meaning in the core metadata specification; the fields themselves are compared";
     WheelRecord "wheel-record" true "wheel" "lines of RECORD and their order" "each digest and size is recomputed: on both sides they are those of the file in the wheel";
+    WheelSignature "wheel-signature" true "wheel" "RECORD.jws and RECORD.p7s beside RECORD" "signatures depend on a key that only the publisher has, and pip does not read them";
     XzCompression "xz-compression" true "xz" "how the bytes are compressed" "both sides decompress to the same bytes";
     ZipAlignment "zip-alignment" true "zip" "padding in extra fields that aligns data to a power of two" "it consists of zeros, and no more of them than the alignment needs, which is recomputed for each entry";
     ZipCompression "zip-compression" true "zip" "stored or deflated, and the level" "both sides decompress to the same bytes";

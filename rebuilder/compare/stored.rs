@@ -16,6 +16,8 @@ pub(super) struct FieldKind {
     pub normalisation: Option<Normalisation>,
     /// Whether packages install it with their files; in those, nothing sets it aside.
     pub installed: bool,
+    /// Whether programs look for a member by it, so that only an installer that does not can ignore it.
+    pub looked_up: bool,
     /// Whether it follows from the contents, so that it is reported only if those are the same.
     pub follows_contents: bool,
     /// Finds a more specific reason in two lists of values.
@@ -32,6 +34,7 @@ impl FieldKind {
             cause,
             normalisation: None,
             installed: false,
+            looked_up: false,
             follows_contents: false,
             refine: None,
         }
@@ -47,6 +50,13 @@ impl FieldKind {
     pub const fn installed(self) -> Self {
         Self {
             installed: true,
+            ..self
+        }
+    }
+
+    pub const fn looked_up(self) -> Self {
+        Self {
+            looked_up: true,
             ..self
         }
     }

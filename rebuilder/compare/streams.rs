@@ -21,9 +21,15 @@ pub(super) struct Facts {
     pub fields: Fields,
     /// Length of the first header, if the fields cover it completely.
     pub header: u64,
+    /// The first bytes that each of the first streams unpacks to.
+    pub starts: Vec<Vec<u8>>,
     /// The end of the last stream.
     pub end: u64,
 }
+
+/// Maximum number of streams whose beginning is kept, and its length, which is that of a tar header up to its magic.
+const MOST_STARTS: usize = 8;
+const LONGEST_START: usize = 265;
 
 /// Set when a file has been decoded to its end.
 pub(super) type Told = Arc<OnceLock<Facts>>;
@@ -141,6 +147,8 @@ pub(super) struct Streams<'a> {
     left: u64,
     deadline: Deadline,
     facts: Facts,
+    /// Whether the beginning of the current stream is kept.
+    notes: bool,
     told: Told,
 }
 
@@ -160,7 +168,18 @@ impl<'a> Streams<'a> {
             left: most,
             deadline,
             facts: Facts::default(),
+            notes: false,
             told,
+        }
+    }
+
+    /// Keeps the beginning of what a stream unpacks to.
+    fn note(&mut self, unpacked: &[u8]) {
+        if let Some(start) = self.facts.starts.last_mut()
+            && self.notes
+        {
+            let room = LONGEST_START.saturating_sub(start.len());
+            start.extend_from_slice(unpacked.get(..room).unwrap_or(unpacked));
         }
     }
 
@@ -190,6 +209,10 @@ impl Read for Streams<'_> {
                 State::Done => return Ok(0),
                 State::Between if self.framing.begin(&mut self.input, &mut self.facts)? => {
                     self.state = State::Inside;
+                    self.notes = self.facts.starts.len() < MOST_STARTS;
+                    if self.notes {
+                        self.facts.starts.push(Vec::new());
+                    }
                 }
                 State::Between if self.facts.end == 0 => {
                     return Err(invalid("not a compressed stream"));
@@ -212,6 +235,7 @@ impl Read for Streams<'_> {
                         Hit::error(Limit::UnpackedBytes, what)
                     })?;
                     if step.written > 0 {
+                        self.note(buffer.get(..step.written).unwrap_or_default());
                         return Ok(step.written);
                     }
                     if !step.end && step.read == 0 {

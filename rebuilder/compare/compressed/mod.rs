@@ -8,7 +8,9 @@ use super::compression::compression;
 use super::fields::field_findings;
 use super::file::{self, Leaf};
 use super::finding::{Finding, Node};
+use super::format::{self, HEAD};
 use super::limits::{Hit, Meter, Metered};
+use super::package;
 use super::pair::{At, Comparer};
 use super::partners;
 use super::source::{Codec, Source};
@@ -53,6 +55,8 @@ impl Comparer<'_> {
             return Ok(true);
         };
         let facts = Both::new(released, rebuilt);
+        node.findings
+            .extend(self.streams(opened.as_ref(), facts.as_ref()));
         let Some(codec) = codecs.released.filter(|_| codecs.same()) else {
             let contents = facts.map(|mut facts| {
                 facts.fields.retain(|(kind, _)| kind.cause == Cause::Content);
@@ -70,6 +74,24 @@ impl Comparer<'_> {
                 .push(at.within.set_aside(compression(codec, sides)?));
         }
         Ok(true)
+    }
+
+    /// Streams that begin elsewhere, in a package whose installer finds its parts by them.
+    fn streams(&self, opened: Both<&Source>, facts: Both<&Facts>) -> Option<Finding> {
+        let starts = facts.map(|facts| &facts.starts);
+        if starts.same() {
+            return None;
+        }
+        let kinds = opened.map(|side| {
+            let format = format::detect(&side.head(HEAD).ok()?)?;
+            package::Archive::read(format, side, self.meter).kind()?.streams
+        });
+        let parts = kinds.released.or(kinds.rebuilt)?;
+        let told = starts.map(|starts| parts(starts).join(", "));
+        (!told.same()).then(|| {
+            Finding::new("streams", told.released, told.rebuilt)
+                .keyed("streams that the installer tells apart")
+        })
     }
 
     /// The content of the files, up to the limits; a plain file is its own content.

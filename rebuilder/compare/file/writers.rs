@@ -260,6 +260,87 @@ pub(super) fn pdf(info: &str, page: &str, xmp: &str, id: &str) -> Vec<u8> {
     file.into_bytes()
 }
 
+/// A WOFF 2.0 font of plain tables, the glyf table as a transformed one, in `blocks` blocks of brotli.
+pub(super) fn woff2(tables: &[(u8, &[u8])], blocks: usize) -> Vec<u8> {
+    let mut data: Vec<u8> = tables.iter().flat_map(|(_, table)| table.to_vec()).collect();
+    let unpacked: usize = tables
+        .iter()
+        .map(|(_, table)| 16 + table.len().next_multiple_of(4))
+        .sum();
+    let directory: Vec<u8> = tables
+        .iter()
+        .flat_map(|(tag, table)| {
+            let length = u8::try_from(table.len()).unwrap();
+            if *tag == 10 {
+                vec![*tag, length, length]
+            } else {
+                vec![*tag, length]
+            }
+        })
+        .collect();
+    // Blocks that are not compressed (RFC 7932, 9.2), then an empty last one.
+    let mut stream = Vec::new();
+    for nth in 0..blocks {
+        let block: Vec<u8> = if nth + 1 == blocks {
+            std::mem::take(&mut data)
+        } else {
+            data.drain(..8).collect()
+        };
+        let window = u32::from(nth == 0);
+        let header = (u32::try_from(block.len()).unwrap() - 1) << 3 | 1 << 19;
+        stream.extend(&(header << window).to_le_bytes()[..3]);
+        stream.extend(block);
+    }
+    stream.push(3);
+    let padded = stream.len().next_multiple_of(4);
+    let length = 48 + directory.len() + padded;
+    let word = |number: usize| u32::try_from(number).unwrap().to_be_bytes();
+    let mut file = [b"wOF2\0\x01\0\0".as_slice(), &word(length)].concat();
+    file.extend([0, u8::try_from(tables.len()).unwrap(), 0, 0]);
+    file.extend([word(12 + unpacked), word(stream.len()), [0, 1, 0, 0]].concat());
+    file.extend([0; 20]);
+    stream.resize(padded, 0);
+    file.extend([directory, stream].concat());
+    file
+}
+
+/// A PDF file whose objects are in a stream, with a cross-reference table in another one. `level` is that of zlib, and
+/// `lie` is added to the first offset in the table.
+pub(super) fn packed_pdf(info: &str, catalog: &str, id: &str, level: u32, lie: u8) -> Vec<u8> {
+    use std::io::Write as _;
+    let deflated = |bytes: &[u8]| {
+        let mut writer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::new(level));
+        writer.write_all(bytes).unwrap();
+        writer.finish().unwrap()
+    };
+    let stream = |number: u32, dictionary: &str, data: &[u8]| {
+        let data = deflated(data);
+        let head = format!(
+            "{number} 0 obj\n<<{dictionary}/Filter/FlateDecode/Length {}>>stream\n",
+            data.len()
+        );
+        [head.as_bytes(), &data, b"\nendstream\nendobj\n"].concat()
+    };
+    let header = format!("1 0 2 {} ", catalog.len() + 1);
+    let mut file = b"%PDF-1.7\n".to_vec();
+    let objects = file.len();
+    file.extend(stream(
+        3,
+        &format!("/Type/ObjStm/N 2/First {}", header.len()),
+        format!("{header}{catalog} {info}").as_bytes(),
+    ));
+    let start = file.len();
+    let mut rows = vec![0, 0, 0, 255, 2, 0, 3, 0, 2, 0, 3, 1];
+    for (at, lie) in [(objects, lie), (start, 0)] {
+        let [high, low] = u16::try_from(at).unwrap().to_be_bytes();
+        rows.extend([1, high, low + lie, 0]);
+    }
+    let dictionary = format!("/Type/XRef/Size 5/W[1 2 1]/Root 1 0 R/Info 2 0 R/ID[<{id}><{id}>]");
+    file.extend(stream(4, &dictionary, &rows));
+    file.extend(format!("startxref\n{start}\n%%EOF\n").bytes());
+    file
+}
+
 /// The content of a Mach-O file.
 #[derive(Clone, Copy)]
 pub(super) struct MachOFile {

@@ -18,6 +18,9 @@ use crate::compare::source::Source;
 
 pub(super) static IMAGE: Package = Package {
     recognises,
+    // Docker and containerd clean the path of each member, in the image and in its layers.
+    unpacks: is_layer,
+    cleans_paths: true,
     value: digest,
     roles,
     ..Package::new("image")
@@ -36,6 +39,11 @@ fn recognises(archive: &Archive) -> bool {
         }
     };
     archive.format == "tar" && archive.names.iter().any(of_image)
+}
+
+/// Whether an archive in the image may be one of its layers.
+fn is_layer(path: &str) -> bool {
+    path.starts_with("blobs/") || path.ends_with("/layer.tar")
 }
 
 /// Values that are digests: of blobs (`sha256:…`), and of files from `docker save`.

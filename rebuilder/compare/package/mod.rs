@@ -15,6 +15,7 @@ mod image;
 mod jar;
 mod layout;
 mod npm;
+mod nupkg;
 mod rpm;
 mod rsa;
 #[cfg(test)]
@@ -61,6 +62,10 @@ pub(super) struct Package {
     pub ignored_modes: u32,
     /// The normalisation that replaces all those of archives which its installer unpacks and creates again.
     pub repacked: Option<Normalisation>,
+    /// Whether its readers find a member whatever `.` and empty components its path has.
+    pub cleans_paths: bool,
+    /// Whether its installer drops the first component of each path, whatever it is.
+    pub strips_top: bool,
     /// Whether the times of its members were clamped to SOURCE_DATE_EPOCH.
     pub clamps_times: bool,
     /// Whether the member with that path lists the checksums of all others.
@@ -77,6 +82,9 @@ pub(super) struct Package {
     pub signature: fn(Located) -> Option<Normalisation>,
     /// Whether versions in a file's name are those of tools.
     pub named_by_tool: fn(&str) -> bool,
+    /// What each stream of the compressed package contains, by its first bytes, if the installer tells its parts by the
+    /// streams.
+    pub streams: Option<Streams>,
     /// The position at which readers look for a member, by format and path.
     pub placed: fn(&str, &str) -> Option<Placed>,
     /// The role of each member in the package's manifests, by path: it pairs members that are named by digest.
@@ -84,6 +92,9 @@ pub(super) struct Package {
     /// Adjusts findings that depend on several members, after all were compared.
     pub settle: Option<fn(&Settling, &mut Node)>,
 }
+
+/// The parts of a package, by the first bytes of each compressed stream.
+type Streams = fn(&[Vec<u8>]) -> Vec<&'static str>;
 
 /// Reads the role of each member from an archive's manifests, by path.
 type Roles = fn(&dyn FormatReader, &Source, &Meter) -> io::Result<HashMap<String, String>>;
@@ -100,6 +111,8 @@ impl Package {
             ignores_owners: false,
             ignored_modes: 0,
             repacked: None,
+            cleans_paths: false,
+            strips_top: false,
             clamps_times: false,
             list: None,
             text: |_| None,
@@ -108,6 +121,7 @@ impl Package {
             value: |_, _| None,
             signature: |_| None,
             named_by_tool: |_| false,
+            streams: None,
             placed: |_, _| None,
             roles: |_, _, _| Ok(HashMap::new()),
             settle: None,
@@ -148,6 +162,7 @@ pub(super) static PACKAGES: &[&Package] = &[
     &apk::APK,
     &cargo::CRATE,
     &npm::NPM,
+    &nupkg::NUPKG,
     &image::IMAGE,
     &document::DOCUMENT,
 ];

@@ -311,3 +311,155 @@ fn what_an_installer_keeps_of_a_mode_is_not_set_aside() {
         assert_eq!(found, *wanted, "{name}: {released:o} {rebuilt:o}");
     }
 }
+
+#[test]
+fn the_signatures_of_a_wheel_are_beside_its_record() {
+    const SIGNED: &str = r#"{"payload":"eyJoYXNoIjoic2hhMjU2PTQ3REVRcGo4SEJTYS1fVEltVy01SkNldVFlUmttNU5NcEpXWkczaFN1RlUifQ","recipients":[{"header":"eyJhbGciOiJFZDI1NTE5In0","signature":"c2ln"}]}"#;
+    let other_key = SIGNED.replace("c2ln", "a2V5");
+    let evil = SIGNED.replace(r#","signature""#, r#","run":"evil","signature""#);
+    let wheel = |path: &str, text: &str| {
+        let mut files = samples(&[("p.py", "1"), ("p-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")]);
+        files.extend((!text.is_empty()).then(|| sample(path, text)));
+        zip(&files)
+    };
+    let own = "p-1.dist-info/RECORD.jws";
+    for (path, text, wanted) in [
+        (own, other_key.as_str(), true),
+        (own, "", true),
+        (own, evil.as_str(), false),
+        ("p/RECORD.jws", other_key.as_str(), false),
+        ("p-1.dist-info/x.jws", other_key.as_str(), false),
+    ] {
+        let (released, rebuilt) = (wheel(path, SIGNED), wheel(path, text));
+        assert_eq!(
+            is_equivalent("p.whl", &released, &rebuilt),
+            wanted,
+            "{path} {text}"
+        );
+    }
+}
+
+#[test]
+fn npm_names_the_commit_in_one_field() {
+    let package =
+        |path: &str, text: &str| gzip(&tar(&samples(&[("package/package.json", "{}"), (path, text)])));
+    let own = "package/package.json";
+    let commits = [
+        "9fceb02d0ae598e95dc970b74767f19372d61af8",
+        "1f7a7a472abf3dd9643fd615f6da379c4acb3e3a",
+    ];
+    for (path, field, value, wanted) in [
+        (own, "gitHead", commits[1], Cause::SourceRevision),
+        (own, "gitHead", "evil", Cause::Content),
+        (own, "pin", commits[1], Cause::Content),
+        ("package/lib/package.json", "gitHead", commits[1], Cause::Content),
+    ] {
+        let with = |value: &str| {
+            let text = format!("{{\"{field}\": \"{value}\"}}");
+            if path == own {
+                gzip(&tar(&samples(&[(own, &text)])))
+            } else {
+                package(path, &text)
+            }
+        };
+        let found = compared("x-1.tgz", &with(commits[0]), &with(value));
+        assert_eq!(found.causes[0].cause, wanted, "{path} {field} {:?}", found.causes);
+        assert_eq!(found.outcome, Outcome::Different, "{path} {field}");
+    }
+}
+
+#[test]
+fn npm_drops_the_first_folder_whatever_it_is() {
+    let package = |names: [&str; 2]| {
+        let files = names.map(|name| sample(name, name));
+        gzip(&tar(
+            &[&[sample("package/package.json", "{}")], &files[..]].concat()
+        ))
+    };
+    for (one, other, wanted) in [
+        ("package/a", "package/b", true),
+        ("package/a", "evil/a", false),
+        ("evil/a", "evil/b", false),
+    ] {
+        let equivalent = is_equivalent("x-1.tgz", &package([one, other]), &package([other, one]));
+        assert_eq!(equivalent, wanted, "{one} {other}");
+    }
+}
+
+#[test]
+fn a_wheel_has_one_folder_of_metadata() {
+    let wheel = |record: &str, folder: &str| {
+        zip(&samples(&[
+            ("p-1.dist-info/WHEEL", "Wheel-Version: 1.0\n"),
+            (&format!("{folder}/RECORD"), record),
+        ]))
+    };
+    let (one, other) = ("a,,\nb,,\n", "b,,\na,,\n");
+    for (folder, wanted) in [("p-1.dist-info", true), ("q-1.dist-info", false)] {
+        let equivalent = is_equivalent("p.whl", &wheel(one, folder), &wheel(other, folder));
+        assert_eq!(equivalent, wanted, "{folder}");
+    }
+}
+
+#[test]
+fn random_names_in_a_nuget_package_are_told_from_its_files() {
+    let package = |name: &str, id: &str, change: (&str, &str)| {
+        let relationships = format!(
+            r#"<?xml version="1.0"?><Relationships xmlns="x"><Relationship Type="m" Target="/p.nuspec" Id="R{id}" /><Relationship Type="p" Target="/package/services/metadata/core-properties/{name}.psmdcp" Id="R{name}" /></Relationships>"#
+        );
+        let path = format!("package/services/metadata/core-properties/{name}.psmdcp");
+        let mut files = samples(&[
+            ("_rels/.rels", relationships.as_str()),
+            ("[Content_Types].xml", "<Types/>"),
+            ("p.nuspec", "<package/>"),
+            (path.as_str(), "<coreProperties/>"),
+            ("lib/net8.0/p.dll", "code"),
+        ]);
+        for file in &mut files {
+            let text = String::from_utf8(file.bytes.clone()).unwrap();
+            file.bytes = text.replace(change.0, change.1).into_bytes();
+            file.path = file.path.replace(change.0, change.1);
+        }
+        zip(&files)
+    };
+    let names = [
+        "0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+        "8f14e45fceea167a5a36dedd4bea2543",
+    ];
+    let ids = ["1A2B3C4D5E6F7081", "9F8E7D6C5B4A3928"];
+    let none = ("none", "");
+    let released = package(names[0], ids[0], none);
+    for (name, id, change, wanted) in [
+        (names[1], ids[1], none, true),
+        (names[0], ids[1], none, true),
+        (
+            names[1],
+            ids[1],
+            ("Target=\"/p.nuspec", "Target=\"/q.nuspec"),
+            false,
+        ),
+        (names[1], ids[1], ("core-properties/", "other/"), false),
+        (names[1], ids[1], ("<coreProperties/>", "<x/>"), false),
+        (names[1], ids[1], ("code", "evil"), false),
+        (
+            names[1],
+            ids[1],
+            ("<Relationships", "<!-- x --><Relationships"),
+            false,
+        ),
+        (names[1], names[1], none, false),
+        (names[1], "evil", none, false),
+    ] {
+        let found = compared("p.nupkg", &released, &package(name, id, change));
+        let equivalent = found.outcome == Outcome::Equivalent;
+        assert_eq!(equivalent, wanted, "{name} {id} {change:?} {:?}", found.causes);
+        if !wanted {
+            assert_eq!(
+                found.causes[0].cause,
+                Cause::Content,
+                "{change:?} {:?}",
+                found.causes
+            );
+        }
+    }
+}

@@ -3,15 +3,17 @@
 use std::borrow::Cow;
 
 use super::text::{Checksums, Lines, Text};
-use super::{GROUP_AND_OTHERS, Meaning, Package, READ_AND_WRITE};
+use super::{Archive, GROUP_AND_OTHERS, Meaning, Package, READ_AND_WRITE};
 use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::normalise::Normalisation;
 
 pub(super) static WHEEL: Package = Package {
-    normalisations: &[Normalisation::WheelMetadataOrder, Normalisation::WheelRecord],
-    recognises: |archive| {
-        archive.format == "zip" && archive.names.iter().any(|name| metadata(name) == Some("WHEEL"))
-    },
+    normalisations: &[
+        Normalisation::WheelMetadataOrder,
+        Normalisation::WheelRecord,
+        Normalisation::WheelSignature,
+    ],
+    recognises: is_wheel,
     ignores_owners: true,
     // pip makes a file executable for all if anyone may execute it; the umask decides everything else.
     ignored_modes: GROUP_AND_OTHERS,
@@ -34,10 +36,28 @@ pub(super) static WHEEL: Package = Package {
         _ => None,
     },
     meaning: |located, field| meaning(metadata(located.top()?)?, field),
+    signature: |located| {
+        let file = metadata(located.top()?)?;
+        matches!(file, "RECORD.jws" | "RECORD.p7s").then_some(Normalisation::WheelSignature)
+    },
     // Names of extension modules contain the version of Python.
     named_by_tool: |path| path.contains(".cpython-"),
     ..Package::new("wheel")
 };
+
+/// Whether an archive has one `.dist-info` folder with WHEEL; pip refuses several.
+fn is_wheel(archive: &Archive) -> bool {
+    let mut folders = archive
+        .names
+        .iter()
+        .filter_map(|name| name.split_once('/'))
+        .filter(|(folder, _)| folder.ends_with(".dist-info"))
+        .map(|(folder, _)| folder);
+    let first = folders.next();
+    archive.format == "zip"
+        && folders.all(|folder| Some(folder) == first)
+        && archive.names.iter().any(|name| metadata(name) == Some("WHEEL"))
+}
 
 pub(super) static SDIST: Package = Package {
     recognises: |archive| {

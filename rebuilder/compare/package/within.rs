@@ -113,6 +113,21 @@ impl<'a> Within<'a> {
         self.unpacked_by().or_else(|| Archive { format, names }.kind())
     }
 
+    /// Whether the program that reads the archive finds its members however their paths are written; `None` if the
+    /// archive is no package, so that any program may read it.
+    pub fn cleans_paths(self) -> Option<bool> {
+        if self.unpacked_by().is_some() {
+            return Some(true);
+        }
+        Some(self.archive?.kind?.cleans_paths)
+    }
+
+    /// Whether the installer drops the first component of each path, so that files in two folders may replace each other.
+    pub fn strips_top(self) -> bool {
+        let kind = self.archive.and_then(|archive| archive.kind);
+        kind.is_some_and(|package| package.strips_top)
+    }
+
     /// Whether the installer of a package creates the files exactly as stored, including owners and order; `None`
     /// outside packages.
     pub fn installs(self) -> Option<bool> {

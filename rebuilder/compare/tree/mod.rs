@@ -20,6 +20,8 @@ use super::stored::{Fields, Type, mode, spelling, target, type_of};
 
 /// Maximum length of a path that is followed, in components. Linux opens paths of up to 2048.
 const DEEPEST: usize = 256;
+/// The prefix of a name that removes another one from an image (OCI image layer specification, "Whiteouts").
+const WHITEOUT: &str = ".wh.";
 /// Maximum number of notes of each kind that are kept as text.
 const MOST_TOLD: usize = 64;
 
@@ -182,6 +184,9 @@ impl<'a> Tree<'a> {
             self.outside(path);
             return;
         }
+        if let Some(removed) = name.strip_prefix(WHITEOUT) {
+            self.whiteout(path, removed, way.clone());
+        }
         way.step(name, &mut self.buffer);
         let file = if what == Type::HardLink {
             self.link(path, fields)
@@ -189,6 +194,17 @@ impl<'a> Tree<'a> {
             None
         };
         self.put(path, what, &way, file, fields);
+    }
+
+    /// In the layer of an image, such a name removes the path without the prefix. Docker and containerd also remove
+    /// what they unpacked from the same layer; other programs remove only what is in the layers below.
+    fn whiteout(&mut self, path: &str, removed: &str, mut way: Way) {
+        way.step(removed, &mut self.buffer);
+        if self.seen.contains_key(&way.exact.finish()) {
+            self.tangle(path, || {
+                format!("{path}: after the path that it removes from an image")
+            });
+        }
     }
 
     /// The way to a folder; it and the folders above it exist from here on.

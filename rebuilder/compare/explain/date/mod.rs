@@ -22,7 +22,7 @@ const FIRST_YEAR: i16 = 1990;
 const AHEAD: i64 = 400 * DAY;
 
 /// Words beside a date that mark the beginning or end of something else, rather than the time of a build.
-const OTHER_DATES: [&str; 19] = [
+const OTHER_DATES: [&str; 21] = [
     "expire",
     "expires",
     "expired",
@@ -30,6 +30,8 @@ const OTHER_DATES: [&str; 19] = [
     "expiration",
     "valid",
     "until",
+    "end",
+    "ends",
     "before",
     "after",
     "deadline",
@@ -94,6 +96,14 @@ fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
     let named = old.is_alone() && new.is_alone() || names_a_time(old);
     // A configuration may name the date of something that it uses.
     if old.context.pins && !names_a_time(old) && !old.is_in_comment() {
+        return Confidence::Possible;
+    }
+    // `id=20261125` and `price: 20261125` have the form of a date by chance.
+    let before = old.before().trim_end_matches([' ', '\t', '"', '\'']);
+    let is_field = before.is_empty() && !old.context.field.is_empty();
+    let is_assigned = before.ends_with([':', '=']) || is_field;
+    let is_version = old.key_has(&["version", "build", "release", "revision"]);
+    if is_number && released.time.is_none() && is_assigned && !is_version && !named {
         return Confidence::Possible;
     }
     let beside = !is_number && !old.context.code && old.before().bytes().any(|byte| byte.is_ascii_digit());

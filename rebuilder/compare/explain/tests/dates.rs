@@ -1,7 +1,7 @@
 //! Dates and times, in all forms that people and tools write.
 
 use super::{causes, check};
-use crate::compare::cause::Cause;
+use crate::compare::cause::{Cause, Confidence};
 
 // One long table.
 #[test]
@@ -152,6 +152,7 @@ fn dates_of_all_forms_are_times() {
         ("port: 1764000000", "port: 1764000001"),
         ("Valid until 2026-11-25", "Valid until 2026-11-26"),
         ("expires=1764000000", "expires=1764099999"),
+        ("The licence ends 2026-11-25", "The licence ends 2026-11-26"),
         ("https://a.org/2026/11/25/x", "https://a.org/2026/11/26/x"),
         ("released in 2023", "released in 2024"),
         ("built 2026-11-25 ok", "built 2026-11-26 not ok"),
@@ -172,4 +173,28 @@ fn dates_of_all_forms_are_times() {
 fn one_wall_clock_without_a_zone_is_a_time() {
     let found = causes("2026-11-25 03:39:45", "2026-11-25 08:39:45", "");
     assert_eq!(found.first().map(|(cause, _)| *cause), Some(Cause::Timestamp));
+}
+
+#[test]
+fn a_number_that_is_assigned_to_another_name_has_the_form_of_a_date_by_chance() {
+    use crate::compare::explain::{Context, explain};
+    for (released, rebuilt, field, wanted) in [
+        ("id=20261125", "id=20261126", "", false),
+        ("\"price\": 20261125", "\"price\": 20261126", "", false),
+        ("20261125", "20261126", "Price", false),
+        ("20261125", "20261126", "Build-Date", true),
+        ("version=20261125", "version=20261126", "", true),
+        ("created: 20261125", "created: 20261126", "", true),
+        ("20261125", "20261126", "", true),
+    ] {
+        let context = Context {
+            field,
+            ..Context::default()
+        };
+        let found = explain(released, rebuilt, context);
+        let is_date = found
+            .iter()
+            .any(|reason| reason.cause == Cause::Timestamp && reason.confidence >= Confidence::Likely);
+        assert_eq!(is_date, wanted, "{field} {released} {found:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! Small fonts, and the expected causes of their differences.
 
-use super::super::writers::font;
+use super::super::writers::{font, woff2};
 use crate::compare::cause::Cause;
 use crate::compare::{Options, compare_bytes};
 
@@ -62,4 +62,76 @@ fn the_order_of_tables_has_no_meaning() {
     let tables: [(&str, &[u8]); 2] = [("glyf", b"outline!"), ("head", &head)];
     let (one, other) = (font(&tables), font(&[tables[1], tables[0]]));
     assert_eq!(causes(&one, &other)[0].0, Cause::Order);
+}
+
+#[test]
+fn fonts_in_brotli_are_compared_table_by_table() {
+    const HEAD: u8 = 1;
+    const NAME: u8 = 5;
+    const GLYF: u8 = 10;
+    let adjusted = |modified, adjustment: u32| {
+        let mut head = head(modified);
+        head[8..12].copy_from_slice(&adjustment.to_be_bytes());
+        head
+    };
+    let with = |head: &[u8], name: &[u8], glyf: &[u8], blocks| {
+        woff2(&[(GLYF, glyf), (HEAD, head), (NAME, name)], blocks)
+    };
+    let same = head(3_800_000_000);
+    let base = with(&same, b"name table..", b"outline!", 1);
+    let later = 3_800_000_010;
+    // The word that holds the time is higher by 10, so its sum is, twice.
+    let right = adjusted(later, 0_u32.wrapping_sub(20));
+    for (what, rebuilt, cause, place) in [
+        (
+            "blocks",
+            with(&same, b"name table..", b"outline!", 2),
+            Cause::Compression,
+            "compressed tables",
+        ),
+        (
+            "time",
+            with(&head(later), b"name table..", b"outline!", 1),
+            Cause::Timestamp,
+            "head table, modified",
+        ),
+        (
+            "checksum",
+            with(&right, b"name table..", b"outline!", 1),
+            Cause::Timestamp,
+            "head table, modified",
+        ),
+        (
+            "wrong checksum",
+            with(&adjusted(later, 21), b"name table..", b"outline!", 1),
+            Cause::Content,
+            "head table",
+        ),
+        (
+            "name",
+            with(&same, b"nome table..", b"outline!", 1),
+            Cause::Content,
+            "name table",
+        ),
+        (
+            "outline",
+            with(&head(later), b"name table..", b"outlino!", 1),
+            Cause::Content,
+            "glyf table",
+        ),
+        (
+            "length",
+            with(&same, b"name table...", b"outline!", 1),
+            Cause::Content,
+            "",
+        ),
+    ] {
+        let found = causes(&base, &rebuilt);
+        assert_eq!(found[0].0, cause, "{what} {found:?}");
+        assert!(found[0].1.contains(place), "{what} {found:?}");
+        assert!(cause == Cause::Content || found.len() == 1, "{what} {found:?}");
+    }
+    let mut hidden = base.clone();
+    *hidden.last_mut().unwrap() = 7;
+    assert_eq!(causes(&base, &hidden)[0].0, Cause::Content);
 }

@@ -3,7 +3,7 @@
 mod differ;
 #[cfg(test)]
 mod tests;
-mod value;
+pub(super) mod value;
 
 use differ::Differ;
 use value::Documents;

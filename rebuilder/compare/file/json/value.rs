@@ -4,14 +4,14 @@
 use std::borrow::Cow;
 
 #[derive(Debug)]
-pub(super) struct Value<'a> {
+pub(in crate::compare::file) struct Value<'a> {
     /// The text of the value.
     pub raw: &'a str,
     pub is: Is<'a>,
 }
 
 #[derive(Debug)]
-pub(super) enum Is<'a> {
+pub(in crate::compare::file) enum Is<'a> {
     /// null, true, false, or a number; its meaning is its text.
     Word,
     /// Text in UTF-8, or in UTF-8's encoding of half a surrogate pair.
@@ -21,7 +21,7 @@ pub(super) enum Is<'a> {
 }
 
 #[derive(Debug)]
-pub(super) struct Member<'a> {
+pub(in crate::compare::file) struct Member<'a> {
     pub name: Cow<'a, [u8]>,
     /// The name with its quotes.
     pub raw_name: &'a str,
@@ -66,7 +66,7 @@ impl Value<'_> {
 }
 
 /// Members sorted by name; members with the same name keep their order, as readers take the first or the last.
-pub(super) fn by_name<'v, 'a>(object: &'v [Member<'a>]) -> Vec<&'v Member<'a>> {
+pub(in crate::compare::file) fn by_name<'v, 'a>(object: &'v [Member<'a>]) -> Vec<&'v Member<'a>> {
     let mut members: Vec<_> = object.iter().collect();
     members.sort_by(|one, other| one.name.cmp(&other.name));
     members
@@ -74,7 +74,7 @@ pub(super) fn by_name<'v, 'a>(object: &'v [Member<'a>]) -> Vec<&'v Member<'a>> {
 
 /// A single document, or several, one a line.
 #[derive(Debug)]
-pub(super) struct Documents<'a> {
+pub(in crate::compare::file) struct Documents<'a> {
     pub values: Vec<Value<'a>>,
     /// The white space between tokens, one entry for each run.
     pub layout: Vec<&'a str>,
@@ -84,7 +84,7 @@ pub(super) struct Documents<'a> {
 const DEEPEST: u32 = 200;
 
 /// `None` if the text is not JSON, or is nested more deeply than most readers allow.
-pub(super) fn read(text: &str) -> Option<Documents<'_>> {
+pub(in crate::compare::file) fn read(text: &str) -> Option<Documents<'_>> {
     let mut reader = Reader {
         rest: text,
         layout: Vec::new(),

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use super::packed::{self, Packed};
 use super::syntax::{Lexer, Object, Value};
 use super::xmp;
 
@@ -17,6 +18,10 @@ pub(super) enum Kind {
     Tool,
     /// An offset or a length that is correct.
     Place,
+    /// A stream of compressed objects.
+    Objects,
+    /// A compressed cross-reference table.
+    Table,
 }
 
 #[derive(Debug)]
@@ -24,7 +29,12 @@ pub(super) struct Segment {
     pub kind: Kind,
     pub name: String,
     pub range: Range<usize>,
+    /// The content of a compressed stream.
+    pub packed: Option<Packed>,
 }
+
+/// A field in the bytes of a file or of a stream.
+pub(super) type Field = (Range<usize>, Kind, String);
 
 impl Segment {
     pub fn of<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
@@ -32,10 +42,10 @@ impl Segment {
     }
 }
 
-struct Indirect {
-    number: u32,
-    object: Object,
-    stream: Option<Range<usize>>,
+pub(super) struct Indirect {
+    pub number: u32,
+    pub object: Object,
+    pub stream: Option<Range<usize>>,
     end: usize,
 }
 
@@ -45,7 +55,9 @@ struct Document {
     objects: HashMap<usize, Indirect>,
     tables: HashSet<usize>,
     trailers: Vec<Object>,
-    fields: Vec<(Range<usize>, Kind, String)>,
+    fields: Vec<Field>,
+    /// Numbers of the information dictionaries.
+    information: HashSet<u32>,
     /// Entries of tables: where the offset is stored, the offset, and the number of the object.
     entries: Vec<(Range<usize>, usize, u32)>,
     /// Offsets of tables: where each is stored, and its value.
@@ -84,7 +96,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Vec<Segment>> {
     }
     document.places(bytes)?;
     document.metadata(bytes)?;
-    document.segments(bytes)
+    let packed = document.packed(bytes);
+    document.segments(bytes, packed)
 }
 
 /// An object with its stream.
@@ -143,6 +156,24 @@ fn table(lexer: &mut Lexer, document: &mut Document) -> Option<()> {
             }
             lexer.at = lexer.at.checked_add(ENTRY)?;
         }
+    }
+}
+
+impl Indirect {
+    /// The streams of a type, with the bytes that each has.
+    fn of_type<'o>(
+        objects: &'o HashMap<usize, Self>,
+        bytes: &[u8],
+        kind: &[u8],
+    ) -> Vec<(&'o Range<usize>, &'o Self)> {
+        let is = |object: &&Self| {
+            let own = object.object.get(bytes, b"/Type");
+            own.is_some_and(|own| bytes.get(own.range.clone()) == Some(kind))
+        };
+        let streams = objects.values().filter(is);
+        streams
+            .filter_map(|object| Some((object.stream.as_ref()?, object)))
+            .collect()
     }
 }
 
@@ -233,10 +264,43 @@ impl Document {
             }
         }
         self.fields.extend(fields);
+        self.information = information;
         Some(())
     }
 
-    fn segments(mut self, bytes: &[u8]) -> Option<Vec<Segment>> {
+    /// The streams that can be read, by the offset where each starts. The others are compared as they are.
+    fn packed(&mut self, bytes: &[u8]) -> HashMap<usize, Packed> {
+        let mut room = packed::LARGEST;
+        let mut found = HashMap::new();
+        let mut members = HashMap::new();
+        for (start, object) in Indirect::of_type(&self.objects, bytes, b"/ObjStm") {
+            if let Some((packed, numbers)) = packed::objects(bytes, object, &self.information, &mut room) {
+                members.insert(object.number, numbers);
+                self.fields
+                    .push((start.clone(), Kind::Objects, packed.name.clone()));
+                found.insert(start.start, packed);
+            }
+        }
+        let is_at = |offset: usize, number: u32| {
+            let object = self.objects.get(&offset);
+            object.is_some_and(|object| object.number == number)
+        };
+        let is_in = |stream: u32, nth: usize, number: u32| {
+            let numbers = members.get(&stream).and_then(|numbers| numbers.get(nth));
+            numbers == Some(&number)
+        };
+        let mut tables = Vec::new();
+        for (range, object) in Indirect::of_type(&self.objects, bytes, b"/XRef") {
+            if let Some(packed) = packed::table(bytes, object, &is_at, &is_in, &mut room) {
+                tables.push((range.clone(), Kind::Table, packed.name.clone()));
+                found.insert(range.start, packed);
+            }
+        }
+        self.fields.extend(tables);
+        found
+    }
+
+    fn segments(mut self, bytes: &[u8], mut packed: HashMap<usize, Packed>) -> Option<Vec<Segment>> {
         self.fields.sort_by_key(|(range, ..)| range.start);
         let mut objects: Vec<(usize, usize, u32)> = self
             .objects
@@ -252,7 +316,7 @@ impl Document {
                 _ => format!("outside of objects, from {at:#x}"),
             }
         };
-        let mut cuts: Vec<(Range<usize>, Kind, String)> = Vec::new();
+        let mut cuts: Vec<Field> = Vec::new();
         let mut end = 0;
         let between = |until: usize, cuts: &mut Vec<_>, from: usize| {
             // The bytes of each object are kept apart, so that differences name its number.
@@ -275,7 +339,14 @@ impl Document {
             cuts.push((range, kind, name));
         }
         between(bytes.len(), &mut cuts, end);
-        let segment = |(range, kind, name)| Segment { kind, name, range };
+        let segment = |(range, kind, name): Field| Segment {
+            packed: packed
+                .remove(&range.start)
+                .filter(|_| matches!(kind, Kind::Objects | Kind::Table)),
+            kind,
+            name,
+            range,
+        };
         Some(cuts.into_iter().map(segment).collect())
     }
 }
@@ -287,7 +358,7 @@ fn is_identifier(bytes: &[u8], object: &Object) -> bool {
     digits.is_some_and(|digits| (32..=64).contains(&digits.len()) && digits.iter().all(u8::is_ascii_hexdigit))
 }
 
-fn of_information(bytes: &[u8], object: &Object) -> Vec<(Range<usize>, Kind, String)> {
+pub(super) fn of_information(bytes: &[u8], object: &Object) -> Vec<Field> {
     let mut fields = Vec::new();
     for (key, kind) in [
         ("/CreationDate", Kind::Date),

@@ -1,11 +1,14 @@
 //! PDF (ISO 32000): the dates, identifiers and tools in fields of the format, and the offsets and lengths that follow
-//! from them. Each file is split into such fields and the bytes between them, which are compared exactly.
+//! from them. Each file is split into such fields and the bytes between them, which are compared exactly. Streams of
+//! objects and cross-reference tables are compared as what they unpack to.
 
 mod document;
+mod packed;
 mod syntax;
 mod xmp;
 
 use document::{Kind, Segment};
+use packed::Packed;
 
 use super::bytes;
 use super::comparator::{FileComparator, Leaf, Pair};
@@ -30,21 +33,54 @@ impl FileComparator for Pdf {
     fn compare(&self, pair: &Pair) -> Option<Leaf> {
         let (old, new) = (document::read(pair.released)?, document::read(pair.rebuilt)?);
         let mut leaf = Leaf::of("PDF");
-        let shape = |segments: &[Segment]| segments.iter().map(|segment| segment.kind).collect::<Vec<_>>();
-        if shape(&old) != shape(&new) {
-            leaf.add(Finding::new(
-                "fields",
-                format!("{} fields and what is between them", old.len()),
-                format!("{} fields and what is between them", new.len()),
-            ));
-        }
-        for (own, other) in old.iter().zip(&new) {
-            let (released, rebuilt) = (own.of(pair.released), other.of(pair.rebuilt));
-            if own.kind == other.kind && released != rebuilt {
-                segment(&mut leaf, own, released, rebuilt);
-            }
-        }
+        segments(&mut leaf, (&old, pair.released), (&new, pair.rebuilt));
         Some(leaf)
+    }
+}
+
+/// Compares the parts of two files, or of two streams.
+fn segments(leaf: &mut Leaf, (old, released): (&[Segment], &[u8]), (new, rebuilt): (&[Segment], &[u8])) {
+    let shape = |segments: &[Segment]| segments.iter().map(|segment| segment.kind).collect::<Vec<_>>();
+    if shape(old) != shape(new) {
+        leaf.add(Finding::new(
+            "fields",
+            format!("{} fields and what is between them", old.len()),
+            format!("{} fields and what is between them", new.len()),
+        ));
+    }
+    for (own, other) in old.iter().zip(new) {
+        let (released, rebuilt) = (own.of(released), other.of(rebuilt));
+        if own.kind != other.kind || released == rebuilt {
+            continue;
+        }
+        if let (Some(old), Some(new)) = (&own.packed, &other.packed) {
+            stream(leaf, own, old, new);
+        } else {
+            segment(leaf, own, released, rebuilt);
+        }
+    }
+}
+
+/// Compares two streams by what they unpack to.
+fn stream(leaf: &mut Leaf, segment: &Segment, old: &Packed, new: &Packed) {
+    let finding = Finding::new(segment.name.as_str(), "", "");
+    if segment.kind == Kind::Objects && old.bytes != new.bytes {
+        segments(leaf, (&old.segments, &old.bytes), (&new.segments, &new.bytes));
+    } else if segment.kind == Kind::Objects {
+        leaf.add(
+            finding
+                .because(Cause::Compression, Confidence::Proven)
+                .keyed("streams of PDF files"),
+        );
+    } else if old.bytes == new.bytes {
+        leaf.add(
+            finding
+                .because(Cause::MovedAddress, Confidence::Proven)
+                .keyed("offsets and lengths in PDF files")
+                .following(),
+        );
+    } else {
+        bytes::content(leaf, &segment.name, &old.bytes, &new.bytes);
     }
 }
 
@@ -54,7 +90,7 @@ fn segment(leaf: &mut Leaf, segment: &Segment, released: &[u8], rebuilt: &[u8]) 
     let (old, new) = (text(released), text(rebuilt));
     let finding = Finding::new(place, &old, &new);
     leaf.add(match segment.kind {
-        Kind::Bytes => {
+        Kind::Bytes | Kind::Objects | Kind::Table => {
             bytes::content(leaf, place, released, rebuilt);
             return;
         }

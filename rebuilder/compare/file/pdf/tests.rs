@@ -1,6 +1,6 @@
 //! Small PDF files, and the expected causes of their differences.
 
-use super::super::writers::pdf;
+use super::super::writers::{packed_pdf, pdf};
 use crate::compare::cause::Cause;
 use crate::compare::{Options, compare_bytes};
 
@@ -80,4 +80,70 @@ fn an_offset_that_points_elsewhere_is_content() {
     lie[at] ^= 1;
     assert_eq!(causes(&base, &lie)[0].0, Cause::Content);
     assert_eq!(causes(&base, &[&base[..], b"evil"].concat())[0].0, Cause::Content);
+}
+
+#[test]
+fn compressed_objects_are_compared_as_what_they_unpack_to() {
+    const CATALOG: &str = "<</Type/Catalog/Lang(en)>>";
+    const OTHER_ID: &str = "D1B72C252F99DE58E2A699EF333BE034";
+    let later = INFO.replace("0131", "0201");
+    let longer = INFO.replace("0131123000Z", "0131123000+01'00'");
+    let (evil, evil_info) = (CATALOG.replace("en", "de"), INFO.replace("Good", "Evil"));
+    let base = packed_pdf(INFO, CATALOG, ID, 9, 0);
+    let table: [(&str, Vec<u8>, Cause, &str); 8] = [
+        (
+            "date",
+            packed_pdf(&later, CATALOG, ID, 9, 0),
+            Cause::Timestamp,
+            "/CreationDate",
+        ),
+        (
+            "longer",
+            packed_pdf(&longer, CATALOG, ID, 9, 0),
+            Cause::Timestamp,
+            "/CreationDate",
+        ),
+        (
+            "identifier",
+            packed_pdf(INFO, CATALOG, OTHER_ID, 9, 0),
+            Cause::Randomness,
+            "trailer, /ID",
+        ),
+        (
+            "level",
+            packed_pdf(INFO, CATALOG, ID, 0, 0),
+            Cause::Compression,
+            "objects in the stream of object 3",
+        ),
+        (
+            "language",
+            packed_pdf(INFO, &evil, ID, 9, 0),
+            Cause::Content,
+            "object 1, in the stream of object 3",
+        ),
+        (
+            "title and date",
+            packed_pdf(&evil_info.replace("0131", "0201"), CATALOG, ID, 9, 0),
+            Cause::Content,
+            "object 2, in the stream of object 3",
+        ),
+        (
+            "date elsewhere",
+            packed_pdf(INFO, "<</Type/Catalog/Lang(D:20240131123000Z)>>", ID, 9, 0),
+            Cause::Content,
+            "from object 1, in the stream of object 3",
+        ),
+        (
+            "offset",
+            packed_pdf(INFO, CATALOG, ID, 9, 1),
+            Cause::Content,
+            "fields",
+        ),
+    ];
+    for (what, rebuilt, cause, place) in table {
+        let found = causes(&base, &rebuilt);
+        assert_eq!(found[0].0, cause, "{what} {found:?}");
+        assert!(found[0].1.starts_with(place), "{what} {found:?}");
+        assert!(cause == Cause::Content || found.len() == 1, "{what} {found:?}");
+    }
 }

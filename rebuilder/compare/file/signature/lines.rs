@@ -1,4 +1,4 @@
-//! Signatures in text form: armour, minisign, signify, SSH, and Sigstore bundles.
+//! Signatures in text form: armour, minisign, signify, and SSH.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,9 +10,6 @@ pub(super) fn form(bytes: &[u8]) -> Option<Form> {
     let text = std::str::from_utf8(bytes).ok()?;
     if unarmoured(bytes, "SSH SIGNATURE").is_some_and(|bytes| is_ssh(&bytes)) {
         return Some(Form::Ssh);
-    }
-    if is_sigstore(text) {
-        return Some(Form::Sigstore);
     }
     signed_lines(text)
 }
@@ -108,16 +105,4 @@ fn is_ssh(bytes: &[u8]) -> bool {
         Some(rest)
     };
     parts().is_some_and(<[u8]>::is_empty)
-}
-
-/// Whether a text is a bundle with a signature and its verification material, but without signed content.
-fn is_sigstore(text: &str) -> bool {
-    const NAMES: [&str; 3] = ["mediaType", "verificationMaterial", "messageSignature"];
-    let Ok(serde_json::Value::Object(bundle)) = serde_json::from_str(text) else {
-        return false;
-    };
-    let kind = bundle.get("mediaType").and_then(serde_json::Value::as_str);
-    bundle.len() == NAMES.len()
-        && NAMES.iter().all(|name| bundle.contains_key(*name))
-        && kind.is_some_and(|kind| kind.starts_with("application/vnd.dev.sigstore.bundle"))
 }

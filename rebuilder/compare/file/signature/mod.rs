@@ -3,6 +3,7 @@
 //! content.
 
 mod cms;
+mod json;
 mod lines;
 mod openpgp;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub(in crate::compare) const LONGEST_SIGNATURE: usize = 1 << 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Cms,
+    Jws,
     OpenPgp,
     Minisign,
     Signify,
@@ -36,12 +38,14 @@ impl Form {
         let is = |form, known: bool| known.then_some(form);
         is(Self::Cms, cms::is_signature(bytes))
             .or_else(|| is(Self::OpenPgp, openpgp::is_signature(bytes)))
+            .or_else(|| json::form(bytes))
             .or_else(|| lines::form(bytes))
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Cms => "CMS",
+            Self::Jws => "JWS",
             Self::OpenPgp => "OpenPGP",
             Self::Minisign => "minisign",
             Self::Signify => "signify",

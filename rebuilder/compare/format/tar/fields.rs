@@ -4,9 +4,10 @@ use super::extension;
 use super::header::{self, Header, MODE as MODE_AT, SIZE, TIME as TIME_AT, UID, UNAME};
 use super::header::{GID, GNAME};
 use super::kinds::{
-    CHARSET, COMMENT, CONTIGUOUS, DATA, DEVICE, DIALECT, DOUBTFUL, FINE_TIME, GNU_TIMES, GROUP, HIDDEN, HOME,
-    LINK, LINK_MODE, LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ODD_PATH, ORIGIN, OWNER,
-    SECURITY, SHORT, SHORT_LINK, SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE, UNUSED_DEVICE,
+    CHARSET, COMMENT, COMPONENTS, CONTIGUOUS, DATA, DEVICE, DIALECT, DOUBTFUL, FINE_TIME, GNU_TIMES, GROUP,
+    HIDDEN, HOME, LINK, LINK_MODE, LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ODD_PATH,
+    ORIGIN, OWNER, SECURITY, SHORT, SHORT_LINK, SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE,
+    UNUSED_DEVICE,
 };
 use super::names::Names;
 use super::pax_fields::{Globals, Pax, bounded};
@@ -113,8 +114,10 @@ fn spelling(spelled: &str, path: &str, kind: &Value, fields: &mut Fields) {
     // Systems treat a path with either ending as a folder.
     let kind: &'static FieldKind = if !is_folder && (spelled.ends_with('/') || spelled.ends_with("/.")) {
         &DOUBTFUL
-    } else {
+    } else if spelled == path || spelled.strip_suffix('/') == Some(path) {
         &SPELLING
+    } else {
+        &COMPONENTS
     };
     fields.push((kind, Value::Text(text)));
 }

@@ -37,8 +37,11 @@ pub(super) static EXTENDED_TIME: FieldKind = FieldKind::by(
 pub(super) static CHARSET: FieldKind = FieldKind::new("character set of the names", Cause::ArchiveDialect);
 pub(super) static SPARSE_NAME: FieldKind =
     dialect("name in the header of a sparse file").refined(process_number);
+/// The slash after the path of a folder.
 pub(super) static SPELLING: FieldKind = dialect(stored::SPELLING);
-pub(super) static LINK_SPELLING: FieldKind = dialect("link as written");
+/// Programs that search for a path, or strip its first components, take `./a` for another path than `a`.
+pub(super) static COMPONENTS: FieldKind = dialect(stored::SPELLING).looked_up();
+pub(super) static LINK_SPELLING: FieldKind = dialect("link as written").looked_up();
 /// In its header, git names a file after the object, which follows from the contents.
 pub(super) static OBJECT: FieldKind = FieldKind::new("name of the object in the header", Cause::Content)
     .following_contents()

@@ -10,6 +10,7 @@ use crate::deadline::Over;
 
 pub(super) const STORED: u16 = 0;
 pub(super) const DEFLATED: u16 = 8;
+const DEFLATE64: u16 = 9;
 const BZIP2: u16 = 12;
 const LZMA: u16 = 14;
 const ZSTD: u16 = 93;
@@ -24,7 +25,7 @@ pub(super) fn method(method: u16) -> String {
         2..=5 => "reduced",
         6 => "imploded",
         DEFLATED => "deflated",
-        9 => "deflate64",
+        DEFLATE64 => "deflate64",
         BZIP2 => "bzip2",
         LZMA => "lzma",
         ZSTD => "zstd",
@@ -43,13 +44,14 @@ pub(super) fn needs(method: u16) -> u16 {
     match method {
         LZMA | ZSTD | XZ | 98 => 63,
         AES => 51,
+        DEFLATE64 => 21,
         _ => 0,
     }
 }
 
 /// Whether [`open`] supports the method.
 pub(super) fn reads(method: u16) -> bool {
-    matches!(method, STORED | DEFLATED | BZIP2 | LZMA | ZSTD | XZ)
+    matches!(method, STORED | DEFLATED | DEFLATE64 | BZIP2 | LZMA | ZSTD | XZ)
 }
 
 /// The decoder for an entry's data; it takes only one stream from `input`.
@@ -57,6 +59,10 @@ fn open<'a>(header: &Header, input: &'a mut dyn BufRead) -> io::Result<Box<dyn R
     Ok(match header.method {
         STORED => Box::new(input),
         DEFLATED => Box::new(flate2::bufread::DeflateDecoder::new(input)),
+        DEFLATE64 => Box::new(deflate64::Deflate64Decoder::with_buffer(Sparing {
+            inner: input,
+            left: header.packed,
+        })),
         BZIP2 => Box::new(bzip2::bufread::BzDecoder::new(input)),
         ZSTD => {
             let mut decoder = zstd::Decoder::with_buffer(input)?.single_frame();
@@ -77,6 +83,37 @@ fn open<'a>(header: &Header, input: &'a mut dyn BufRead) -> io::Result<Box<dyn R
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
     })
+}
+
+/// Gives the last bytes one by one. The decoder of deflate64 takes up to two bytes more than it needs if it gets them,
+/// and bytes after the end of its stream must not pass as a part of it.
+struct Sparing<'a> {
+    inner: &'a mut dyn BufRead,
+    /// Length of what was not given yet.
+    left: u64,
+}
+
+impl Read for Sparing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut given = self.fill_buf()?;
+        let read = given.read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Sparing<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        const LAST: u64 = 16;
+        let most = usize::try_from(self.left.saturating_sub(LAST)).unwrap_or(usize::MAX);
+        let given = self.inner.fill_buf()?;
+        Ok(given.get(..most.max(1)).unwrap_or(given))
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.left = self.left.saturating_sub(amount as u64);
+        self.inner.consume(amount);
+    }
 }
 
 /// The header of an equivalent .lzma file (APPNOTE 5.8.8): properties and size, unless the stream marks its end.

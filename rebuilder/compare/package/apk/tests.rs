@@ -108,3 +108,31 @@ fn a_signature_is_told_by_what_it_is() {
         Cause::Content
     );
 }
+
+#[test]
+fn the_streams_are_the_parts_of_a_package() {
+    let members: [&[(&str, &[u8])]; 3] = [
+        &[(".SIGN.RSA.key.rsa.pub", &random(1))],
+        &[(".PKGINFO", b"pkgname = x\n")],
+        &[("usr/bin/x", b"1\n")],
+    ];
+    let package = |groups: [&[usize]; 3]| -> Vec<u8> {
+        let groups = groups.iter().filter(|group| !group.is_empty());
+        let parts = groups.map(|group| {
+            let inside: Vec<_> = group.iter().flat_map(|nth| members[*nth].to_vec()).collect();
+            stream(&inside, group.contains(&2))
+        });
+        parts.flatten().collect()
+    };
+    let usual = package([&[0], &[1], &[2]]);
+    for (what, groups) in [
+        ("all in one", [&[0, 1, 2][..], &[], &[]]),
+        ("the signature with the control files", [&[0, 1], &[2], &[]]),
+        ("the data with the control files", [&[0], &[1, 2], &[]]),
+    ] {
+        let found = compare(&usual, &package(groups));
+        assert_eq!(first(&found), (Cause::Content, "streams"), "{what}");
+    }
+    let unsigned = compare(&usual, &package([&[1], &[2], &[]]));
+    assert_eq!(first(&unsigned).0, Cause::Signature, "{:?}", unsigned.causes);
+}

@@ -1,6 +1,6 @@
 //! Archives that look alike, but that GNU tar, bsdtar or Python unpack to different trees.
 
-use super::{Head, archive, compared, file, long, pax};
+use super::{Head, archive, compared, deb, file, long, pax};
 use crate::compare::{Cause, Options, Outcome, compare_bytes};
 
 fn member(name: &str, letter: u8, mode: &[u8]) -> Head {
@@ -23,13 +23,92 @@ fn a_file_that_is_written_as_a_folder_is_refused_by_unpackers() {
             member("g", b'1', b"0000644\0").at(157, target).with(b""),
         ]
     };
-    assert_eq!(compared(&to(b"f"), &to(b"./f")).outcome, Outcome::Equivalent);
     assert_eq!(compared(&to(b"f"), &to(b"f/.")).outcome, Outcome::Different);
     let folder = |name| [member(name, b'5', b"0000755\0").with(b"")];
-    assert_eq!(
-        compared(&folder("d/"), &folder("d/.")).outcome,
-        Outcome::Equivalent
-    );
+    assert_eq!(compared(&folder("d/"), &folder("d")).outcome, Outcome::Equivalent);
+}
+
+/// A reader, an archive with a beginning of each path, the cause, and whether it is equivalent.
+type Case<'a> = (&'a str, &'a dyn Fn(&str) -> Vec<u8>, Cause, bool);
+
+#[test]
+fn other_components_of_a_path_count_unless_its_reader_is_known_to_drop_them() {
+    use Cause::{ArchiveDialect, Content};
+    let layer = |dot: &str| {
+        let name = "0".repeat(64);
+        let inner = archive(&[file(&format!("{dot}etc/a"), b"1\n")]);
+        archive(&[file(&format!("blobs/sha256/{name}"), &inner)])
+    };
+    let plain = |names: &[&str], dot: &str| {
+        let members: Vec<_> = names
+            .iter()
+            .map(|name| file(&format!("{dot}{name}"), b"1\n"))
+            .collect();
+        archive(&members)
+    };
+    let link = |dot: &str| {
+        let link = member("g", b'1', b"0000644\0").at(157, format!("{dot}f").as_bytes());
+        archive(&[file("f", b"1\n"), link.with(b"")])
+    };
+    let cases: [Case; 9] = [
+        (
+            "a tar archive",
+            &|dot| plain(&["x/a"], dot),
+            ArchiveDialect,
+            false,
+        ),
+        ("a hard link", &link, ArchiveDialect, false),
+        (
+            "npm",
+            &|dot| plain(&["package/package.json"], dot),
+            Content,
+            false,
+        ),
+        (
+            "cargo",
+            &|dot| plain(&["x-1/Cargo.toml", "x-1/Cargo.toml.orig"], dot),
+            Content,
+            false,
+        ),
+        ("pip", &|dot| plain(&["x-1.0/PKG-INFO"], dot), Content, false),
+        (
+            "gem",
+            &|dot| plain(&["metadata.gz", "data.tar.gz"], dot),
+            Content,
+            false,
+        ),
+        ("apk", &|dot| plain(&[".PKGINFO", "usr/a"], dot), Content, false),
+        ("dpkg", &|dot| deb(&plain(&["usr/a"], dot)), ArchiveDialect, true),
+        ("containerd", &layer, ArchiveDialect, true),
+    ];
+    for (reader, archive, cause, equivalent) in cases {
+        let found = compare_bytes("x", &archive(""), &archive("./"), &Options::default());
+        assert_eq!(found.causes[0].cause, cause, "{reader}: {:?}", found.causes);
+        assert_eq!(
+            found.outcome == Outcome::Equivalent,
+            equivalent,
+            "{reader}: {:?}",
+            found.causes
+        );
+    }
+}
+
+#[test]
+fn a_whiteout_removes_what_is_before_it_in_the_same_layer() {
+    for after in ["etc/a", "etc/a/b"] {
+        let members = [file(after, b"1\n"), file("etc/.wh.a", b"")];
+        let (late, early) = (members.clone(), [members[1].clone(), members[0].clone()]);
+        let found = compared(&early, &late);
+        assert_eq!(found.causes[0].cause, Cause::Content, "{:?}", found.causes);
+        assert!(
+            found.causes[0].example.rebuilt.contains("etc/.wh.a"),
+            "{:?}",
+            found.causes
+        );
+    }
+    let other = [file("etc/b", b"1\n"), file("etc/.wh.a", b"")];
+    let swapped = [other[1].clone(), other[0].clone()];
+    assert_eq!(compared(&other, &swapped).outcome, Outcome::Equivalent);
 }
 
 #[test]

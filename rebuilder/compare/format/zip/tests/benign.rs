@@ -84,7 +84,7 @@ fn the_same_oddities() {
         }),
         plain.but(|e| e.local_patch = vec![(30, b"b".into())]),
         plain.but(|e| e.central_patch = vec![(16, vec![1, 2, 3, 4])]),
-        plain.but(|e| e.method = 9),
+        plain.but(|e| e.method = 6),
         plain.but(|e| e.flags = 1),
         plain.but(|e| e.behind = b"hidden".into()),
         plain.but(|e| (e.method, e.packed) = (8, Some(b"\xff\xff\xff".into()))),
@@ -117,7 +117,15 @@ fn methods_that_are_read() {
     let lzma = [b"\x09\x14\x05\0".as_slice(), &alone[..5], &alone[13..]].concat();
     let zstd = zstd::encode_all(bytes, 3).unwrap();
     let deflated = entry("a", &data).deflated();
-    for (method, flags, packed) in [(12, 0, bzipped), (14, 2, lzma), (93, 0, zstd), (95, 0, xzipped)] {
+    let length = u16::try_from(bytes.len()).unwrap();
+    let stored = [&[1][..], &length.to_le_bytes(), &(!length).to_le_bytes(), bytes].concat();
+    for (method, flags, packed) in [
+        (9, 0, stored),
+        (12, 0, bzipped),
+        (14, 2, lzma),
+        (93, 0, zstd),
+        (95, 0, xzipped),
+    ] {
         let own = deflated.but(|e| (e.method, e.flags, e.packed) = (method, flags, Some(packed)));
         let archive = zip(std::slice::from_ref(&own));
         set_aside("time", &archive, &zip(&[own.later()]), &[TIME]);
@@ -131,6 +139,29 @@ fn methods_that_are_read() {
         assert!(
             !causes.contains(&Cause::Content) && !causes.contains(&Cause::Unread),
             "{method}"
+        );
+    }
+}
+
+#[test]
+fn every_byte_after_the_end_of_a_deflate64_stream_is_told() {
+    let entry = |packed: &[u8]| entry("a", "a").but(|e| (e.method, e.packed) = (9, Some(packed.into())));
+    // One block with fixed codes, which deflate and deflate64 write alike.
+    let usual = entry(b"\x4b\x04\0");
+    set_aside(
+        "time",
+        &zip(std::slice::from_ref(&usual)),
+        &zip(&[usual.later()]),
+        &[TIME],
+    );
+    for hidden in [&b"\0"[..], b"ab", b"abc", b"abcdefgh"] {
+        let longer = entry(&[b"\x4b\x04\0", hidden].concat());
+        let found = compare(&zip(std::slice::from_ref(&usual)), &zip(&[longer]));
+        assert_eq!(
+            found.causes[0].cause,
+            Cause::Content,
+            "{hidden:?} {:?}",
+            found.causes
         );
     }
 }
