@@ -1,6 +1,6 @@
 //! What archives store about their members besides the bytes: fields, and the order of members.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::both::Both;
 use super::cause::{Cause, Confidence};
@@ -207,6 +207,33 @@ fn in_turn<'n>(format: &dyn FormatReader, names: &'n [String]) -> impl Iterator<
     names.iter().filter(searched)
 }
 
+/// Whether members of two top folders are the same file, or a file and its folder, without the first component.
+fn meet_without_top(names: &[String]) -> bool {
+    let tops: HashSet<&str> = names
+        .iter()
+        .filter_map(|name| Some(name.split_once('/')?.0))
+        .collect();
+    if tops.len() < 2 {
+        return false;
+    }
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    let parts = || names.iter().filter_map(|name| name.split_once('/'));
+    for (top, rest) in parts() {
+        // Some file systems ignore case.
+        if seen
+            .insert(rest.to_lowercase(), top)
+            .is_some_and(|other| other != top)
+        {
+            return true;
+        }
+    }
+    parts().any(|(top, rest)| {
+        let rest = rest.to_lowercase();
+        let mut above = rest.match_indices('/').filter_map(|(at, _)| rest.get(..at));
+        above.any(|folder| seen.get(folder).is_some_and(|other| *other != top))
+    })
+}
+
 /// The finding if the same members are in another order.
 pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) -> Option<Finding> {
     let mut pairs = walked.pairs.clone();
@@ -245,8 +272,7 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
             .times(moved.count() as u64),
         );
     }
-    let top = |name: &String| name.split('/').next().unwrap_or_default().to_owned();
-    if within.strips_top() && old.iter().any(|name| Some(top(name)) != old.first().map(top)) {
+    if within.strips_top() && meet_without_top(&old) {
         return Some(
             Finding::new("order of members", released, rebuilt)
                 .keyed("an order that changes what is unpacked")

@@ -378,8 +378,12 @@ fn npm_drops_the_first_folder_whatever_it_is() {
     };
     for (one, other, wanted) in [
         ("package/a", "package/b", true),
+        ("evil/a", "evil/b", true),
+        ("package/a", "evil/b", true),
         ("package/a", "evil/a", false),
-        ("evil/a", "evil/b", false),
+        ("package/a", "evil/A", false),
+        ("package/a", "evil/a/b", false),
+        ("package/a", "evil/package.json", false),
     ] {
         let equivalent = is_equivalent("x-1.tgz", &package([one, other]), &package([other, one]));
         assert_eq!(equivalent, wanted, "{one} {other}");
