@@ -110,7 +110,9 @@ impl World {
         let releases = Releases::new(&all, folder.path());
         let index = Server::new(move |path| releases.answer(path));
         let store = Mount::new(&folder.path().join("store"), "4g");
-        let artifacts = Mount::new(&folder.path().join("artifacts"), "16m");
+        // A round keeps some 200 KB. What it is filled with must be the fault, not the rounds before.
+        let size = format!("{}m", 16 + packages.len() / 2);
+        let artifacts = Mount::new(&folder.path().join("artifacts"), &size);
         let postgres = Postgres::start();
         let mirrors = mirrors(&index);
         let own = own();
@@ -267,7 +269,8 @@ impl World {
                 let log = fs::read_to_string(self.signer.place("log.jsonl")).unwrap();
                 let refused: Vec<_> = log.lines().filter(|line| line.contains("\"refused\"")).collect();
                 let jobs = self.listed(usize::try_from(PROBES).unwrap() + 2);
-                panic!("{fault:?} in round {round}: not signed as expected: {jobs:#?} {refused:#?}");
+                let server = self.service.server_log();
+                panic!("{fault:?} in round {round}: not signed as expected: {jobs:#?} {refused:#?} {server}");
             }
             std::thread::sleep(Duration::from_millis(300));
         }
