@@ -9,13 +9,19 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl};
 use nix::libc;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
 };
+
+/// How long the kernel may hold on to pages of the copy.
+const PINNED: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The sealed program, to be executed through its handle.
 pub(super) fn program() -> io::Result<&'static File> {
@@ -99,13 +105,34 @@ fn copy() -> io::Result<File> {
     copy.rewind()?;
     let seals =
         SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
-    fcntl(&copy, FcntlArg::F_ADD_SEALS(seals))?;
+    patiently(|| fcntl(&copy, FcntlArg::F_ADD_SEALS(seals)).map(drop))?;
     Ok(copy)
+}
+
+/// Adds seals. The kernel refuses one against writing with `EBUSY` while anything refers to a page of the file; on a
+/// machine short of memory, its own reclaim does so for moments. Nobody else knows the file, so it is tried again.
+fn patiently(mut add: impl FnMut() -> nix::Result<()>) -> io::Result<()> {
+    let deadline = Instant::now() + PINNED;
+    loop {
+        match add() {
+            Err(Errno::EBUSY) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            answer => return Ok(answer?),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_in_use_delay_the_seal_and_other_errors_end_it() {
+        let mut answers = [Err(Errno::EBUSY), Err(Errno::EBUSY), Ok(())].into_iter();
+        patiently(|| answers.next().unwrap()).unwrap();
+        assert_eq!(answers.len(), 0);
+        let refused = patiently(|| Err(Errno::EPERM)).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(nix::libc::EPERM));
+    }
 
     #[test]
     fn nothing_writes_into_the_view_or_the_copy() {
