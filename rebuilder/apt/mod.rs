@@ -81,11 +81,7 @@ pub async fn releases(
             .collect();
         let name = format!("InRelease of {suite}");
         let read = |blob: &Blob| {
-            let bytes = std::fs::read(&blob.path).map_err(|source| AptError::Read {
-                document: name.clone(),
-                source,
-            })?;
-            release::verify(&bytes, blob.sha256, suite, archive, keyring).map_err(AptError::from)
+            release::verify(&blob.bytes()?, blob.sha256, suite, archive, keyring).map_err(AptError::from)
         };
         let received = fetcher.get_unpinned(&name, &urls, INRELEASE_LIMIT, read).await;
         received.map(|(release, _)| release)
@@ -100,10 +96,7 @@ pub fn for_each_paragraph(
     document: &str,
     mut each: impl FnMut(&Paragraph) -> Result<(), AptError>,
 ) -> Result<(), AptError> {
-    let file = File::open(plain).map_err(|source| AptError::Read {
-        document: document.to_owned(),
-        source,
-    })?;
+    let file = File::open(plain).map_err(StoreError::io("read", plain))?;
     let reader = BufReader::with_capacity(1 << 17, file);
     for paragraph in Deb822::iter_paragraphs_from_reader(reader) {
         let paragraph = paragraph.map_err(|error| Deb822Error::of(document, &error))?;
@@ -126,8 +119,7 @@ pub fn decompress_to(index: &Blob, document: &str, to: &Path) -> Result<(), AptE
         document: document.to_owned(),
         source,
     };
-    let from = File::open(&index.path).map_err(error)?;
-    let mut file = File::create_new(to).map_err(error)?;
-    std::io::copy(&mut plain(from), &mut file).map_err(error)?;
+    let mut file = File::create_new(to).map_err(StoreError::io("write", to))?;
+    std::io::copy(&mut plain(index.open()?), &mut file).map_err(error)?;
     Ok(())
 }

@@ -3,7 +3,6 @@
 //! A table is derived from an index that a signed release file names by digest, and kept in the store under that digest.
 //! It is never fetched and never shown; what a line lacks is an error where the line is needed.
 
-use std::fs::File;
 use std::io::BufReader;
 
 use deb822_fast::{Deb822, Paragraph};
@@ -77,11 +76,7 @@ impl Table {
 
     /// Derives the table of a compressed index, and keeps it.
     pub fn derive(store: &Store, kind: Kind, index: &Blob, document: &str) -> Result<Self, AptError> {
-        let file = File::open(&index.path).map_err(|source| AptError::Read {
-            document: document.to_owned(),
-            source,
-        })?;
-        let plain = BufReader::with_capacity(1 << 17, super::plain(file));
+        let plain = BufReader::with_capacity(1 << 17, super::plain(index.open()?));
         let table = Self::read(plain, kind, document)?;
         store.keep_derived(Self::key(kind, index.sha256), table.0.as_bytes())?;
         Ok(table)

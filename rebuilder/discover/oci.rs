@@ -16,7 +16,7 @@ pub(super) async fn ask(asking: &Asking<'_>) -> Result<Given, Silence> {
     let referrers = asking.fetcher.referrers(&image, STATEMENT_LIMIT).await?;
     let mut given = Given::default();
     for (manifest, blob) in referrers.files {
-        let bytes = std::fs::read(&blob.path).map_err(crate::store::StoreError::io("read", &blob.path))?;
+        let bytes = blob.bytes()?;
         let address = format!("{}@sha256:{manifest}", image.repository);
         asking.keep_all(&address, [bytes], &mut given)?;
     }

@@ -18,7 +18,7 @@ use crate::evidence::trust::{Trust, TrustError};
 use crate::evidence::workflow::Workflow;
 use crate::evidence::{Claim, Standing};
 use crate::policy::{self, Decision, Policy};
-use crate::store::{Blob, Checkout, FetchError, Fetcher, GitError, StoreError};
+use crate::store::{Blob, Checkout, FetchError, Fetcher, GitError};
 use crate::text::redacted;
 
 /// What an inspection starts from.
@@ -156,7 +156,7 @@ fn source_facts(checkout: &Checkout, workflow: Option<&str>, trust: &Trust) -> S
 
 /// Reads evidence that was fetched, before it is kept.
 pub fn read_documents(url: &str, blob: &Blob) -> Result<Vec<Document>, FetchError> {
-    let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
+    let bytes = blob.bytes()?;
     document::read_from_registry(url, &bytes).map_err(|error| FetchError::Unreadable {
         name: "the evidence".to_owned(),
         url: redacted(url),

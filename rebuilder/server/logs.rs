@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -12,6 +12,7 @@ use super::api::ApiError;
 use super::artifacts::ArtifactsError;
 use crate::credentials;
 use crate::queue::wire::{self, Lease};
+use crate::store::FileClock;
 use crate::text::visible_lines;
 
 /// What folders of servers are called, and the file in each that its server holds locked.
@@ -194,14 +195,14 @@ fn lock(folder: &Path) -> std::io::Result<Flock<File>> {
 
 /// Removes the folders of killed servers, whose locks are free.
 fn sweep(scratch: &Path) {
+    let Ok(clock) = FileClock::of(scratch) else { return };
     let entries = std::fs::read_dir(scratch).into_iter().flatten().flatten();
     for path in entries
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX))
         .map(|entry| entry.path())
     {
         // One without a lock file is of an older version, or is just being made.
-        let made = std::fs::symlink_metadata(&path).and_then(|meta| meta.modified());
-        let is_new = made.is_ok_and(|made| made.elapsed().is_ok_and(|age| age.as_secs() < 60));
+        let is_new = clock.age(&path).is_ok_and(|age| age < Duration::from_mins(1));
         if is_new && !path.join(LOCK).exists() {
             continue;
         }

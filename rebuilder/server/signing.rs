@@ -20,6 +20,7 @@ use crate::queue::wire::{Lease, RunFile};
 use crate::queue::{DueRun, QueueError, files};
 use crate::run::RunFolder;
 use crate::signer::{self, Reply};
+use crate::store::FileClock;
 use crate::telemetry;
 use crate::text;
 
@@ -54,10 +55,10 @@ fn name_of(due: &DueRun) -> String {
 
 /// Removes the folders that killed servers were filling.
 fn sweep(runs: &Path) {
+    let Ok(clock) = FileClock::of(runs) else { return };
     for entry in std::fs::read_dir(runs).into_iter().flatten().flatten() {
         let is_new = entry.file_name().to_string_lossy().starts_with(NEW);
-        let changed = entry.metadata().and_then(|meta| meta.modified());
-        let is_old = changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|age| age > LEFT));
+        let is_old = clock.age(&entry.path()).is_ok_and(|age| age > LEFT);
         if is_new && is_old {
             // What cannot be removed is tried again at the next start.
             let _ = std::fs::remove_dir_all(entry.path());

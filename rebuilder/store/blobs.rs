@@ -21,6 +21,18 @@ pub struct Blob {
     pub size: u64,
 }
 
+impl Blob {
+    /// Opens the file.
+    pub fn open(&self) -> Result<File, StoreError> {
+        File::open(&self.path).map_err(StoreError::io("read", &self.path))
+    }
+
+    /// All bytes; for documents, whose size was limited when they were fetched.
+    pub fn bytes(&self) -> Result<Vec<u8>, StoreError> {
+        fs::read(&self.path).map_err(StoreError::io("read", &self.path))
+    }
+}
+
 /// Result of reading every file of the store again.
 #[derive(Debug, Default, serde::Serialize)]
 pub struct StoreCheck {

@@ -5,9 +5,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use super::{Store, StoreError, write_atomically};
+use super::{FileClock, Store, StoreError, write_atomically};
 use crate::artifact::Sha256;
 use crate::bounded;
 
@@ -42,19 +42,21 @@ fn seal(key: Sha256, content: &[u8]) -> String {
 }
 
 fn sweep(folder: &Path) {
-    let Some(oldest) = SystemTime::now().checked_sub(KEPT) else {
+    let Ok(clock) = FileClock::of(folder) else {
         return;
     };
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let written = entry.metadata().and_then(|meta| meta.modified());
-        if written.is_ok_and(|written| written < oldest) {
-            let _ = fs::remove_file(entry.path());
+        let path = entry.path();
+        if clock.age(&path).is_ok_and(|age| age > KEPT) {
+            let _ = fs::remove_file(path);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
 mod address;
+mod age;
 mod answers;
 mod ask;
 mod blobs;
@@ -32,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
 
+pub(crate) use age::FileClock;
 pub use ask::{Answered, Request};
 pub use blobs::{Blob, StoreCheck};
 pub use error::StoreError;

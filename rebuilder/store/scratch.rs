@@ -6,10 +6,11 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use super::{Store, StoreError};
+use super::{FileClock, Store, StoreError};
 
 const LOCK: &str = "lock";
 
@@ -56,11 +57,12 @@ impl Store {
     pub fn stale_scratch(&self) -> Result<Vec<Scratch>, StoreError> {
         let parent = self.scratch_folders();
         let mut stale = Vec::new();
+        let clock = FileClock::of(&parent).map_err(StoreError::io("make a file in", &parent))?;
         for entry in fs::read_dir(&parent).map_err(StoreError::io("list", &parent))? {
             let path = entry.map_err(StoreError::io("list", &parent))?.path();
             // An empty folder is being made right now, unless it is old. A folder that is not empty but lacks its lock
             // file was being removed when its process ended.
-            if is_empty(&path) && age_in_seconds(&path) < 60 {
+            if is_empty(&path) && !is_older(clock, &path, Duration::from_mins(1)) {
                 continue;
             }
             if let Ok(Some(lock)) = take_lock(&path) {
@@ -77,13 +79,14 @@ impl Store {
     pub fn stale_temporaries(&self) -> Vec<PathBuf> {
         self.swept()
             .iter()
-            .flat_map(|(folder, prefix)| {
+            .filter_map(|(folder, prefix)| Some((FileClock::of(folder).ok()?, folder, prefix)))
+            .flat_map(|(clock, folder, prefix)| {
                 let entries = fs::read_dir(folder).into_iter().flatten().flatten();
                 let named =
                     entries.filter(move |entry| entry.file_name().to_string_lossy().starts_with(prefix));
-                named.map(|entry| entry.path())
+                let paths = named.map(|entry| entry.path());
+                paths.filter(move |path| is_older(clock, path, Duration::from_hours(24)))
             })
-            .filter(|path| age_in_seconds(path) >= 24 * 3600)
             .collect()
     }
 }
@@ -92,12 +95,8 @@ fn is_empty(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-fn age_in_seconds(path: &Path) -> u64 {
-    fs::symlink_metadata(path)
-        .and_then(|meta| meta.modified())
-        .ok()
-        .and_then(|time| time.elapsed().ok())
-        .map_or(0, |age| age.as_secs())
+fn is_older(clock: FileClock, path: &Path, than: Duration) -> bool {
+    clock.age(path).is_ok_and(|age| age >= than)
 }
 
 fn take_lock(folder: &Path) -> Result<Option<Flock<File>>, StoreError> {

@@ -3,7 +3,7 @@
 use super::registry::Version;
 use crate::evidence::trusted_publisher::{self, API};
 use crate::evidence::{Claim, Question, Standing};
-use crate::store::{Blob, FetchError, Fetcher, StoreError};
+use crate::store::{Blob, FetchError, Fetcher};
 
 /// Maximum number of bytes of the answer about one version.
 const LIMIT: u64 = 1 << 20;
@@ -13,7 +13,7 @@ const LIMIT: u64 = 1 << 20;
 pub(super) async fn claim(fetcher: &Fetcher, version: &Version, commit: Option<&str>) -> Claim {
     let url = format!("{API}/{}/{}", version.name, version.version);
     let read = |blob: &Blob| {
-        let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
+        let bytes = blob.bytes()?;
         Ok::<_, FetchError>(trusted_publisher::claim(
             &bytes,
             &version.name,

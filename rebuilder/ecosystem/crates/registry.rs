@@ -163,7 +163,8 @@ async fn page(fetcher: &Fetcher, name: &str) -> Result<Page, RegistryError> {
         help: "the index, or the mirror in front of it, must have the format of crates.io's index",
     };
     let read_page = |blob: &Blob| {
-        let text = std::fs::read_to_string(&blob.path).map_err(|error| bad(0, error.to_string()))?;
+        let bytes = blob.bytes().map_err(FetchError::from)?;
+        let text = String::from_utf8(bytes).map_err(|error| bad(0, error.to_string()))?;
         Ok::<_, RegistryError>(Page {
             versions: read(&text).map_err(|(line, reason)| bad(line, reason))?,
             sha256: blob.sha256,

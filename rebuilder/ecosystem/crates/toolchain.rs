@@ -152,7 +152,7 @@ async fn manifest(planner: &Planner<'_>, purl: &str, release: &str) -> Result<Ma
     };
     let what = format!("the manifest of Rust {release}");
     let read = |blob: &Blob| {
-        let text = std::fs::read_to_string(&blob.path).map_err(|error| cannot(purl, error.to_string()))?;
+        let text = String::from_utf8(blob.bytes()?).map_err(|error| cannot(purl, error.to_string()))?;
         toml::from_str::<Manifest>(&text).map_err(|error| cannot(purl, format!("{what}: {error}")))
     };
     let asked = planner

@@ -56,7 +56,7 @@ pub(super) async fn find(fetcher: &Fetcher, version: &Version) -> Option<Trusted
             document: url.clone(),
             reason,
         };
-        let text = std::fs::read_to_string(&blob.path).map_err(|error| bad(error.to_string()))?;
+        let text = String::from_utf8(blob.bytes()?).map_err(|error| bad(error.to_string()))?;
         read(&text).map_err(bad)
     };
     let urls = std::slice::from_ref(&url);

@@ -15,7 +15,7 @@ use crate::ecosystem::RegistryError;
 use crate::evidence::document::Document;
 use crate::evidence::{Claim, Question, Standing};
 use crate::inspect;
-use crate::store::{Blob, Fetcher};
+use crate::store::{Blob, FetchError, Fetcher};
 
 /// Address of the index.
 pub(super) const INDEX: &str = "https://pypi.org/simple";
@@ -92,7 +92,7 @@ pub(super) async fn project(fetcher: &Fetcher, name: &str) -> Result<Project, Re
         help: "the index, or the mirror in front of it, must offer application/vnd.pypi.simple.v1+json (PEP 691)",
     };
     let read_page = |blob: &Blob| {
-        let bytes = std::fs::read(&blob.path).map_err(|error| bad(error.to_string()))?;
+        let bytes = blob.bytes().map_err(FetchError::from)?;
         read(name, &bytes).map_err(bad)
     };
     let what = format!("the index page of {name}");

@@ -193,7 +193,7 @@ impl<'a> Registry<'a> {
 
     pub(super) async fn manifest(&self, digest: Sha256) -> Result<OciManifest, FetchError> {
         let read = |blob: &Blob| {
-            let bytes = std::fs::read(&blob.path).map_err(StoreError::io("read", &blob.path))?;
+            let bytes = blob.bytes()?;
             serde_json::from_slice(&bytes)
                 .map_err(|error| self.broken(&format!("its manifest cannot be read: {error}")))
         };
