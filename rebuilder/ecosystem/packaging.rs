@@ -115,6 +115,9 @@ pub(super) fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
 pub struct Release {
     /// Its released files.
     pub artifacts: Vec<Artifact>,
+    /// Files that were released with them, and that a plan may expect too: Debian's packages of the installer, which not
+    /// every mirror has.
+    pub besides: Vec<Artifact>,
     /// Claims that have already been checked.
     pub claims: Vec<Claim>,
     /// Evidence that still has to be judged.

@@ -11,6 +11,7 @@ mod container;
 mod jobs;
 mod limits;
 mod lock;
+pub mod places;
 mod recipe;
 #[cfg(test)]
 pub(crate) mod sample;

@@ -70,7 +70,8 @@ impl Admission {
             .map_err(|error| SignerError::Registry(Box::new(error)))?;
         for wanted in &plan.released() {
             let same = |artifact: &&Artifact| artifact.digests.sha256 == wanted.digests.sha256;
-            let Some(artifact) = found.artifacts.iter().find(same) else {
+            let mut released = found.artifacts.iter().chain(&found.besides);
+            let Some(artifact) = released.find(same) else {
                 return Err(SignerError::Plan(format!(
                     "expects {} with sha256:{}, which is not the file that was released as {}",
                     wanted.name, wanted.digests.sha256, plan.subject
@@ -99,7 +100,7 @@ impl Admission {
         judgement.policy.gate(&plan.subject)?;
         Ok(Released {
             subject: Some(subject),
-            artifacts: found.artifacts,
+            artifacts: found.artifacts.into_iter().chain(found.besides).collect(),
             sources: found.sources,
             published: found.published,
             judgement,

@@ -8,13 +8,11 @@ use super::{lockfile, registry};
 use crate::artifact::{PinnedFile, Sha256};
 use crate::ecosystem::hints::Hint;
 use crate::ecosystem::{PlanError, Planner};
-use crate::plan::{Assumption, PinnedInput, Role, assume};
+use crate::plan::{Assumption, PinnedInput, Role, assume, places};
 
 /// The name under which a hint asks for another compressor, and the only supported one.
 pub(super) const TOOL: &str = "zlib";
 pub(super) const ZLIB_NG: &str = "zlib-ng";
-/// Path of its source in the sandbox, below `/inputs`.
-const PLACE: &str = "compressor/zlib-ng.crate";
 /// The crate with its source: zlib-ng 2.1.6.
 const CRATE: (&str, &str) = ("libz-ng-sys", "1.1.15");
 const CHECKSUM: &str = "c6409efc61b12687963e602df8ecf70e8ddacf95bc6576bcf16e3ac6328083c5";
@@ -43,7 +41,7 @@ pub(super) async fn choose(
     let input = PinnedInput {
         role: Role::Dependency,
         purl: None,
-        place: PLACE.into(),
+        place: places::COMPRESSOR.into(),
         file,
     };
     Ok(Some((input, assume("compressor", what, origin.clone()))))

@@ -8,12 +8,9 @@ use std::fmt::Write as _;
 
 use super::age::{Age, GENERATED};
 use crate::compare::Member;
-use crate::plan::{Assumption, InlineFile, Origin, assume};
+use crate::plan::{Assumption, InlineFile, Origin, assume, places};
 use crate::text::plural;
 
-/// Path of the list in the sandbox, below `/inputs`; each line has the time, mode, owner and path of a file, separated
-/// by spaces.
-const PLACE: &str = "metadata";
 /// The last release that copies the metadata of files.
 const LAST_COPYING: i64 = 49;
 
@@ -71,7 +68,7 @@ impl FileMetadata {
     /// The list, if it is not empty.
     pub fn file(&self) -> Option<InlineFile> {
         (!self.list.is_empty()).then(|| InlineFile {
-            place: PLACE.into(),
+            place: places::FILE_METADATA.into(),
             text: self.list.clone(),
         })
     }

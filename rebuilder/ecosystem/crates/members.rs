@@ -12,11 +12,8 @@ use toml::Value;
 
 use super::lockfile;
 use super::stand_in::{self, Features};
-use crate::plan::{Assumption, InlineFile, Origin, assume};
+use crate::plan::{Assumption, InlineFile, Origin, assume, places};
 use crate::store::{Checkout, GitError};
-
-/// Their folder, below `/inputs`.
-const FOLDER: &str = "stand-in-crates";
 
 /// Names and requirements of the crates of the registry that manifests name.
 #[derive(Default)]
@@ -112,7 +109,12 @@ pub(super) fn of(checkout: &Checkout, lock: &str) -> Result<(Vec<InlineFile>, Op
     for (name, version) in &missing {
         let about = (name.as_str(), version.as_str());
         let manifest = stand_in::manifest(about, &[], features.of_package(name));
-        files.extend(stand_in::package_files(FOLDER, about, manifest, Some(&checksum)));
+        files.extend(stand_in::package_files(
+            places::STAND_IN_CRATES,
+            about,
+            manifest,
+            Some(&checksum),
+        ));
         names.push(format!("{name} {version}"));
     }
     let value = stand_in::by_name_alone("crate", &names);

@@ -11,17 +11,11 @@ use crate::ecosystem::released::artifact;
 use crate::ecosystem::{PlanError, Planner, repository};
 use crate::plan::{
     Assumption, Basis, Expected, InlineFile, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, Role,
-    assume,
+    assume, places,
 };
 use crate::run::failure::FailureCode;
 use crate::store::{Checkout, Lacking};
 use crate::text::plural;
-
-/// Path of the crate's commit in the sandbox, below `/inputs`.
-const COMMIT_PLACE: &str = "commit";
-
-/// Path of the entries of files that the source lacks, in the form of `git update-index --index-info`.
-const LACKING_PLACE: &str = "lacking";
 
 /// Plans the rebuild of one crate.
 pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Plan, PlanError> {
@@ -206,14 +200,14 @@ fn files(
     stand_ins: Vec<InlineFile>,
 ) -> Result<Vec<InlineFile>, PlanError> {
     let mut files = vec![InlineFile {
-        place: COMMIT_PLACE.into(),
+        place: places::COMMIT.into(),
         text: String::from_utf8_lossy(&source.checkout.commit_object()?).into_owned(),
     }];
     files.extend(package.metadata.file());
     files.extend(stand_ins);
     if !source.lacking.is_empty() {
         files.push(InlineFile {
-            place: LACKING_PLACE.into(),
+            place: places::LACKING.into(),
             text: index_info(&source.lacking),
         });
     }

@@ -57,6 +57,7 @@ pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Relea
     claims.push(publisher::claim(fetcher, &version, package.commit.as_deref()).await);
     Ok(Release {
         artifacts: vec![artifact(Some(purl(&version)), &file, &blob)?],
+        besides: Vec::new(),
         claims,
         documents: Vec::new(),
         sources: Vec::new(),

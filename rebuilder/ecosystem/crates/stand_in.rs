@@ -13,13 +13,9 @@ use url::Url;
 
 use super::folder::MOST_MANIFESTS;
 use super::lockfile::{self, CargoLock};
-use crate::plan::{Assumption, InlineFile, Origin, assume};
+use crate::plan::{Assumption, InlineFile, Origin, assume, places};
 use crate::store::{Checkout, GitError};
 use crate::text::plural;
-
-/// Their folder, and the file with the lines for cargo's configuration that point to it, both below `/inputs`.
-const FOLDER: &str = "stand-ins";
-const CONFIG: &str = "stand-ins.toml";
 
 /// The features that the manifests of a commit request, by package name.
 #[derive(Default)]
@@ -127,13 +123,16 @@ pub(super) fn of(
         let asked = features.of_package(&package.name);
         let about = (package.name.as_str(), package.version.as_str());
         let manifest = manifest(about, &package.dependencies, asked);
-        files.extend(package_files(FOLDER, about, manifest, None));
+        files.extend(package_files(places::STAND_INS, about, manifest, None));
         names.push(format!("{} {}", package.name, package.version));
     }
-    let mut config = format!("[source.stand-ins]\ndirectory = \"/inputs/{FOLDER}\"\n");
+    let mut config = format!(
+        "[source.stand-ins]\ndirectory = \"/inputs/{}\"\n",
+        places::STAND_INS
+    );
     config.extend(sources);
     files.push(InlineFile {
-        place: CONFIG.into(),
+        place: places::STAND_INS_CONFIG.into(),
         text: config,
     });
     let value = by_name_alone("package", &names);

@@ -195,6 +195,12 @@ fn file_name(binary: &Binary) -> String {
     format!("{}_{version}_{}.deb", binary.package, binary.arch)
 }
 
+/// The same for a package of the installer.
+fn installer_file_name(binary: &Binary) -> String {
+    let name = file_name(binary);
+    format!("{}.udeb", name.trim_end_matches(".deb"))
+}
+
 /// The binary packages of a suite whose name, or whose source's name, matches a pattern, each in its newest version.
 pub async fn in_suite(
     fetcher: &Fetcher,

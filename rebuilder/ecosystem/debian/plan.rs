@@ -13,7 +13,7 @@ use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::buildinfo::BuildInfo;
 use crate::plan::{
     Assumption, Basis, InlineFile, Lock, Origin, Phase, PinnedContainer, PinnedInput, Plan, Recipe, Role,
-    assume,
+    assume, places,
 };
 use crate::store::Blob;
 use crate::text::plural;
@@ -59,7 +59,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
         buildinfo.is_some(),
     );
     let files = binnmu.into_iter().map(|text| InlineFile {
-        place: "binnmu-changelog".into(),
+        place: places::BINNMU_CHANGELOG.into(),
         text,
     });
     Ok(Plan {

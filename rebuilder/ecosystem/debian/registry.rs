@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::choose::{Chosen, choose};
 use super::claims::{check_dsc, claims};
-use super::{Package, file_name, purl_of};
+use super::{Package, file_name, installer_file_name, purl_of};
 use crate::apt::{Binary, Indexes, SourcePackage};
 use crate::artifact::Digests;
 use crate::container::Catalog;
@@ -36,8 +36,13 @@ pub(super) async fn lookup(
         digests: Digests::known(binary.sha256),
         path: None,
     };
+    let of_installer = |binary: &Binary| Artifact {
+        name: installer_file_name(binary),
+        ..artifact(binary)
+    };
     Ok(Release {
         artifacts: found.chosen.outputs.iter().map(artifact).collect(),
+        besides: found.chosen.installer.iter().map(of_installer).collect(),
         claims: found.claims,
         documents: Vec::new(),
         sources: found.source.files,

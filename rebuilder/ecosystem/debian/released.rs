@@ -2,7 +2,7 @@
 
 use super::plan::Draft;
 use super::registry::Found;
-use super::{Package, exact, file_name, purl_of};
+use super::{Package, exact, file_name, installer_file_name, purl_of};
 use crate::apt::{Binary, Indexes};
 use crate::artifact::PinnedFile;
 use crate::ecosystem::PlanError;
@@ -99,8 +99,7 @@ async fn installer_package(
     binary: &Binary,
 ) -> Expected {
     let mut expected = expect(indexes, subject, binary);
-    let name = expected.file.name.trim_end_matches(".deb");
-    expected.file.name = format!("{name}.udeb");
+    expected.file.name = installer_file_name(binary);
     if fetcher.get_optional(&expected.file).await.is_err() {
         expected.file.urls.clear();
     }

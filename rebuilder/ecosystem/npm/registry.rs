@@ -24,6 +24,7 @@ pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Relea
     let found = find(fetcher, subject, None, true).await?;
     Ok(Release {
         artifacts: vec![found.artifact],
+        besides: Vec::new(),
         claims: found.claims,
         documents: found.documents,
         sources: Vec::new(),

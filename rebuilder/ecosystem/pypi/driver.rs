@@ -5,7 +5,7 @@ use serde_json::json;
 use super::plan::Draft;
 use super::source::Place;
 use super::{alternatives, backend, interpreter};
-use crate::plan::InlineFile;
+use crate::plan::{InlineFile, places};
 
 const DRIVER: &str = include_str!("../../../recipes/pypi/build_wheel.py");
 
@@ -49,11 +49,11 @@ impl Draft<'_> {
         });
         vec![
             InlineFile {
-                place: "recipe/build_wheel.py".into(),
+                place: places::DRIVER.into(),
                 text: DRIVER.into(),
             },
             InlineFile {
-                place: "recipe/build.json".into(),
+                place: places::DRIVER_INPUT.into(),
                 text: format!("{build}\n"),
             },
         ]

@@ -7,6 +7,7 @@ use crate::container::Root;
 use crate::ecosystem::PlanError;
 use crate::evidence::json::member;
 use crate::ledger::Work;
+use crate::plan::places::INSTALLER;
 use crate::plan::{INPUTS, OUT, quote};
 use crate::run::failure::log::shortened;
 use crate::sandbox::Input;
@@ -17,7 +18,6 @@ const FIRST_WITH_PIP: u64 = 11;
 /// The last pip that runs on all earlier Pythons, and accepts the versions and requirements of their time.
 const OTHER_PIP: &str = "pip<24.1";
 /// Its path, below `/inputs`.
-pub(super) const INSTALLER: &str = "installer";
 
 /// The answer of pip.
 pub(super) enum Answer {

@@ -8,14 +8,14 @@ use super::registry::{self, Fitness, Project, ReleasedFile};
 use super::requirements::{self, Solution};
 use super::source::{Place, Source};
 use super::wheel::{self, WheelFacts};
-use super::{document, pip, release, required};
+use super::{document, release, required};
 use crate::artifact::{Ecosystem, Subject};
 use crate::container::Root;
 use crate::ecosystem::released::artifact;
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::Claim;
 use crate::plan::{
-    Basis, Expected, Lock, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role,
+    Basis, Expected, Lock, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role, places,
 };
 use crate::policy::Decision;
 use crate::store::Blob;
@@ -305,7 +305,7 @@ impl Draft<'_> {
             }),
             Place::Git { pinned, .. } => git.push(pinned.clone()),
         }
-        let installer = chosen.installer.iter().map(|file| (pip::INSTALLER, file));
+        let installer = chosen.installer.iter().map(|file| (places::INSTALLER, file));
         let dependencies = chosen.files.iter().map(|file| ("dependencies", file));
         inputs.extend(installer.chain(dependencies).map(|(folder, file)| PinnedInput {
             role: Role::Dependency,

@@ -18,6 +18,7 @@ pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Relea
     let purl = purl(&project.name, released);
     Ok(Release {
         artifacts: vec![artifact(Some(purl), &released.file, &blob)?],
+        besides: Vec::new(),
         claims: registry::claims(&project, released, source, attestation),
         documents,
         sources: source.map(|source| source.file.clone()).into_iter().collect(),

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::crate_texts;
 use super::variables::is_folder;
 use crate::artifact::Ecosystem;
 use crate::artifact::Sha256;
-use crate::plan::{Plan, Role};
+use crate::plan::{Plan, Role, places};
 use crate::signer::SignerError;
 
 /// The program that builds wheels, as the planner puts it into each plan.
@@ -26,21 +27,26 @@ pub(super) fn files(
             )))
         };
         match (kind, file.place.as_str()) {
-            (Ecosystem::Pypi, "recipe/build_wheel.py") if file.text == DRIVER => continue,
-            (Ecosystem::Pypi, "recipe/build_wheel.py") => return wrong("that is not this signer's own"),
-            (Ecosystem::Pypi, "recipe/build.json") => {
+            (Ecosystem::Pypi, places::DRIVER) if file.text == DRIVER => continue,
+            (Ecosystem::Pypi, places::DRIVER) => return wrong("that is not this signer's own"),
+            (Ecosystem::Pypi, places::DRIVER_INPUT) => {
                 if let Err(reason) = wheel_facts(plan, &file.text) {
                     return wrong(&reason);
                 }
             }
-            (Ecosystem::Crates, "commit") => {
+            (Ecosystem::Crates, places::COMMIT) => {
                 if let Some(commit) = plan.build.env.get("COMMIT").filter(|commit| commit.len() == 40)
                     && commit_name(&file.text) != *commit
                 {
                     return wrong("that is not the text of its commit");
                 }
             }
-            (Ecosystem::Debian, "binnmu-changelog") => {}
+            (Ecosystem::Debian, places::BINNMU_CHANGELOG) => {}
+            (Ecosystem::Crates, place) => match crate_texts::check(place, &file.text) {
+                Some(Ok(())) => {}
+                Some(Err(reason)) => return wrong(reason),
+                None => return wrong("that no recipe of this signer knows"),
+            },
             _ => return wrong("that no recipe of this signer knows"),
         }
         if file.text.len() > TEXT && kind != Ecosystem::Pypi {
@@ -51,10 +57,7 @@ pub(super) fn files(
             format!("sha256:{}", Sha256::of(&file.text)),
         );
     }
-    let driver = plan
-        .files
-        .iter()
-        .any(|file| file.place == "recipe/build_wheel.py");
+    let driver = plan.files.iter().any(|file| file.place == places::DRIVER);
     if kind == Ecosystem::Pypi && !driver {
         return Err(SignerError::Plan(
             "does not contain the program that builds wheels".into(),

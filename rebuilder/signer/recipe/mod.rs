@@ -5,6 +5,7 @@
 //! Some values cannot be found out again without planning anew (which folder, which scripts). They must have the only
 //! form that does no harm, and are in the statement as what the worker states.
 
+mod crate_texts;
 mod files;
 mod variables;
 
@@ -16,7 +17,7 @@ use crate::container::Catalog;
 use crate::ecosystem::provenance::declared_steps;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::plan::PinnedContainer;
-use crate::plan::{Plan, Recipe, Role, Step};
+use crate::plan::{Plan, Recipe, Role, Step, places};
 use crate::text::plural;
 
 use super::SignerError;
@@ -277,14 +278,24 @@ fn patterns(plan: &Plan, recipe: &Recipe, kind: Ecosystem, known: &Known<'_>) ->
     Ok(())
 }
 
+/// Whether a recipe looks for an input there.
+fn is_place(role: Role, kind: Ecosystem, place: &str) -> bool {
+    let below = |folder: &str| {
+        let path = place.strip_prefix(folder);
+        path.is_some_and(|path| path.starts_with('/'))
+    };
+    match (role, kind) {
+        (Role::Source, _) => below("source"),
+        (Role::Dependency, Ecosystem::Pypi) => below("dependencies") || below(places::INSTALLER),
+        (Role::Dependency, Ecosystem::Crates) => below("dependencies") || place == places::COMPRESSOR,
+        (Role::Dependency, _) => below("dependencies"),
+    }
+}
+
 /// Inputs are where the steps of recipes look for them, and nowhere else.
 fn places(plan: &Plan, kind: Ecosystem) -> Result<(), SignerError> {
     for input in &plan.inputs {
-        let below = match input.role {
-            Role::Source => "source/",
-            Role::Dependency => "dependencies/",
-        };
-        if !input.place.starts_with(below) {
+        if !is_place(input.role, kind, &input.place) {
             return Err(SignerError::Plan(format!(
                 "puts an input at {:?}, where no recipe of this signer has one",
                 input.place
@@ -318,5 +329,32 @@ fn places(plan: &Plan, kind: Ecosystem) -> Result<(), SignerError> {
             plural(files, "file"),
             plural(git.len(), "git source")
         )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn inputs_are_where_planners_put_them() {
+        use Ecosystem::{Crates, Debian, Npm, Pypi};
+        let table = [
+            ("dependencies/a.whl", [true, true, true, true]),
+            ("installer/pip-24.0-py3-none-any.whl", [true, false, false, false]),
+            ("compressor/zlib-ng.crate", [false, true, false, false]),
+            ("compressor/other.crate", [false; 4]),
+            ("installers/pip.whl", [false; 4]),
+            ("recipe/build_wheel.py", [false; 4]),
+        ];
+        for (place, expected) in table {
+            for (kind, expected) in [Pypi, Crates, Npm, Debian].into_iter().zip(expected) {
+                assert_eq!(
+                    is_place(Role::Dependency, kind, place),
+                    expected,
+                    "{place} of {kind}"
+                );
+            }
+        }
     }
 }

@@ -1,0 +1,29 @@
+//! Where plans put things below `/inputs`, for those who write plans and for those who judge them.
+//!
+//! Sources are below `source/` or at `source.tar`, and dependencies below `dependencies/`. Everything else is here.
+
+/// Wheels: the folder of the pip that installs the requirements, if it is not the container's.
+pub const INSTALLER: &str = "installer";
+/// Wheels: the program that calls the backend.
+pub const DRIVER: &str = "recipe/build_wheel.py";
+/// Wheels: what that program is told.
+pub const DRIVER_INPUT: &str = "recipe/build.json";
+
+/// Crates: the source of a compressor that is not cargo's own.
+pub const COMPRESSOR: &str = "compressor/zlib-ng.crate";
+/// Crates: the object of the commit.
+pub const COMMIT: &str = "commit";
+/// Crates: entries of files that the source lacks, in the form of `git update-index --index-info`.
+pub const LACKING: &str = "lacking";
+/// Crates: times, modes and owners of the publisher's files. Each line has the time, mode, owner and path of a file,
+/// separated by spaces.
+pub const FILE_METADATA: &str = "metadata";
+/// Crates: the folder of packages that stand in for those from git.
+pub const STAND_INS: &str = "stand-ins";
+/// Crates: the lines of cargo's configuration that point to that folder.
+pub const STAND_INS_CONFIG: &str = "stand-ins.toml";
+/// Crates: the folder of crates that stand in for those that only other members of the workspace use.
+pub const STAND_IN_CRATES: &str = "stand-in-crates";
+
+/// Debian: the entry that a rebuild without changes adds to the changelog.
+pub const BINNMU_CHANGELOG: &str = "binnmu-changelog";
