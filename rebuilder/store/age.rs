@@ -40,10 +40,11 @@ mod tests {
             path
         };
         let now = SystemTime::now();
-        let (old, new) = (made("old", now - hour), made("new", now + hour));
+        let (old, new) = (made("old", now - hour * 2), made("new", now + hour));
         let clock = FileClock::of(folder.path()).unwrap();
         let age = clock.age(&old).unwrap();
-        assert!(age >= hour && age < hour * 2, "{age:?}");
+        // The kernel stamps files with the time of its last tick.
+        assert!(age > hour && age < hour * 3, "{age:?}");
         assert_eq!(clock.age(&new).unwrap(), Duration::ZERO);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }

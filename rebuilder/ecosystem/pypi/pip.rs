@@ -17,7 +17,6 @@ use crate::sandbox::Input;
 const FIRST_WITH_PIP: u64 = 11;
 /// The last pip that runs on all earlier Pythons, and accepts the versions and requirements of their time.
 const OTHER_PIP: &str = "pip<24.1";
-/// Its path, below `/inputs`.
 
 /// The answer of pip.
 pub(super) enum Answer {

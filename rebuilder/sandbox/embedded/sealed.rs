@@ -112,10 +112,10 @@ fn copy() -> io::Result<File> {
 /// Adds seals. The kernel refuses one against writing with `EBUSY` while anything refers to a page of the file; on a
 /// machine short of memory, its own reclaim does so for moments. Nobody else knows the file, so it is tried again.
 fn patiently(mut add: impl FnMut() -> nix::Result<()>) -> io::Result<()> {
-    let deadline = Instant::now() + PINNED;
+    let begun = Instant::now();
     loop {
         match add() {
-            Err(Errno::EBUSY) if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            Err(Errno::EBUSY) if begun.elapsed() < PINNED => std::thread::sleep(PAUSE),
             answer => return Ok(answer?),
         }
     }
