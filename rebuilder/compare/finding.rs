@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cause::{Cause, Confidence, Reason};
-use super::claims::Claims;
+use super::claims::{Claims, NAMESAKE};
 use super::normalise::Normalisation;
 use super::place::Place;
 
@@ -88,7 +88,8 @@ impl Finding {
 
     /// Marks a checksum, which follows from its file if that is confirmed later.
     pub(super) fn claiming(mut self, claims: Claims) -> Self {
-        self.checksum_of = claims.file().map(str::to_owned);
+        let named = claims.file().filter(|file| *file != NAMESAKE);
+        self.checksum_of = named.map(str::to_owned);
         self.claims = Some(Box::new(claims));
         self.because(Cause::Checksum, Confidence::Likely)
             .keyed("checksums of other files")

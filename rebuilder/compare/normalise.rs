@@ -57,7 +57,7 @@ normalisations! {
     CargoVcsHash "cargo-vcs-hash" true "crate" "git commit in NAME-VERSION/.cargo_vcs_info.json" "cargo never reads it when building";
     CpioFileOrder "cpio-file-order" true "cpio" "order of members, if the same tree is unpacked" "paths that are repeated or overlap, links and their targets, and folders and their contents keep their order";
     CpioInode "cpio-inode" true "cpio" "inode, device and number of links on the file system that the files came from" "unpackers only use them to find hard links, which are compared";
-    DebMd5sums "deb-md5sums" true "deb" "lines of DEBIAN/md5sums" "each digest is recomputed: on both sides it is that of the file in data.tar";
+    DebMd5sums "deb-md5sums" true "deb" "lines of DEBIAN/md5sums and their order" "each digest is recomputed: on both sides it is that of the file in data.tar; dpkg looks each file up by its name";
     ElfBuildId "elf-build-id" false "ELF" ".note.gnu.build-id" "a name for debuggers; code does not depend on it unless it reads its own notes";
     ElfDebugLink "elf-debug-link" false "ELF" ".gnu_debuglink: name and CRC of the separate debug file" "only debuggers read it";
     GemExcludeChecksums "gem-exclude-checksums" true "gem" "lines of checksums.yaml.gz" "each digest is recomputed: on both sides it is that of the member";
@@ -95,7 +95,7 @@ normalisations! {
     TarXattrs "tar-xattrs" true "tar" "inode, device and link numbers of the packed file, and its download address, in pax headers" "unpackers use them only for messages; every other unknown record, attribute, access list, capability and label is content";
     WheelMetadataOrder "wheel-metadata-order" true "wheel" "order of repeated header fields of METADATA, such as Requires-Dist" "their order has no meaning in the core metadata specification; the fields themselves are compared";
     WheelRecord "wheel-record" true "wheel" "lines of RECORD and their order" "each digest and size is recomputed: on both sides they are those of the file in the wheel";
-    WheelSignature "wheel-signature" true "wheel" "RECORD.jws and RECORD.p7s beside RECORD" "signatures depend on a key that only the publisher has, and pip does not read them";
+    WheelSignature "wheel-signature" true "wheel" "RECORD.jws and RECORD.p7s beside RECORD" "each signature has the digest of the RECORD beside it; it depends on a key that only the publisher has, and pip does not read it";
     XzCompression "xz-compression" true "xz" "how the bytes are compressed" "both sides decompress to the same bytes";
     ZipAlignment "zip-alignment" true "zip" "padding in extra fields that aligns data to a power of two" "it consists of zeros, and no more of them than the alignment needs, which is recomputed for each entry";
     ZipCompression "zip-compression" true "zip" "stored or deflated, and the level" "both sides decompress to the same bytes";
@@ -113,8 +113,8 @@ impl Normalisation {
     /// The version, which increases with every change of meaning.
     pub fn version(self) -> u32 {
         match self {
+            Self::DebMd5sums => 3,
             Self::CargoVcsHash
-            | Self::DebMd5sums
             | Self::GemExcludeChecksums
             | Self::GemExcludeSignatures
             | Self::GemInnerArchives
@@ -129,6 +129,7 @@ impl Normalisation {
             | Self::TarOwners
             | Self::WheelMetadataOrder
             | Self::WheelRecord
+            | Self::WheelSignature
             | Self::ZipFileMode => 2,
             _ => 1,
         }

@@ -7,7 +7,8 @@ use std::io::{self, Read as _};
 
 use super::both::Both;
 use super::cause::{Cause, Confidence};
-use super::claims::{Claim, Files};
+use super::claims::{Claim, Files, NAMESAKE, with_digest};
+use super::file::{LONGEST_SIGNATURE, is_signature};
 use super::finding::{Finding, Node, Presence};
 use super::format::FormatReader;
 use super::limits::Meter;
@@ -52,6 +53,9 @@ pub(super) fn lines(
         let folder = path.rsplit_once('/').map(|(folder, _)| folder);
         let folder = folder.filter(|_| list.files == Files::Beside);
         let differs = |file: &str| {
+            if file == NAMESAKE {
+                return with_digest(path).is_some_and(|of| differing.contains(of));
+            }
             let file = file.strip_prefix("./").unwrap_or(file);
             folder.map_or_else(
                 || differing.contains(file),
@@ -66,6 +70,58 @@ pub(super) fn lines(
         ));
     }
     findings
+}
+
+/// A finding for each signature that is the same on both sides although the file beside it that it signs differs.
+pub(super) fn signatures(
+    listing: &Listing,
+    nodes: &[(usize, Node)],
+    names: &HashMap<usize, String>,
+) -> Vec<Finding> {
+    const ENDINGS: [&str; 8] = [
+        ".asc",
+        ".gpg",
+        ".minisig",
+        ".p7s",
+        ".sig",
+        ".sign",
+        ".sigstore",
+        ".sigstore.json",
+    ];
+    let differing = differing(nodes.iter().map(|(_, node)| node));
+    let signs = |name: &str, ending: &str| name.strip_suffix(ending).is_some_and(|of| differing.contains(of));
+    let is_stale = |name: &str| !differing.contains(name) && ENDINGS.iter().any(|ending| signs(name, ending));
+    let stale: HashSet<&str> = names
+        .values()
+        .map(String::as_str)
+        .filter(|name| is_stale(name))
+        .collect();
+    if stale.is_empty() {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    let walked = listing
+        .format
+        .walk(listing.sides.released, &listing.meter.apart(), &mut |member| {
+            if stale.contains(member.path.as_str()) {
+                let mut bytes = Vec::new();
+                member
+                    .content
+                    .take((LONGEST_SIGNATURE as u64).saturating_add(1))
+                    .read_to_end(&mut bytes)?;
+                findings.extend(is_signature(&bytes).then(|| signature(&member.path)));
+            }
+            Ok(true)
+        });
+    // An archive that cannot be read is reported.
+    walked.map_or_else(|_| Vec::new(), |_| findings)
+}
+
+/// The finding for a signature that both sides have, and that is right on one of them at most.
+pub(super) fn signature(path: &str) -> Finding {
+    Finding::new(path, "the same", "the same")
+        .because(Cause::Content, Confidence::Proven)
+        .keyed("a signature that is the same for two different files")
 }
 
 /// Whether the file is cargo's list of checksums for a vendored crate.

@@ -94,6 +94,7 @@ impl Comparer<'_> {
             within,
         };
         findings.extend(stale::lines(&listing, &nodes, &walked.names));
+        findings.extend(stale::signatures(&listing, &nodes, &walked.names));
         keep_owners(&mut nodes, format, walked, within);
         if walked.errors.as_ref().all(Option::is_none) {
             findings.extend(tree::ambiguous(walked.outlines.as_ref()));

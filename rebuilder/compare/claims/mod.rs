@@ -118,7 +118,11 @@ impl Claim {
 
     /// What is wrong with the claim, if this is the file.
     fn fault(&self, file: Option<&Digests>) -> Option<String> {
-        let name = &self.file;
+        let name = if self.file == NAMESAKE {
+            "the file beside it"
+        } else {
+            &self.file
+        };
         let Some(file) = file else {
             return Some(format!("{name} is not there, or more than once"));
         };
@@ -139,6 +143,16 @@ fn base64_decoded(text: &str) -> Option<Vec<u8>> {
     [alphabet::URL_SAFE, alphabet::STANDARD]
         .iter()
         .find_map(|alphabet| GeneralPurpose::new(alphabet, config).decode(text).ok())
+}
+
+/// Stands for the file that a list is named after, such as `x.jar` for `x.jar.sha256`.
+pub(super) const NAMESAKE: &str = "";
+
+/// The file that has its digest in a file of that name.
+pub(super) fn with_digest(list: &str) -> Option<&str> {
+    let (file, ending) = list.rsplit_once('.')?;
+    let is_named = |algorithm: &Algorithm| ending.eq_ignore_ascii_case(algorithm.name());
+    (!file.is_empty() && !file.ends_with('/') && Algorithm::ALL.iter().any(is_named)).then_some(file)
 }
 
 /// Where the files of a list are.
@@ -243,6 +257,7 @@ fn target(list: &[String], files: Files, file: &str) -> Option<Vec<String>> {
     let mut way = archives.to_vec();
     match files {
         Files::Archive => way.push(file.to_owned()),
+        Files::Beside if file == NAMESAKE => way.push(with_digest(own)?.to_owned()),
         Files::Beside => {
             let folder = own.rsplit_once('/').map_or("", |(folder, _)| folder);
             let separator = if folder.is_empty() { "" } else { "/" };

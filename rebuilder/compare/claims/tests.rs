@@ -147,6 +147,40 @@ fn lines_of_md5sums_follow_from_files_of_the_package() {
     }
 }
 
+#[test]
+fn the_order_of_md5sums_counts_only_for_lines_about_one_file() {
+    let line = |text: &str, path: &str| format!("{}  {path}\n", hex::encode(md5::Md5::digest(text)));
+    let pack = |lines: &[&str]| {
+        deb(
+            &[sample("./md5sums", lines.concat())],
+            &[sample("./usr/x", "x\n"), sample("./usr/y", "y\n")],
+        )
+    };
+    let (x, y, other) = (
+        line("x\n", "usr/x"),
+        line("y\n", "usr/y"),
+        line("evil\n", "./usr/x"),
+    );
+    let (unended, text) = (y.trim_end(), "no digest\n");
+    for (released, rebuilt, wanted) in [
+        (vec![&*x, &*y], vec![&*y, &*x], Outcome::Equivalent),
+        (vec![&*x, text], vec![text, &*x], Outcome::Different),
+        // dpkg takes the last of several lines, and refuses a list whose last line does not end.
+        (vec![&*x, &*other], vec![&*other, &*x], Outcome::Different),
+        (
+            vec![&*x, &*y, &*other],
+            vec![&*y, &*x, &*other],
+            Outcome::Different,
+        ),
+        (vec![&*y, &*x], vec![&*x, unended], Outcome::Different),
+    ] {
+        let found = compared(&pack(&released), &pack(&rebuilt));
+        assert_eq!(found.outcome, wanted, "{rebuilt:?} {:?}", found.causes);
+        let is_harmless = wanted == Outcome::Equivalent || rebuilt.contains(&text);
+        assert_eq!(first(&found) == Some(Cause::Content), !is_harmless, "{rebuilt:?}");
+    }
+}
+
 fn hard_link(path: &str, target: &Sample) -> Sample {
     Sample {
         link: Some(target.path.clone()),
@@ -170,6 +204,39 @@ fn lists_lie_in_folders_of_archives_too() {
     let found = compared(&pack("one\n", "one\n"), &pack("two\n", "six\n"));
     assert_eq!(found.causes.len(), 2, "{:?}", found.causes);
     assert!(found.causes.iter().all(|cause| cause.cause == Cause::Content));
+}
+
+#[test]
+fn a_digest_beside_a_file_is_that_of_the_file() {
+    let jar = |time| {
+        zip(&[Sample {
+            time,
+            ..sample("a", "a")
+        }])
+    };
+    let digest = |bytes: &[u8]| hex::encode(sha1::Sha1::digest(bytes));
+    let forms: [fn(&str) -> String; 4] = [
+        |digest| digest.to_owned(),
+        |digest| format!("{digest}\n"),
+        |digest| format!("{digest}  x.jar\n"),
+        |digest| format!("SHA1(x.jar)= {digest}\n"),
+    ];
+    for form in forms {
+        let pack = |time, listed: &[u8]| {
+            tar(&[
+                sample("d/x.jar", jar(time)),
+                sample("d/x.jar.sha1", form(&digest(listed))),
+            ])
+        };
+        let released = pack(0, &jar(0));
+        let honest = compared(&released, &pack(1, &jar(1)));
+        assert_eq!(first(&honest), Some(Cause::Timestamp), "{:?}", honest.causes);
+        for listed in [jar(0), b"other".to_vec()] {
+            let found = compared(&released, &pack(1, &listed));
+            assert_eq!(found.outcome, Outcome::Different, "{:?}", found.causes);
+            assert_eq!(first(&found), Some(Cause::Content), "{:?}", found.causes);
+        }
+    }
 }
 
 /// An OCI image layout with one layer; with `lie`, the manifest makes a wrong claim about the layer besides its

@@ -8,7 +8,7 @@ use super::compression::compression;
 use super::fields::field_findings;
 use super::file::{self, Leaf};
 use super::finding::{Finding, Node};
-use super::format::{self, HEAD};
+use super::format::{self, FormatReader, HEAD};
 use super::limits::{Hit, Meter, Metered};
 use super::package;
 use super::pair::{At, Comparer};
@@ -56,7 +56,7 @@ impl Comparer<'_> {
         };
         let facts = Both::new(released, rebuilt);
         node.findings
-            .extend(self.streams(opened.as_ref(), facts.as_ref()));
+            .extend(self.streams(at, sides, opened.as_ref(), facts.as_ref())?);
         let Some(codec) = codecs.released.filter(|_| codecs.same()) else {
             let contents = facts.map(|mut facts| {
                 facts.fields.retain(|(kind, _)| kind.cause == Cause::Content);
@@ -76,22 +76,58 @@ impl Comparer<'_> {
         Ok(true)
     }
 
-    /// Streams that begin elsewhere, in a package whose installer finds its parts by them.
-    fn streams(&self, opened: Both<&Source>, facts: Both<&Facts>) -> Option<Finding> {
+    /// Streams of a package whose installer tells them apart, or reads only the first of them.
+    fn streams(
+        &self,
+        at: At,
+        sides: Both<&Source>,
+        opened: Both<&Source>,
+        facts: Both<&Facts>,
+    ) -> io::Result<Vec<Finding>> {
+        let mut findings = Vec::new();
         let starts = facts.map(|facts| &facts.starts);
-        if starts.same() {
-            return None;
+        let are_single = starts.all(|starts| starts.len() <= 1);
+        if are_single || equal_streams(self.meter, sides, facts)? {
+            return Ok(findings);
         }
-        let kinds = opened.map(|side| {
-            let format = format::detect(&side.head(HEAD).ok()?)?;
-            package::Archive::read(format, side, self.meter).kind()?.streams
-        });
-        let parts = kinds.released.or(kinds.rebuilt)?;
-        let told = starts.map(|starts| parts(starts).join(", "));
-        (!told.same()).then(|| {
-            Finding::new("streams", told.released, told.rebuilt)
-                .keyed("streams that the installer tells apart")
-        })
+        let formats = opened.map(|side| format::detect(&side.head(HEAD).ok()?));
+        let kind = |format: Option<&'static dyn FormatReader>, side| {
+            package::Archive::read(format?, side, self.meter).kind()
+        };
+        let package =
+            kind(formats.released, opened.released).or_else(|| kind(formats.rebuilt, opened.rebuilt));
+        if at.within.reads_first_stream(at.path) || package.is_some_and(|own| (own.first_stream)(None)) {
+            let told = |starts: &Vec<Vec<u8>>| if starts.len() > 1 { "several" } else { "one" };
+            findings.push(
+                Finding::new("streams", told(starts.released), told(starts.rebuilt))
+                    .keyed("streams behind the first, which the installer does not read"),
+            );
+        }
+        let (Some(package), Some(format)) = (package, formats.released) else {
+            return Ok(findings);
+        };
+        if let Some(parts) = package.streams {
+            let told = starts.map(|starts| parts(starts).join(", "));
+            if !told.same() {
+                findings.push(
+                    Finding::new("streams", told.released, told.rebuilt)
+                        .keyed("streams that the installer tells apart"),
+                );
+            }
+        }
+        if let Some(repacked) = package.repacked_streams {
+            let settling = package::Settling {
+                format,
+                sides: opened,
+                meter: self.meter,
+            };
+            // A package that cannot be read in this way has no parts that its installer finds.
+            match repacked(&settling) {
+                Ok(more) => findings.extend(more),
+                Err(error) => findings.push(Finding::new("streams", error.to_string(), error.to_string())),
+            }
+        }
+        Ok(findings)
     }
 
     /// The content of the files, up to the limits; a plain file is its own content.

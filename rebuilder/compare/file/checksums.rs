@@ -4,7 +4,7 @@
 //! [`claims`]: crate::compare::claims
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::comparator::Leaf;
 use super::matching::{Changes, Sides, line_at, line_number};
@@ -12,6 +12,7 @@ use crate::compare::cause::{Cause, Confidence};
 use crate::compare::claims::{Claim, Claims};
 use crate::compare::finding::Finding;
 use crate::compare::package::Checksums;
+use crate::compare::tree::clean;
 
 /// Maximum number of lines that are compared with their files; the others are content.
 const MOST_LINES: usize = 100_000;
@@ -27,12 +28,16 @@ pub(super) fn compare(leaf: &mut Leaf, list: &Checksums, sides: &Sides, changes:
         let rebuilt = rebuilt_at.map_or("", |at| line_at(&sides.rebuilt, at).trim_end());
         let place = line_number(released_at.or(rebuilt_at).unwrap_or(0));
         if released == rebuilt {
-            leaf.add(
-                Finding::new(place, released, "another place")
+            let moved = Finding::new(place, released, "another place");
+            let repeated = [old.is_repeated(released_at), new.is_repeated(rebuilt_at)];
+            leaf.add(if repeated.contains(&true) {
+                moved.keyed("order of lines about one file")
+            } else {
+                moved
                     .because(Cause::Order, Confidence::Proven)
                     .keyed("lines")
-                    .set_aside_by(list.moved),
-            );
+                    .set_aside_by(list.moved)
+            });
             continue;
         }
         let claims = Claims::new(old.at(released_at), new.at(rebuilt_at), list.files);
@@ -43,21 +48,42 @@ pub(super) fn compare(leaf: &mut Leaf, list: &Checksums, sides: &Sides, changes:
     }
 }
 
-/// The claims of the differing lines of one side, by position.
-struct Claimed(HashMap<usize, Claim>);
+/// The claims of the differing lines of one side.
+struct Claimed {
+    /// By position.
+    claims: HashMap<usize, Claim>,
+    /// The files that several lines are about, by their clean paths.
+    repeated: HashSet<String>,
+}
 
 impl Claimed {
     fn of(list: &Checksums, lines: &[Cow<str>], places: &[usize]) -> Self {
         let mut claims = (list.claims)(lines);
+        let (mut files, mut repeated) = (HashSet::new(), HashSet::new());
+        for claim in claims.iter().flatten() {
+            let file = clean(&claim.file);
+            if !files.insert(file.clone()) {
+                repeated.insert(file.into_owned());
+            }
+        }
+        drop(files);
         let own = places.iter().take(MOST_LINES);
-        Self(
-            own.filter_map(|at| Some((*at, claims.get_mut(*at)?.take()?)))
+        Self {
+            claims: own
+                .filter_map(|at| Some((*at, claims.get_mut(*at)?.take()?)))
                 .collect(),
-        )
+            repeated,
+        }
     }
 
     fn at(&self, place: Option<usize>) -> Option<Claim> {
-        place.and_then(|place| self.0.get(&place)).cloned()
+        place.and_then(|place| self.claims.get(&place)).cloned()
+    }
+
+    /// Whether another line is about the same file.
+    fn is_repeated(&self, place: Option<usize>) -> bool {
+        self.at(place)
+            .is_some_and(|claim| self.repeated.contains(&*clean(&claim.file)))
     }
 }
 
@@ -65,7 +91,7 @@ impl Claimed {
 /// changes.
 fn paired(old: &Claimed, new: &Claimed, changes: &mut Changes) -> Vec<Places> {
     let key = |claims: &Claimed, at: &usize| {
-        let claim = claims.0.get(at)?;
+        let claim = claims.claims.get(at)?;
         Some((claim.file.clone(), claim.algorithm))
     };
     let mut by_file: BTreeMap<_, Places> = BTreeMap::new();

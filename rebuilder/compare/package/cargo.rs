@@ -15,6 +15,8 @@ pub(super) static CRATE: Package = Package {
     ignores_owners: true,
     // cargo applies the umask, and the same user builds what it unpacked.
     ignored_modes: READ_AND_WRITE,
+    // cargo decodes the first gzip stream alone.
+    first_stream: |member| member.is_none(),
     value: commit,
     ..Package::new("crate")
 };

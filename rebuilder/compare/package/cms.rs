@@ -1,6 +1,7 @@
 //! Signature blocks: SignedData of the Cryptographic Message Syntax (RFC 5652) with definite lengths, and nothing
 //! after it.
 
+use super::digest::{Algorithm, of as digest};
 use crate::compare::der::{
     FIRST, INTEGER, Lengths, OBJECT, OCTETS, SECOND, SEQUENCE, SET, SIGNED_DATA, Values,
 };
@@ -51,6 +52,32 @@ pub(super) fn signed_data(bytes: &[u8]) -> Option<SignedData<'_>> {
         digests.push(signer(signers.next(SEQUENCE)?)?);
     }
     (!digests.is_empty()).then_some(SignedData { content, digests })
+}
+
+/// Whether `bytes` are a signature block for this file.
+pub(super) fn signs(bytes: &[u8], file: &[u8]) -> bool {
+    let Some(block) = signed_data(bytes) else {
+        return false;
+    };
+    let is_of_file = |(object, signed): &(&[u8], Option<&[u8]>)| match signed {
+        // Then the signature is over the file itself.
+        None => true,
+        Some(signed) => algorithm(object).is_some_and(|algorithm| digest(algorithm, file) == *signed),
+    };
+    block.content.is_none_or(|content| content == file) && block.digests.iter().all(is_of_file)
+}
+
+/// Digest algorithms by object identifier (RFC 3370, RFC 5754).
+fn algorithm(object: &[u8]) -> Option<Algorithm> {
+    Some(match object {
+        b"\x2a\x86\x48\x86\xf7\x0d\x02\x05" => Algorithm::Md5,
+        b"\x2b\x0e\x03\x02\x1a" => Algorithm::Sha1,
+        b"\x60\x86\x48\x01\x65\x03\x04\x02\x04" => Algorithm::Sha224,
+        b"\x60\x86\x48\x01\x65\x03\x04\x02\x01" => Algorithm::Sha256,
+        b"\x60\x86\x48\x01\x65\x03\x04\x02\x02" => Algorithm::Sha384,
+        b"\x60\x86\x48\x01\x65\x03\x04\x02\x03" => Algorithm::Sha512,
+        _ => return None,
+    })
 }
 
 fn signer(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {

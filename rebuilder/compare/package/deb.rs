@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::io::{self, Read as _};
 
 use super::settle::{Members, Settling, refuse_types};
-use super::text::{Checksums, Field, Lines, Text};
+use super::text::{Checksums, Field, Lines, Moved, Text};
 use super::{Located, Meaning, Package, Placed};
 use crate::compare::both::Both;
 use crate::compare::cause::{Cause, Confidence};
@@ -37,7 +37,7 @@ pub(super) static DEB: Package = Package {
     clamps_times: true,
     named_by_tool: |path| path.contains(".cpython-"),
     placed,
-    text,
+    text: known_text,
     whole_text: trimmed_changelog,
     meaning,
     settle: Some(settle),
@@ -62,14 +62,22 @@ fn placed(format: &str, path: &str) -> Option<Placed> {
     (format == "ar").then(|| Placed::at(rank))
 }
 
-fn text(located: Located) -> Option<Text> {
+fn known_text(located: Located) -> Option<Text> {
     match located.inside("control.tar") {
-        Some("md5sums") => Some(Text::of(Lines::Checksums(Checksums {
-            claims: md5sums,
-            files: Files::Part("data.tar"),
-            changed: Some(Normalisation::DebMd5sums),
-            moved: None,
-        }))),
+        // dpkg looks up the file of each line, so the order has no meaning unless a file is named twice.
+        Some("md5sums") => Some(Text {
+            moved: |sides| {
+                let is_list = |side: Moved| md5sums(side.lines).iter().all(Option::is_some);
+                let single = sides.all(|side| is_list(side) && side.are_about_single_files(md5sums));
+                single.then_some(Normalisation::DebMd5sums)
+            },
+            ..Text::of(Lines::Checksums(Checksums {
+                claims: md5sums,
+                files: Files::Part("data.tar"),
+                changed: Some(Normalisation::DebMd5sums),
+                moved: Some(Normalisation::DebMd5sums),
+            }))
+        }),
         Some("control") => Some(Text {
             known,
             ..Text::of(Lines::Fields)
@@ -105,7 +113,26 @@ fn settle(settling: &Settling, node: &mut Node) {
     // dpkg refuses to install members of other types, those of pax headers included.
     const READ: [&str; 10] = ["nul", "0", "1", "2", "3", "4", "5", "6", "K", "L"];
     stale_sums(settling, node);
+    stale_signatures(settling, node);
     refuse_types(node, "data.tar", &READ, "tar headers that dpkg refuses");
+}
+
+/// Signatures by debsigs that are the same on both sides although they cover all parts before them.
+fn stale_signatures(settling: &Settling, node: &mut Node) {
+    let is_signature = |path: &str| path.starts_with("_gpg");
+    let differing = stale::differing(node.children.iter());
+    if differing.iter().all(|path| path.starts_with('_')) {
+        return;
+    }
+    let Ok(members) = settling.members(&is_signature) else {
+        return;
+    };
+    let same = members
+        .released
+        .iter()
+        .filter(|(path, bytes)| members.rebuilt.get(*path) == Some(bytes));
+    let wrong: Vec<Finding> = same.map(|(path, _)| stale::signature(path)).collect();
+    node.findings.extend(wrong);
 }
 
 /// Lines of md5sums that are the same on both sides although their files differ.

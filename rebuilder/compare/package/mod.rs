@@ -41,7 +41,7 @@ use super::source::Source;
 
 pub(super) use layout::Archive;
 pub(super) use settle::{Settling, settle};
-pub(super) use text::{Checksums, Field, Lines, Text};
+pub(super) use text::{Checksums, Field, Lines, Moved, Text};
 pub(super) use within::{Enclosing, File, Located, Within};
 
 /// What is specific to one kind of package. The defaults are those of [`Package::new`].
@@ -85,6 +85,11 @@ pub(super) struct Package {
     /// What each stream of the compressed package contains, by its first bytes, if the installer tells its parts by the
     /// streams.
     pub streams: Option<Streams>,
+    /// Whether its installer reads only the first stream of the compressed package (no path), or of a compressed
+    /// member.
+    pub first_stream: fn(Option<&str>) -> bool,
+    /// Findings about a compressed package with other streams, even if they unpack to the same bytes.
+    pub repacked_streams: Option<Repacked>,
     /// The position at which readers look for a member, by format and path.
     pub placed: fn(&str, &str) -> Option<Placed>,
     /// The role of each member in the package's manifests, by path: it pairs members that are named by digest.
@@ -95,6 +100,9 @@ pub(super) struct Package {
 
 /// The parts of a package, by the first bytes of each compressed stream.
 type Streams = fn(&[Vec<u8>]) -> Vec<&'static str>;
+
+/// Findings about the streams of two compressed packages.
+type Repacked = fn(&Settling) -> io::Result<Vec<Finding>>;
 
 /// Reads the role of each member from an archive's manifests, by path.
 type Roles = fn(&dyn FormatReader, &Source, &Meter) -> io::Result<HashMap<String, String>>;
@@ -122,6 +130,8 @@ impl Package {
             signature: |_| None,
             named_by_tool: |_| false,
             streams: None,
+            first_stream: |_| false,
+            repacked_streams: None,
             placed: |_, _| None,
             roles: |_, _, _| Ok(HashMap::new()),
             settle: None,

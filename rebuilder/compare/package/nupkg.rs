@@ -12,14 +12,17 @@ use crate::compare::both::Both;
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::normalise::Normalisation;
+use crate::compare::stale;
 
 pub(super) static NUPKG: Package = Package {
     normalisations: &[Normalisation::NupkgNames],
     recognises,
-    settle: Some(settle),
+    settle: Some(settle_all),
     ..Package::new("nupkg")
 };
 
+/// The signature of everything else in the package.
+const SIGNATURE: &str = ".signature.p7s";
 const RELATIONSHIPS: &str = "_rels/.rels";
 const TYPES: &str = "[Content_Types].xml";
 
@@ -87,6 +90,22 @@ impl Relationships {
 }
 
 /// Sets aside the name of the properties and the identifiers of relationships, if these are the only differences.
+fn settle_all(settling: &Settling, node: &mut Node) {
+    stale_signature(settling, node);
+    settle(settling, node);
+}
+
+/// A signature that is the same on both sides although anything else in the files differs.
+fn stale_signature(settling: &Settling, node: &mut Node) {
+    let differs = !node.findings.is_empty() || node.children.iter().any(|child| child.name != SIGNATURE);
+    let Ok(members) = settling.members(&|path| path == SIGNATURE) else {
+        return;
+    };
+    if differs && !members.released.is_empty() && members.same() {
+        node.findings.push(stale::signature(SIGNATURE));
+    }
+}
+
 fn settle(settling: &Settling, node: &mut Node) {
     let Ok(members) = settling.members(&|path| path == RELATIONSHIPS) else {
         return;

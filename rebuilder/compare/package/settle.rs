@@ -115,7 +115,7 @@ impl Found {
 pub(in crate::compare) fn settle(released: Option<&'static Package>, settling: &Settling, node: &mut Node) {
     let is_alone = |child: &Node| child.presence != Presence::Both || child.rebuilt_name.is_some();
     let same_names = !node.children.iter().any(is_alone);
-    if node.children.is_empty() || (released.is_none() && same_names) {
+    if node.is_same() || (released.is_none() && same_names) {
         return;
     }
     // Archives with the same names are of the same kind.

@@ -313,33 +313,6 @@ fn what_an_installer_keeps_of_a_mode_is_not_set_aside() {
 }
 
 #[test]
-fn the_signatures_of_a_wheel_are_beside_its_record() {
-    const SIGNED: &str = r#"{"payload":"eyJoYXNoIjoic2hhMjU2PTQ3REVRcGo4SEJTYS1fVEltVy01SkNldVFlUmttNU5NcEpXWkczaFN1RlUifQ","recipients":[{"header":"eyJhbGciOiJFZDI1NTE5In0","signature":"c2ln"}]}"#;
-    let other_key = SIGNED.replace("c2ln", "a2V5");
-    let evil = SIGNED.replace(r#","signature""#, r#","run":"evil","signature""#);
-    let wheel = |path: &str, text: &str| {
-        let mut files = samples(&[("p.py", "1"), ("p-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")]);
-        files.extend((!text.is_empty()).then(|| sample(path, text)));
-        zip(&files)
-    };
-    let own = "p-1.dist-info/RECORD.jws";
-    for (path, text, wanted) in [
-        (own, other_key.as_str(), true),
-        (own, "", true),
-        (own, evil.as_str(), false),
-        ("p/RECORD.jws", other_key.as_str(), false),
-        ("p-1.dist-info/x.jws", other_key.as_str(), false),
-    ] {
-        let (released, rebuilt) = (wheel(path, SIGNED), wheel(path, text));
-        assert_eq!(
-            is_equivalent("p.whl", &released, &rebuilt),
-            wanted,
-            "{path} {text}"
-        );
-    }
-}
-
-#[test]
 fn npm_names_the_commit_in_one_field() {
     let package =
         |path: &str, text: &str| gzip(&tar(&samples(&[("package/package.json", "{}"), (path, text)])));
@@ -466,4 +439,79 @@ fn random_names_in_a_nuget_package_are_told_from_its_files() {
             );
         }
     }
+}
+
+#[test]
+fn cargo_reads_one_stream() {
+    let files = tar(&samples(&[
+        ("x-1/Cargo.toml.orig", ""),
+        ("x-1/Cargo.toml", ""),
+        ("x-1/build.rs", "fn main() {}"),
+    ]));
+    let (start, rest) = files.split_at(1024);
+    let streams = [gzip(start), gzip(rest)].concat();
+    let found = compared("x-1.crate", &gzip(&files), &streams);
+    assert_eq!(
+        (found.outcome, found.causes[0].cause),
+        (Outcome::Different, Cause::Content)
+    );
+    // Other readers take all of them.
+    let plain = tar(&samples(&[("a", "a"), ("b", "b")]));
+    let (start, rest) = plain.split_at(1024);
+    assert!(is_equivalent(
+        "x.tar.gz",
+        &gzip(&plain),
+        &[gzip(start), gzip(rest)].concat()
+    ));
+}
+
+#[test]
+fn a_signature_is_not_that_of_two_files() {
+    type Pack = fn(u64, &[u8]) -> Vec<u8>;
+    let debian: Pack = |time, signature| {
+        let control = Sample {
+            time,
+            ..sample("./control", "Package: x\n")
+        };
+        super::samples::ar(&[
+            sample("debian-binary", "2.0\n"),
+            sample("control.tar.gz", gzip(&tar(&[control]))),
+            sample("data.tar.gz", gzip(&tar(&[]))),
+            sample("_gpgorigin", signature),
+        ])
+    };
+    let nuget: Pack = |time, signature| {
+        let mut files = samples(&[
+            ("_rels/.rels", "x"),
+            ("[Content_Types].xml", "x"),
+            ("p.nuspec", "x"),
+        ]);
+        files.push(sample(".signature.p7s", signature));
+        files[2].time = time;
+        zip(&files)
+    };
+    for (name, pack) in [("x.deb", debian), ("x.nupkg", nuget)] {
+        let found = compared(name, &pack(0, b"1"), &pack(1, b"1"));
+        assert_eq!(
+            (found.outcome, found.causes[0].cause),
+            (Outcome::Different, Cause::Content),
+            "{name}"
+        );
+        let same = compared(name, &pack(0, b"1"), &pack(0, b"1"));
+        assert_eq!(same.outcome, Outcome::Identical, "{name}");
+    }
+    // The time of the signature itself is not signed.
+    let nuget = |time| {
+        let mut files = samples(&[
+            ("_rels/.rels", "x"),
+            ("[Content_Types].xml", "x"),
+            ("p.nuspec", "x"),
+        ]);
+        files.push(Sample {
+            time,
+            ..sample(".signature.p7s", "1")
+        });
+        zip(&files)
+    };
+    assert!(is_equivalent("x.nupkg", &nuget(0), &nuget(1)));
 }

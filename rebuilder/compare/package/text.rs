@@ -1,10 +1,13 @@
 //! Package-specific knowledge about text files: how lines belong together, and fields with a fixed meaning.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use crate::compare::claims::{Algorithm, Claim, Files};
+use crate::compare::both::Both;
+use crate::compare::claims::{Algorithm, Claim, Files, NAMESAKE, with_digest};
 use crate::compare::finding::Finding;
 use crate::compare::normalise::Normalisation;
+use crate::compare::tree::clean;
 
 /// What is known about one text file.
 #[derive(Clone, Copy)]
@@ -12,8 +15,8 @@ pub(in crate::compare) struct Text {
     pub lines: Lines,
     /// The finding for a field with a fixed meaning.
     pub known: fn(&Field) -> Option<Finding>,
-    /// The normalisation for these lines of the file in other places.
-    pub moved: fn(&[Cow<str>], &[usize]) -> Option<Normalisation>,
+    /// The normalisation for the same lines in other places.
+    pub moved: fn(Both<Moved>) -> Option<Normalisation>,
     /// Adjusts every finding in the file.
     pub every: fn(&mut Finding),
 }
@@ -26,7 +29,7 @@ impl Text {
         Self {
             lines,
             known: |_| None,
-            moved: |_, _| None,
+            moved: |_| None,
             every: |_| {},
         }
     }
@@ -56,6 +59,28 @@ pub(in crate::compare) struct Checksums {
     pub moved: Option<Normalisation>,
 }
 
+/// All lines of one side, and the positions of those that the other side has in other places.
+#[derive(Clone, Copy)]
+pub(in crate::compare) struct Moved<'a> {
+    pub lines: &'a [Cow<'a, str>],
+    pub moved: &'a [usize],
+}
+
+impl Moved<'_> {
+    /// Whether each of these lines of a list is about a file that no other line is about.
+    pub fn are_about_single_files(self, claims: fn(&[Cow<str>]) -> Vec<Option<Claim>>) -> bool {
+        let claims = claims(self.lines);
+        let file = |claim: &Claim| clean(&claim.file).into_owned();
+        let mut times: HashMap<String, u32> = HashMap::new();
+        for claim in claims.iter().flatten() {
+            let count = times.entry(file(claim)).or_default();
+            *count = count.saturating_add(1);
+        }
+        let mut moved = self.moved.iter().filter_map(|at| claims.get(*at)?.as_ref());
+        moved.all(|claim| times.get(&file(claim)) == Some(&1))
+    }
+}
+
 /// One field on both sides.
 pub(in crate::compare) struct Field<'a> {
     /// Its name, the same on both sides; `#` for comments, and empty for lines that are not a field.
@@ -73,17 +98,10 @@ impl Field<'_> {
 
 /// What the name of a text tells about its form, in any place. This sets nothing aside.
 pub(super) fn by_name(name: &str) -> Text {
-    const LISTS: [&str; 7] = [
-        "sums",
-        "sums.txt",
-        "checksums",
-        "checksums.txt",
-        ".sha256",
-        ".sha512",
-        ".md5",
-    ];
+    const LISTS: [&str; 4] = ["sums", "sums.txt", "checksums", "checksums.txt"];
     let lower = name.to_ascii_lowercase();
-    if LISTS.iter().any(|ending| lower.ends_with(ending)) || lower.starts_with("sha256sum") {
+    let is_list = LISTS.iter().any(|ending| lower.ends_with(ending)) || lower.starts_with("sha256sum");
+    if is_list || with_digest(&lower).is_some() {
         return Text::of(Lines::Checksums(Checksums {
             claims: listed,
             files: Files::Beside,
@@ -99,7 +117,8 @@ pub(super) fn by_name(name: &str) -> Text {
     }
 }
 
-/// Lines such as `DIGEST  FILE`, `DIGEST *FILE`, or `ALGORITHM (FILE) = DIGEST` (md5sum(1)).
+/// Lines such as `DIGEST  FILE`, `DIGEST *FILE`, `ALGORITHM (FILE) = DIGEST` (md5sum(1)), `ALGORITHM(FILE)= DIGEST`
+/// (openssl-dgst(1)), or a digest alone, which is that of the file that the list is named after.
 pub(super) fn listed(lines: &[Cow<str>]) -> Vec<Option<Claim>> {
     lines.iter().map(|line| listed_line(line)).collect()
 }
@@ -110,6 +129,12 @@ fn listed_line(line: &str) -> Option<Claim> {
         let (algorithm, file) = start.split_once(" (")?;
         return Claim::of(file, Algorithm::named(algorithm)?, digest);
     }
-    let (digest, file) = line.split_once(' ')?;
+    if let Some((start, digest)) = line.rsplit_once(")= ") {
+        let (algorithm, file) = start.split_once('(')?;
+        return Claim::of(file, Algorithm::named(algorithm)?, digest);
+    }
+    let Some((digest, file)) = line.split_once(' ') else {
+        return Claim::hex(NAMESAKE, line);
+    };
     Claim::hex(file.strip_prefix([' ', '*'])?, digest)
 }

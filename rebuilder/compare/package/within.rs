@@ -155,6 +155,14 @@ impl<'a> Within<'a> {
             .is_some_and(|package| package.clamps_times)
     }
 
+    /// Whether the installer of a package reads only the first stream of the compressed member at that path.
+    pub fn reads_first_stream(self, path: &str) -> bool {
+        self.archive.is_some_and(|archive| {
+            let member = archive.relative(path);
+            member.is_some() && archive.kind.is_some_and(|kind| (kind.first_stream)(member))
+        })
+    }
+
     /// Whether the archive is a package that lists checksums of its members.
     pub fn has_list(self) -> bool {
         self.list().is_some()

@@ -117,11 +117,19 @@ fn version(leaf: &mut Leaf, old: &Parsed, new: &Parsed) {
     let text = |(major, minor): (u16, u16)| format!("{major}.{minor} (Java {})", major.saturating_sub(44));
     let (released, rebuilt) = (text(old.version), text(new.version));
     let key = format!("class version {released} → {rebuilt}");
-    leaf.add(
-        Finding::new("version", released, rebuilt)
-            .because(Cause::ToolVersion, Confidence::Proven)
-            .keyed(key),
-    );
+    let finding = Finding::new("version", released, rebuilt);
+    leaf.add(if is_released(old.version) && is_released(new.version) {
+        finding.because(Cause::ToolVersion, Confidence::Proven).keyed(key)
+    } else {
+        finding.keyed("a class version that not every JVM loads")
+    });
+}
+
+/// Whether a compiler writes that version without preview features (JVMS 4.1).
+fn is_released((major, minor): (u16, u16)) -> bool {
+    /// Java 8 is 52; there are two versions a year since Java 9.
+    const HIGHEST: u16 = 99;
+    (45..=HIGHEST).contains(&major) && (minor == 0 || (major, minor) == (45, 3))
 }
 
 /// Fields and methods, by name and type.

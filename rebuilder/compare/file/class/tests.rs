@@ -191,6 +191,28 @@ fn what_changes_in_a_class_is_named() {
 }
 
 #[test]
+fn a_version_that_jvms_refuse_is_content() {
+    let plain = Sample::new().write();
+    // Minor and major version; the highest minor version marks preview features.
+    for (version, wanted) in [
+        ([0, 0, 0, 65], Cause::ToolVersion),
+        ([0, 3, 0, 45], Cause::ToolVersion),
+        ([0, 16, 0, 65], Cause::Content),
+        ([0xff, 0xff, 0, 65], Cause::Content),
+        ([0, 0, 0xff, 65], Cause::Content),
+    ] {
+        let mut other = plain.clone();
+        other[4..8].copy_from_slice(&version);
+        let found = compare_bytes("A.class", &plain, &other, &Options::default());
+        assert_eq!(
+            (first(&found).0, first(&found).1),
+            (wanted, "version"),
+            "{version:?}"
+        );
+    }
+}
+
+#[test]
 fn what_debuggers_read_has_to_be_a_name() {
     use super::facts::About;
     for (name, about) in [

@@ -32,7 +32,17 @@ pub(super) fn compare(leaf: &mut Leaf, sides: &mut Both<Image>, within: &str) ->
     );
     let own = |image: &Image, at: &Range<usize>| image.bytes.get(at.clone()).map(<[u8]>::to_vec);
     let (released, rebuilt) = (own(&sides.released, &old)?, own(&sides.rebuilt, &new)?);
-    (released != rebuilt).then_some(())?;
+    if released == rebuilt {
+        let covered = |image: &Image, at: &Range<usize>| image.bytes.get(..at.start).map(<[u8]>::to_vec);
+        if covered(&sides.released, &old) != covered(&sides.rebuilt, &new) {
+            let shown = format!("{} bytes", released.len());
+            leaf.add(
+                Finding::new(format!("{within}code signature"), shown.as_str(), shown.as_str())
+                    .keyed("a signature that is the same for two different files"),
+            );
+        }
+        return None;
+    }
     let (before, after) = (
         read(sides.released.bytes, &old)?,
         read(sides.rebuilt.bytes, &new)?,
@@ -68,6 +78,7 @@ pub(super) fn compare(leaf: &mut Leaf, sides: &mut Both<Image>, within: &str) ->
 /// `None` if a hash is wrong, or a byte is in no blob.
 fn read<'a>(file: &'a [u8], at: &Range<usize>) -> Option<Signature<'a>> {
     const MOST: usize = 64;
+    const ALIGNMENT: usize = 8;
     let bytes = file.get(at.clone())?;
     let numbers = Numbers {
         bytes,
@@ -86,7 +97,13 @@ fn read<'a>(file: &'a [u8], at: &Range<usize>) -> Option<Signature<'a>> {
         let entry = nth.checked_mul(8)?.checked_add(12)?;
         let start = numbers.size(entry.checked_add(4)?)?;
         let own = span(start, numbers.size(start.checked_add(4)?)?)?;
-        (start == end).then_some(())?;
+        // Linkers align the blobs.
+        (start.checked_sub(end)? < ALIGNMENT).then_some(())?;
+        bytes
+            .get(end..start)?
+            .iter()
+            .all(|byte| *byte == 0)
+            .then_some(())?;
         end = own.end;
         let blob = bytes.get(own)?;
         match numbers.u32(start)? {

@@ -64,3 +64,15 @@ fn a_wrong_hash_and_appended_bytes_are_content() {
     assert_eq!(causes(&base, &lie)[0].0, Cause::Content);
     assert_eq!(causes(&base, &[&base[..], b"evil"].concat())[0].0, Cause::Content);
 }
+
+#[test]
+fn a_signature_that_is_the_same_for_two_images_is_content() {
+    let base = macho(&BASE);
+    let mut stale = base.clone();
+    let uuid = base.windows(16).position(|window| *window == BASE.uuid).unwrap();
+    stale[uuid] ^= 1;
+    let found = causes(&base, &stale);
+    assert_eq!(found[0], (Cause::Content, "code signature".into()), "{found:?}");
+    let wrapped = causes(&fat(&base), &fat(&stale));
+    assert_eq!(wrapped[0].0, Cause::Content, "{wrapped:?}");
+}

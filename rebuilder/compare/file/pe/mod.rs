@@ -186,9 +186,11 @@ fn link_time(sides: &Both<Image>, name: &str, field: &Field, reproducible: bool)
     )
 }
 
+/// The place of the checksum in the optional header.
+const CHECKSUM: usize = 64;
+
 /// The finding for the checksum, if it is correct on both sides, or absent.
 fn checksum(sides: &mut Both<Image>) -> Option<Finding> {
-    const CHECKSUM: usize = 64;
     let field = sides
         .as_ref()
         .map(|image| span(image.optional.saturating_add(CHECKSUM), 4));
@@ -250,6 +252,16 @@ fn signature(leaf: &mut Leaf, sides: &mut Both<Image>) {
             .map(|(range, _)| image.bytes.get(range.clone()).unwrap_or_default().to_vec())
     };
     if own(&sides.released, &tables.released) == own(&sides.rebuilt, &tables.rebuilt) {
+        let covered = Both::new(
+            covered(&sides.released, tables.released.as_ref()),
+            covered(&sides.rebuilt, tables.rebuilt.as_ref()),
+        );
+        if tables.released.is_some() && !covered.same() {
+            leaf.add(
+                Finding::new("certificate table", released, rebuilt)
+                    .keyed("a signature that is the same for two different files"),
+            );
+        }
         return;
     }
     for image in [&mut sides.released, &mut sides.rebuilt] {
@@ -269,6 +281,20 @@ fn signature(leaf: &mut Leaf, sides: &mut Both<Image>) {
         .map(|image| image.certificates().map(|(range, _)| range));
     unsign(&mut sides.released, signed.released);
     unsign(&mut sides.rebuilt, signed.rebuilt);
+}
+
+/// The bytes that a signature covers: all but the checksum, the table, and the entry that points to it.
+fn covered(image: &Image, table: Option<&(Range<usize>, &[u8])>) -> Vec<u8> {
+    let end = table.map_or(image.bytes.len(), |(range, _)| range.start);
+    let mut bytes = image.bytes.get(..end).unwrap_or_default().to_vec();
+    let entry = image.directory(image::CERTIFICATES).map(|(.., entry)| entry);
+    let checksum = span(image.optional.saturating_add(CHECKSUM), 4);
+    for range in [checksum, entry].into_iter().flatten() {
+        if let Some(own) = bytes.get_mut(range) {
+            own.fill(0);
+        }
+    }
+    bytes
 }
 
 /// Removes the table, the zeros that align it, and the directory entry that points to it.

@@ -1,6 +1,7 @@
 //! Small Windows executables, and the expected causes of their differences.
 
 use super::super::writers::{PeFile, pe};
+use super::{CHECKSUM, sum};
 use crate::compare::cause::Cause;
 use crate::compare::{Options, compare_bytes};
 
@@ -103,4 +104,37 @@ fn a_signature_is_one_by_its_content() {
     assert_eq!(causes(&pe(&odd), &pe(&BASE))[0].0, Cause::Content);
     let appended = [pe(&BASE), b"evil".to_vec()].concat();
     assert_eq!(causes(&pe(&BASE), &appended)[0].0, Cause::Content);
+}
+
+#[test]
+fn a_signature_that_is_the_same_for_two_programs_is_content() {
+    const KEYS: [&[u8]; 2] = [
+        b"\x30\x0c\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\x05",
+        b"\x30\x0c\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02\x04",
+    ];
+    let signed = |time, key: usize| {
+        pe(&PeFile {
+            time,
+            certificate: Some(KEYS[key]),
+            ..BASE
+        })
+    };
+    let (released, later) = (signed(BASE.time, 0), BASE.time + 9);
+    let found = causes(&released, &signed(later, 0));
+    assert_eq!(
+        found[0],
+        (Cause::Content, "certificate table".into()),
+        "{found:?}"
+    );
+    let found = causes(&released, &signed(later, 1));
+    assert!(
+        found.iter().all(|(cause, _)| *cause != Cause::Content),
+        "{found:?}"
+    );
+    // The signature does not cover the checksum.
+    let mut other = released.clone();
+    let right = sum(&released, 0x58 + CHECKSUM);
+    other[0x58 + CHECKSUM..][..4].copy_from_slice(&right.to_le_bytes());
+    let found = causes(&released, &other);
+    assert_eq!(found, [(Cause::Checksum, "checksum".into())], "{found:?}");
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::is_signature;
-use crate::compare::package::samples::{sample, tar};
+use crate::compare::package::samples::{Sample, sample, tar};
 use crate::compare::{Cause, Options, Outcome, compare_bytes};
 
 /// `openssl cms -sign -binary -outform DER`
@@ -277,5 +277,47 @@ fn signatures_in_json_have_no_room_for_anything_else() {
         r#""envelope": "$(curl evil)""#,
     ] {
         assert!(!is(bundle(other).as_bytes()), "{other}");
+    }
+}
+
+#[test]
+fn a_signature_beside_its_file_is_right_for_one_file() {
+    let archive = |time: u64| {
+        tar(&[Sample {
+            time,
+            ..sample("x", "x")
+        }])
+    };
+    for (kind, signature) in signatures() {
+        let pack = |time, name: &str, signature: &[u8]| {
+            tar(&[sample("d/x.tar", archive(time)), sample(name, signature)])
+        };
+        let released = pack(0, "d/x.tar.sig", &signature);
+        let found = compare_bytes(
+            "x",
+            &released,
+            &pack(1, "d/x.tar.sig", &signature),
+            &Options::default(),
+        );
+        assert_eq!(
+            (found.outcome, found.causes[0].cause),
+            (Outcome::Different, Cause::Content),
+            "{kind}"
+        );
+        // It is about another file, or no signature.
+        for (name, bytes) in [("x.tar.sig", signature.as_slice()), ("d/x.tar.sig", b"text\n")] {
+            let found = compare_bytes(
+                "x",
+                &pack(0, name, bytes),
+                &pack(1, name, bytes),
+                &Options::default(),
+            );
+            assert_eq!(
+                found.outcome,
+                Outcome::Equivalent,
+                "{kind} {name} {:?}",
+                found.causes
+            );
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::kind::Kind;
+use crate::compare::both::Both;
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::file::matching::{Changes, Sides, line_at, line_number};
@@ -22,7 +23,9 @@ pub(super) fn moved(
     let Some(span) = changes.span.clone() else { return };
     let all_removed = sorted(&changes.removed, changes.pairs.iter().map(|pair| pair.0));
     let all_added = sorted(&changes.added, changes.pairs.iter().map(|pair| pair.1));
-    if texts(&sides.released, &all_removed) != texts(&sides.rebuilt, &all_added) {
+    if texts(&sides.released, &all_removed) != texts(&sides.rebuilt, &all_added)
+        || is_ended(&sides.released) != is_ended(&sides.rebuilt)
+    {
         return;
     }
     let (Some(first_released), Some(first_rebuilt)) = (all_removed.first(), all_added.first()) else {
@@ -40,14 +43,18 @@ pub(super) fn moved(
         sides.released.get(span.0).unwrap_or_default(),
         sides.rebuilt.get(span.1).unwrap_or_default(),
     );
-    let normalisation = (known.moved)(&sides.released, &all_removed);
-    match by_locale.filter(|_| !kind.code) {
+    let both = moved_lines(sides, &all_removed, &all_added);
+    let normalisation = (known.moved)(both);
+    let is_ambiguous = matches!(known.lines, package::Lines::Checksums(list)
+        if both.any(|side| !side.are_about_single_files(list.claims)));
+    match by_locale.filter(|_| !kind.code && !is_ambiguous) {
         Some(key) => leaf.add(
             finding()
                 .because(Cause::Locale, Confidence::Likely)
                 .keyed(key)
                 .set_aside_by(normalisation),
         ),
+        None if is_ambiguous => leaf.add(finding().keyed("order of lines about one file")),
         None => add(leaf, kind, normalisation, finding),
     }
     changes.pairs.clear();
@@ -67,10 +74,11 @@ pub(super) fn crossed(
     let Some((released, rebuilt)) = moved.first() else {
         return;
     };
-    let places: Vec<usize> = moved.iter().map(|pair| pair.0).collect();
+    let places: (Vec<usize>, Vec<usize>) = moved.iter().copied().unzip();
+    let normalisation = (known.moved)(moved_lines(sides, &places.0, &places.1));
     let told =
         |lines: &[Cow<str>], at: usize| format!("{}: {}", line_number(at), line_at(lines, at).trim_end());
-    add(leaf, kind, (known.moved)(&sides.released, &places), || {
+    add(leaf, kind, normalisation, || {
         Finding::new(
             line_number(*released),
             told(&sides.released, *released),
@@ -80,6 +88,16 @@ pub(super) fn crossed(
     });
     let differ = |pair: &(usize, usize)| line_at(&sides.released, pair.0) != line_at(&sides.rebuilt, pair.1);
     changes.pairs.retain(differ);
+}
+
+/// The lines at these places of the two sides.
+fn moved_lines<'a>(
+    sides: &'a Sides,
+    released: &'a [usize],
+    rebuilt: &'a [usize],
+) -> Both<package::Moved<'a>> {
+    let of = |lines, moved| package::Moved { lines, moved };
+    Both::new(of(&sides.released, released), of(&sides.rebuilt, rebuilt))
 }
 
 /// Adds what another order of lines means: nothing in lists, and a change of content elsewhere.
@@ -107,6 +125,11 @@ fn sorted(alone: &[usize], paired: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut all: Vec<usize> = alone.iter().copied().chain(paired).collect();
     all.sort_unstable();
     all
+}
+
+/// Whether the last line has a line end.
+fn is_ended(lines: &[Cow<str>]) -> bool {
+    lines.last().is_none_or(|line| line.ends_with('\n'))
 }
 
 /// The lines at these positions, sorted. The last line of a file may lack its line end.

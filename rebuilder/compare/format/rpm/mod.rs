@@ -17,6 +17,7 @@ use crate::compare::finding::{Finding, Node};
 use crate::compare::limits::{Hit, Limit, Meter};
 use crate::compare::pair::on_two_threads;
 use crate::compare::source::Source;
+use crate::compare::stale;
 use crate::compare::stored::{FieldKind, Fields, Value};
 
 pub(super) struct Rpm;
@@ -25,6 +26,7 @@ pub(super) struct Rpm;
 static LEAD: FieldKind = FieldKind::new("lead", Cause::Content);
 static PADDING: FieldKind = FieldKind::new("bytes between the headers", Cause::Content);
 
+const PAYLOAD: &str = "payload";
 const LEAD_SIZE: u64 = 96;
 /// Maximum number of bytes of one header.
 const LARGEST_HEADER: u64 = 256 << 20;
@@ -73,7 +75,7 @@ impl FormatReader for Rpm {
         let mut content = source.seekable()?;
         content.seek(SeekFrom::Start(parts.payload))?;
         visit(Member {
-            path: "payload".to_owned(),
+            path: PAYLOAD.to_owned(),
             fields: Fields::new(),
             size: parts.size.saturating_sub(parts.payload),
             content: &mut content,
@@ -102,7 +104,37 @@ impl FormatReader for Rpm {
                 told(rebuilt.contains(fault)),
             ));
         }
+        let payload = node
+            .children
+            .iter()
+            .any(|child| child.name == PAYLOAD && child.other_bytes);
+        // The headers were read before.
+        let stale = stale_signatures(sides, meter, payload).unwrap_or_default();
+        node.findings.extend(stale);
     }
+}
+
+/// Signatures that are the same on both sides although they sign something else on each.
+fn stale_signatures(sides: Both<&Source>, meter: &Meter, payload: bool) -> io::Result<Vec<Finding>> {
+    /// Signatures of the header alone, and of header and payload.
+    const TAGS: [(u32, bool); 4] = [(267, false), (268, false), (1002, true), (1005, true)];
+    const OPEN_PGP: u32 = 278;
+    let parts = sides.try_map(|side| Parts::read(side, &meter.apart()))?;
+    let header = parts.released.header.bytes != parts.rebuilt.header.bytes;
+    let signatures = parts.as_ref().map(|parts| &parts.signature);
+    let mut same: Vec<u32> = Vec::new();
+    for (tag, whole) in TAGS {
+        let values = signatures.map(|own| own.binary(tag));
+        same.extend(
+            (values.released.is_some() && values.same() && (header || whole && payload)).then_some(tag),
+        );
+    }
+    let values = signatures.map(|own| own.strings(OPEN_PGP));
+    same.extend((!values.released.is_empty() && values.same() && header).then_some(OPEN_PGP));
+    Ok(same
+        .iter()
+        .map(|tag| stale::signature(&format!("signature, tag {tag}")))
+        .collect())
 }
 
 /// Maximum number of wrong digests that are reported individually.

@@ -212,6 +212,24 @@ fn a_signature_of_one_side_is_one_if_it_is_a_packet() {
 }
 
 #[test]
+fn a_signature_of_another_header_is_content() {
+    let signed = |time, signature| Change {
+        signature,
+        time,
+        ..PLAIN
+    };
+    let causes = |time, signature| {
+        all(&compared(
+            &signed(PLAIN.time, &[0x88, 2, 4, 0]),
+            &signed(time, signature),
+        ))
+    };
+    assert_eq!(causes(1_700_000_009, &[0x88, 2, 4, 0])[0], Cause::Content);
+    assert!(!causes(1_700_000_009, &[0x88, 2, 4, 1]).contains(&Cause::Content));
+    assert!(!causes(1_700_000_009, &[]).contains(&Cause::Content));
+}
+
+#[test]
 fn a_line_within_a_value_is_no_tag() {
     let with = |description| Change { description, ..PLAIN };
     let found = compared(&with("x\nsize: five"), &with("x\nsize: six"));

@@ -70,6 +70,11 @@ impl Directory {
         self.starts.len() as u64
     }
 
+    /// The beginning of the last record.
+    pub fn end_record(&self) -> u64 {
+        self.records.last().map_or(self.end, |(start, _)| *start)
+    }
+
     /// The beginning of whatever follows `start`, and whether that is an entry.
     pub fn after(&self, start: u64) -> (u64, bool) {
         let entry = self
@@ -128,8 +133,13 @@ impl Directory {
 pub(super) const LONGEST_PREFIX: u64 = 4096;
 
 /// Fields for the bytes between the last entry and a record: a signing block, or anything else.
-pub(super) fn between(bytes: &mut Bytes, from: u64, to: u64, meter: &Meter) -> io::Result<Fields> {
-    if let Some(fields) = signing::block(bytes, from, to, meter)? {
+pub(super) fn between(
+    bytes: &mut Bytes,
+    (from, to): (u64, u64),
+    end_record: u64,
+    meter: &Meter,
+) -> io::Result<Fields> {
+    if let Some(fields) = signing::block(bytes, (from, to), end_record, meter)? {
         return Ok(fields);
     }
     let text = bytes.described(from, to, meter)?;

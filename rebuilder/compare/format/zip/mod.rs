@@ -134,6 +134,7 @@ impl FormatReader for Zip {
         }
         time::one_zone(&mut node.children);
         time::of_one_commit(node);
+        signing::settle(node);
     }
 }
 
@@ -321,7 +322,12 @@ impl Walk<'_> {
             let text = self.bytes.described(from, next, self.meter)?;
             fields.push((&BEHIND_ENTRY, Value::Text(text)));
         } else {
-            let found = directory::between(&mut self.bytes, from, next, self.meter)?;
+            let found = directory::between(
+                &mut self.bytes,
+                (from, next),
+                self.directory.end_record(),
+                self.meter,
+            )?;
             self.fields.extend(found);
         }
         Ok(())

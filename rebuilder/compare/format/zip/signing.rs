@@ -4,6 +4,7 @@ use std::io;
 
 use super::bytes::{Bytes, Numbers};
 use crate::compare::cause::Cause;
+use crate::compare::finding::Node;
 use crate::compare::limits::Meter;
 use crate::compare::normalise::Normalisation;
 use crate::compare::stored::{FieldKind, Fields, Value};
@@ -13,6 +14,8 @@ static SIGNATURE: FieldKind = FieldKind::by(
     Cause::Signature,
     Normalisation::ApkSigningBlock,
 );
+/// Compared to tell a signature that is the same for two different files; it differs with every other byte.
+static COVERED: FieldKind = FieldKind::new("what the APK signing block signs", Cause::Content);
 static OTHER: FieldKind = FieldKind::new("other data of the APK signing block", Cause::Content);
 
 const MAGIC: &[u8] = b"APK Sig Block 42";
@@ -24,7 +27,12 @@ const PADDING: u32 = 0x4272_6577;
 const MOST_PAIRS: usize = 1000;
 
 /// Fields of the signing block that ends at `to`; `None` if the range is anything else.
-pub(super) fn block(bytes: &mut Bytes, from: u64, to: u64, meter: &Meter) -> io::Result<Option<Fields>> {
+pub(super) fn block(
+    bytes: &mut Bytes,
+    (from, to): (u64, u64),
+    end_record: u64,
+    meter: &Meter,
+) -> io::Result<Option<Fields>> {
     let Some(footer) = to.checked_sub(24).filter(|footer| *footer >= from) else {
         return Ok(None);
     };
@@ -42,8 +50,15 @@ pub(super) fn block(bytes: &mut Bytes, from: u64, to: u64, meter: &Meter) -> io:
     }
     let mut fields = Fields::new();
     let mut at = start.saturating_add(8);
+    let mut is_signed = false;
     for _ in 0..MOST_PAIRS {
         if at == footer {
+            if is_signed {
+                // The end record has the place of the directory, which depends on the length of the block.
+                let entries = bytes.described(0, from, meter)?;
+                let directory = bytes.described(to, end_record, meter)?;
+                fields.push((&COVERED, Value::Text(format!("{entries}; {directory}"))));
+            }
             return Ok(Some(fields));
         }
         let head = bytes.read_at(at, 16)?;
@@ -57,6 +72,7 @@ pub(super) fn block(bytes: &mut Bytes, from: u64, to: u64, meter: &Meter) -> io:
         }
         let rest = end.saturating_sub(value);
         let is_list = rest >= 4 && u64::from(Numbers(&head).u32(12)) == rest.saturating_sub(4);
+        is_signed |= SIGNATURES.contains(&id);
         let known = SIGNATURES.contains(&id) && is_list || id == PADDING && bytes.is_zero(value, end)?;
         let kind = if known { &SIGNATURE } else { &OTHER };
         let text = format!("{id:#010x}: {}", bytes.described(value, end, meter)?);
@@ -64,4 +80,18 @@ pub(super) fn block(bytes: &mut Bytes, from: u64, to: u64, meter: &Meter) -> io:
         at = end;
     }
     Ok(None)
+}
+
+/// A signature that differs is told as such. One that is the same is wrong on one side, if what it signs differs.
+pub(super) fn settle(node: &mut Node) {
+    if node.findings.iter().any(|finding| finding.place.is(&SIGNATURE)) {
+        node.findings.retain(|finding| !finding.place.is(&COVERED));
+    }
+    for finding in node
+        .findings
+        .iter_mut()
+        .filter(|finding| finding.place.is(&COVERED))
+    {
+        "a signature that is the same for two different files".clone_into(&mut finding.key);
+    }
 }

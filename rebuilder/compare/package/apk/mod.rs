@@ -2,6 +2,7 @@
 //! signature of the second, the second contains `.PKGINFO` with the digest of the third, and the third contains the
 //! files.
 
+mod repacked;
 mod settle;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ pub(super) static APK: Package = Package {
     recognises: |archive| archive.format == "tar" && archive.has(".PKGINFO") && !archive.has(".MTREE"),
     placed,
     streams: Some(streams),
+    repacked_streams: Some(repacked::streams),
     settle: Some(settle::settle),
     ..Package::new("apk")
 };

@@ -1,20 +1,17 @@
 //! Findings that depend on several members of two Alpine packages: signatures, and the fields of `.PKGINFO`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufRead, Read};
 
+use super::repacked;
 use crate::compare::both::{Both, Which};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::{Finding, Node, Presence};
-use crate::compare::limits::{Meter, Metered};
-use crate::compare::package::digest::{Algorithm, Digests};
 use crate::compare::package::rsa;
 use crate::compare::package::settle::{Members, Settling, replace};
-use crate::compare::source::{Codec, Source};
 
-const INFO: &str = ".PKGINFO";
+pub(super) const INFO: &str = ".PKGINFO";
 
-fn is_signature(path: &str) -> bool {
+pub(super) fn is_signature(path: &str) -> bool {
     path.starts_with(".SIGN.") && !path.contains('/')
 }
 
@@ -132,7 +129,9 @@ fn field(settling: &Settling, key: &str, values: Both<&str>, finding: Finding) -
         "packager" if values.all(is_person) => proven(Cause::BuildHost),
         "commit" if values.all(is_commit) => proven(Cause::SourceRevision),
         "datahash" => {
-            let computed = settling.sides.map(|source| data_hash(source, settling.meter));
+            let computed = settling
+                .sides
+                .map(|source| repacked::Parts::read(source, settling.meter).map(|parts| parts.data));
             let is_right = |which: Which| {
                 computed
                     .of(which)
@@ -229,37 +228,4 @@ fn comments(sides: &Both<Info>, findings: &mut Vec<Finding>) {
             .because(Cause::ToolVersion, Confidence::Proven)
             .keyed(format!("version of abuild in {INFO}"))
     });
-}
-
-/// The SHA-256 digest, in hexadecimal, of everything after the stream with `.PKGINFO`.
-fn data_hash(source: &Source, meter: &Meter) -> io::Result<String> {
-    const MOST: u64 = 32 << 20;
-    let Source::Decoded {
-        codec: Codec::Gzip,
-        inner,
-        ..
-    } = source
-    else {
-        return Err(io::ErrorKind::InvalidInput.into());
-    };
-    let meter = meter.apart();
-    let inner = Metered {
-        inner: inner.open()?,
-        meter: &meter,
-    };
-    let mut packed = io::BufReader::with_capacity(1 << 16, inner);
-    loop {
-        let mut tar = Vec::new();
-        flate2::bufread::GzDecoder::new(&mut packed)
-            .take(MOST)
-            .read_to_end(&mut tar)?;
-        let is_signature = tar.starts_with(b".SIGN.");
-        if tar.len() as u64 == MOST || packed.fill_buf()?.is_empty() {
-            return Err(io::ErrorKind::InvalidData.into());
-        }
-        if !is_signature {
-            let digests = Digests::read(packed, std::iter::once(Algorithm::Sha256))?;
-            return Ok(hex::encode(digests.get(Algorithm::Sha256).unwrap_or_default()));
-        }
-    }
 }

@@ -3,10 +3,14 @@
 use std::io::Write as _;
 
 use crate::compare::package::digest::{self, Algorithm};
-use crate::compare::{Cause, Comparison, Options, compare_bytes};
+use crate::compare::{Cause, Comparison, Options, Outcome, compare_bytes};
 
 /// Compressed members without an end of the archive, which abuild cuts off.
 fn stream(members: &[(&str, &[u8])], ended: bool) -> Vec<u8> {
+    stream_of(members, ended, flate2::Compression::fast())
+}
+
+fn stream_of(members: &[(&str, &[u8])], ended: bool, level: flate2::Compression) -> Vec<u8> {
     let mut writer = tar::Builder::new(Vec::new());
     for (name, bytes) in members {
         let mut header = tar::Header::new_ustar();
@@ -18,18 +22,19 @@ fn stream(members: &[(&str, &[u8])], ended: bool) -> Vec<u8> {
     if !ended {
         bytes.truncate(bytes.len() - 1024);
     }
-    let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let mut writer = flate2::write::GzEncoder::new(Vec::new(), level);
     writer.write_all(&bytes).expect("gzip");
     writer.finish().expect("gzip")
 }
 
+/// A package, signed unless the signature is empty.
 fn apk(info: &str, data: &[u8], signature: &[u8], hash: Option<&str>) -> Vec<u8> {
     let data = stream(&[("usr/bin/x", data)], true);
     let own = hex::encode(digest::of(Algorithm::Sha256, &data));
     let info = format!("pkgname = x\n{info}datahash = {}\n", hash.unwrap_or(&own));
     let control = stream(&[(".PKGINFO", info.as_bytes())], false);
-    let signature = stream(&[(".SIGN.RSA.key.rsa.pub", signature)], false);
-    [signature, control, data].concat()
+    let signed = (!signature.is_empty()).then(|| stream(&[(".SIGN.RSA.key.rsa.pub", signature)], false));
+    [signed.unwrap_or_default(), control, data].concat()
 }
 
 fn random(seed: u8) -> Vec<u8> {
@@ -77,21 +82,18 @@ fn fields_have_the_cause_that_their_form_shows() {
             Cause::Content,
         ),
     ] {
-        let found = compare(
-            &apk(released, b"a", &random(1), None),
-            &apk(rebuilt, b"a", &random(1), None),
-        );
+        let found = compare(&apk(released, b"a", b"", None), &apk(rebuilt, b"a", b"", None));
         assert_eq!(first(&found).0, cause, "{released} {rebuilt} {found:?}");
     }
 }
 
 #[test]
 fn the_digest_of_the_data_is_recomputed() {
-    let honest = apk("", b"a", &random(1), None);
-    let found = compare(&honest, &apk("", b"b", &random(1), None));
+    let honest = apk("", b"a", b"", None);
+    let found = compare(&honest, &apk("", b"b", b"", None));
     assert_eq!(found.causes.len(), 1, "{found:?}");
     assert_eq!(found.causes[0].example.path, "usr/bin/x");
-    let found = compare(&honest, &apk("", b"a", &random(1), Some(&"0".repeat(64))));
+    let found = compare(&honest, &apk("", b"a", b"", Some(&"0".repeat(64))));
     assert_eq!(first(&found), (Cause::Content, "datahash"), "{found:?}");
 }
 
@@ -135,4 +137,50 @@ fn the_streams_are_the_parts_of_a_package() {
     }
     let unsigned = compare(&usual, &package([&[1], &[2], &[]]));
     assert_eq!(first(&unsigned).0, Cause::Signature, "{:?}", unsigned.causes);
+}
+
+#[test]
+fn signature_and_digest_are_those_of_the_compressed_parts() {
+    let levels = [flate2::Compression::fast(), flate2::Compression::none()];
+    let data = levels.map(|level| stream_of(&[("usr/bin/x", b"1\n")], true, level));
+    let hashes = [&data[0], &data[1]].map(|data| hex::encode(digest::of(Algorithm::Sha256, data)));
+    let package = |signature: Option<u8>, hash: &str, control: usize, own: usize| {
+        let info = format!("pkgname = x\n{hash}");
+        let signature = signature.map(|seed| stream(&[(".SIGN.RSA.key.rsa.pub", &random(seed))], false));
+        let control = stream_of(&[(".PKGINFO", info.as_bytes())], false, levels[control]);
+        [signature.unwrap_or_default(), control, data[own].clone()].concat()
+    };
+    let named = |nth: usize| format!("datahash = {}\n", hashes[nth]);
+    let released = package(Some(1), &named(0), 0, 0);
+    for (what, rebuilt, wanted) in [
+        (
+            "control files, old signature",
+            package(Some(1), &named(0), 1, 0),
+            Cause::Content,
+        ),
+        (
+            "control files, new signature",
+            package(Some(2), &named(0), 1, 0),
+            Cause::Signature,
+        ),
+        (
+            "data, old digest",
+            package(Some(1), &named(0), 0, 1),
+            Cause::Content,
+        ),
+        (
+            "data, new digest, old signature",
+            package(Some(1), &named(1), 0, 1),
+            Cause::Content,
+        ),
+        (
+            "data, new digest, new signature",
+            package(Some(2), &named(1), 0, 1),
+            Cause::Signature,
+        ),
+    ] {
+        assert_eq!(first(&compare(&released, &rebuilt)).0, wanted, "{what}");
+    }
+    let unsigned = compare(&package(None, "", 0, 0), &package(None, "", 1, 1));
+    assert_eq!(unsigned.outcome, Outcome::Equivalent, "{:?}", unsigned.causes);
 }

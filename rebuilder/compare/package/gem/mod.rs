@@ -28,6 +28,8 @@ pub(super) static GEM: Package = Package {
     meaning: |located, field| {
         (located.top() == Some("metadata") && field == "rubygems_version").then_some(Meaning::Tool)
     },
+    // Zlib::GzipReader stops at the end of a stream.
+    first_stream: |member| member.is_some_and(settle::is_compressed),
     placed,
     settle: Some(settle::settle),
     ..Package::new("gem")

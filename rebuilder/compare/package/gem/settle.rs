@@ -12,6 +12,7 @@ use crate::compare::normalise::Normalisation;
 use crate::compare::package::digest::{Algorithm, Digests, base64};
 use crate::compare::package::rsa;
 use crate::compare::package::settle::{Members, Settling, refuse_types, replace};
+use crate::compare::stale;
 
 const METADATA: &str = "metadata.gz";
 const CHECKSUMS: &str = "checksums.yaml.gz";
@@ -19,6 +20,11 @@ const DATA: &str = "data.tar.gz";
 
 /// Maximum number of bytes of a decompressed member.
 const MOST_DECODED: u64 = 16 << 20;
+
+/// Whether a member is one of the compressed parts of a gem.
+pub(super) fn is_compressed(path: &str) -> bool {
+    [METADATA, CHECKSUMS, DATA].contains(&path)
+}
 
 pub(super) fn settle(settling: &Settling, node: &mut Node) {
     // RubyGems leaves out members of other types, and passes over pax headers.
@@ -58,6 +64,13 @@ pub(super) fn settle(settling: &Settling, node: &mut Node) {
             _ => {}
         }
     }
+    let differing = stale::differing(node.children.iter());
+    let same = members.released.iter().filter(|(path, bytes)| {
+        let is_stale = signed(path).is_some_and(|signed| differing.contains(signed));
+        is_stale && members.rebuilt.get(*path) == Some(bytes) && rsa::is_signature(bytes)
+    });
+    let wrong: Vec<Finding> = same.map(|(path, _)| stale::signature(path)).collect();
+    node.findings.extend(wrong);
     // A list that is the same on both sides is wrong on one of them, if a listed member differs.
     if stale && members.as_ref().all(|members| members.contains_key(CHECKSUMS)) {
         let mut list = Node {
@@ -73,7 +86,7 @@ pub(super) fn settle(settling: &Settling, node: &mut Node) {
 /// The member that a signature file signs: RubyGems signs these members only.
 fn signed(path: &str) -> Option<&str> {
     let of = path.strip_suffix(".sig")?;
-    [METADATA, CHECKSUMS, DATA].contains(&of).then_some(of)
+    is_compressed(of).then_some(of)
 }
 
 /// A compressed document: its bytes and its parsed value.

@@ -204,3 +204,50 @@ fn signatures_are_told_by_what_they_are() {
         assert_eq!(found.outcome, outcome, "{found:?}");
     }
 }
+
+#[test]
+fn streams_behind_the_first_are_not_installed() {
+    let whole = tar(&[("lib/x.rb", b"puts 1\n"), ("lib/y.rb", b"puts 2\n")]);
+    let (start, rest) = whole.split_at(1024);
+    let with = |data: Vec<u8>| vec![("metadata.gz", gzip(b"--- {}\n")), ("data.tar.gz", data)];
+    let found = compare(&with(gzip(&whole)), &with([gzip(start), gzip(rest)].concat()));
+    assert_eq!(
+        (found.outcome, found.causes[0].cause),
+        (Outcome::Different, Cause::Content)
+    );
+    let inside = |data: &[u8]| with(gzip(&tar(&[("lib/data.tar.gz", data)])));
+    let found = compare(
+        &inside(&gzip(&whole)),
+        &inside(&[gzip(start), gzip(rest)].concat()),
+    );
+    assert_eq!(found.outcome, Outcome::Equivalent, "{:?}", found.causes);
+}
+
+#[test]
+fn a_signature_that_is_the_same_for_two_members_is_content() {
+    let signature = |seed: u8| -> Vec<u8> {
+        (0..4)
+            .flat_map(|at| digest::of(Algorithm::Sha512, &[seed, at]))
+            .collect()
+    };
+    let with = |date: &str, signature: Option<Vec<u8>>| {
+        let mut all = members(&format!("date: {date}\n"), b"puts 1\n");
+        all.extend(signature.map(|bytes| ("metadata.gz.sig", bytes)));
+        all
+    };
+    let released = with("2024-01-02", Some(signature(1)));
+    for (rebuilt, wanted) in [
+        (Some(signature(1)), false),
+        (Some(signature(2)), true),
+        (None, true),
+    ] {
+        let found = compare(&released, &with("2024-01-03", rebuilt));
+        let equivalent = found.outcome == Outcome::Equivalent;
+        assert_eq!(equivalent, wanted, "{:?}", found.causes);
+        assert!(
+            wanted || found.causes[0].cause == Cause::Content,
+            "{:?}",
+            found.causes
+        );
+    }
+}

@@ -11,6 +11,7 @@ use crate::compare::both::{Both, Which};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::finding::{Finding, Node, Presence};
 use crate::compare::normalise::Normalisation;
+use crate::compare::package::cms;
 use crate::compare::package::digest::{Algorithm, Digests, base64};
 use crate::compare::package::settle::{Members, Settling, replace};
 use crate::compare::stale;
@@ -104,6 +105,7 @@ fn settle_manifests(settling: &Settling, node: &mut Node, members: &Both<Members
             bytes: found.rebuilt.1,
         },
     );
+    node.findings.extend(stale_signatures(members, &signed));
     let signed_here = settle_signatures(node, members, &signed);
     let child = node.children.iter_mut().find(|child| is_manifest(&child.name))?;
     if child.rebuilt_name.is_some() || found.released.1 == found.rebuilt.1 {
@@ -149,26 +151,39 @@ fn settle_signatures(node: &mut Node, members: &Both<Members>, signed: &Both<Sig
     found
 }
 
+/// A finding for each signature file or block that is the same on both sides, but right on one side alone.
+fn stale_signatures(members: &Both<Members>, signed: &Both<Signed>) -> Vec<Finding> {
+    let same = members
+        .released
+        .iter()
+        .filter(|(path, bytes)| signature::kind(path).is_some() && members.rebuilt.get(*path) == Some(bytes));
+    let is = |which: Which, path: &str| is_signature(path, members.of(which), signed.of(which));
+    let wrong = same.filter(|(path, _)| is(Which::Released, path) != is(Which::Rebuilt, path));
+    wrong.map(|(path, _)| stale::signature(path)).collect()
+}
+
+/// Whether a member is a signature file of the manifest, or a block for such a file.
+fn is_signature(path: &str, members: &Members, signed: &Signed) -> bool {
+    let Some(bytes) = members.get(path) else {
+        return false;
+    };
+    match signature::kind(path) {
+        Some(signature::Kind::File) => signature::is_file(bytes, signed),
+        Some(signature::Kind::Block) => {
+            let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
+            let mut files = members.iter().filter(|(path, _)| {
+                let file = path.rsplit_once('.').map_or(path.as_str(), |(stem, _)| stem);
+                signature::kind(path) == Some(signature::Kind::File) && file.eq_ignore_ascii_case(stem)
+            });
+            files.any(|(_, file)| signature::is_file(file, signed) && cms::signs(bytes, file))
+        }
+        None => false,
+    }
+}
+
 /// Whether, on each side that has it, a member is a signature file of the manifest, or a block for such a file.
 fn are_signatures(child: &Node, members: &Both<Members>, signed: &Both<Signed>) -> bool {
-    let is = |which: Which, path: &str| -> bool {
-        let (members, signed) = (members.of(which), signed.of(which));
-        let Some(bytes) = members.get(path) else {
-            return false;
-        };
-        match signature::kind(path) {
-            Some(signature::Kind::File) => signature::is_file(bytes, signed),
-            Some(signature::Kind::Block) => {
-                let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
-                let mut files = members.iter().filter(|(path, _)| {
-                    let file = path.rsplit_once('.').map_or(path.as_str(), |(stem, _)| stem);
-                    signature::kind(path) == Some(signature::Kind::File) && file.eq_ignore_ascii_case(stem)
-                });
-                files.any(|(_, file)| signature::is_file(file, signed) && signature::is_block(bytes, file))
-            }
-            None => false,
-        }
-    };
+    let is = |which: Which, path: &str| is_signature(path, members.of(which), signed.of(which));
     let other = child.rebuilt_name.as_deref().unwrap_or(&child.name);
     match child.presence {
         Presence::Both => is(Which::Released, &child.name) && is(Which::Rebuilt, other),

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::form::Form;
 use super::manifest::{Manifest, Section, Values};
-use crate::compare::package::cms;
 use crate::compare::package::digest::{Algorithm, base64, of as digest};
 
 /// A manifest, and its bytes.
@@ -91,30 +90,4 @@ fn are_right(values: &Values, signed: &[u8]) -> bool {
         algorithm.is_some_and(|algorithm| base64(value) == Some(digest(algorithm, signed)))
     };
     !values.is_empty() && values.iter().all(is_right)
-}
-
-/// Whether `bytes` are a signature block for this signature file.
-pub(super) fn is_block(bytes: &[u8], file: &[u8]) -> bool {
-    let Some(block) = cms::signed_data(bytes) else {
-        return false;
-    };
-    let is_of_file = |(object, signed): &(&[u8], Option<&[u8]>)| match signed {
-        // Then the signature is over the file itself.
-        None => true,
-        Some(signed) => algorithm(object).is_some_and(|algorithm| digest(algorithm, file) == *signed),
-    };
-    block.content.is_none_or(|content| content == file) && block.digests.iter().all(is_of_file)
-}
-
-/// Digest algorithms by object identifier (RFC 3370, RFC 5754).
-fn algorithm(object: &[u8]) -> Option<Algorithm> {
-    Some(match object {
-        b"\x2a\x86\x48\x86\xf7\x0d\x02\x05" => Algorithm::Md5,
-        b"\x2b\x0e\x03\x02\x1a" => Algorithm::Sha1,
-        b"\x60\x86\x48\x01\x65\x03\x04\x02\x04" => Algorithm::Sha224,
-        b"\x60\x86\x48\x01\x65\x03\x04\x02\x01" => Algorithm::Sha256,
-        b"\x60\x86\x48\x01\x65\x03\x04\x02\x02" => Algorithm::Sha384,
-        b"\x60\x86\x48\x01\x65\x03\x04\x02\x03" => Algorithm::Sha512,
-        _ => return None,
-    })
 }

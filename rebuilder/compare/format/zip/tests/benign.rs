@@ -315,4 +315,32 @@ fn signing_blocks_of_apks() {
             (Outcome::Different, Cause::Content)
         );
     }
+    // A signature is right for one file at most.
+    let later = |id: u32, value: &[u8]| {
+        let mut bytes = block(id, value);
+        let names: Vec<usize> = bytes
+            .windows(4)
+            .enumerate()
+            .filter(|(_, window)| window.starts_with(b"PK\x03\x04") || window.starts_with(b"PK\x01\x02"))
+            .map(|(at, _)| at)
+            .collect();
+        for at in names {
+            let time = at + if bytes[at + 2] == 3 { 10 } else { 12 };
+            bytes[time] ^= 2;
+        }
+        bytes
+    };
+    let found = compare(&signed, &later(0x7109_871a, b"\x03\0\0\0abc"));
+    assert_eq!(
+        (found.outcome, found.causes[0].cause),
+        (Outcome::Different, Cause::Content),
+        "{:?}",
+        found.causes
+    );
+    set_aside(
+        "another key and time",
+        &signed,
+        &later(0x7109_871a, b"\x03\0\0\0xyz"),
+        &["apk-signing-block", "zip-modified-time"],
+    );
 }

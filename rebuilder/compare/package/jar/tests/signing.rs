@@ -179,7 +179,12 @@ fn digests_of_entries_follow_from_the_entries() {
     let mut wrong = signed(b"class");
     wrong[0].1 = signed(b"other")[0].1.clone();
     let found = compare(&signed(b"class"), &wrong);
-    assert!(found.causes[0].key.contains("not that of the entry"), "{found:?}");
+    assert_eq!(found.causes[0].cause, Cause::Content, "{found:?}");
+    let is_told = |part: &str| found.causes.iter().any(|cause| cause.key.contains(part));
+    assert!(
+        is_told("not that of the entry") && is_told("a signature that is the same"),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -194,4 +199,40 @@ fn a_signer_may_add_the_manifest() {
     let found = compare(&signed_with("Main-Class: a.A\r\n", b"class"));
     assert_eq!(found.outcome, Outcome::Different, "{found:?}");
     assert_eq!(found.causes[0].cause, Cause::Content);
+}
+
+#[test]
+fn a_signature_is_right_for_one_manifest_alone() {
+    let compare = |rebuilt: &[(&'static str, Vec<u8>)]| {
+        compare_bytes(
+            "x.jar",
+            &whole(&signed_with("Build-Jdk: 17.0.1\r\n", b"class")),
+            &whole(rebuilt),
+            &Options::default(),
+        )
+    };
+    let resigned = signed_with("Build-Jdk: 17.0.2\r\n", b"class");
+    assert_eq!(compare(&resigned).outcome, Outcome::Equivalent);
+    let old = signed_with("Build-Jdk: 17.0.1\r\n", b"class");
+    let other_form = String::from_utf8_lossy(&old[0].1)
+        .replace("\r\n", "\n")
+        .into_bytes();
+    let other_tool = String::from_utf8_lossy(&old[1].1)
+        .replace("17 (Debian)", "18 (Debian)")
+        .into_bytes();
+    for (what, at, bytes) in [
+        ("another attribute", 0, resigned[0].1.clone()),
+        ("another form", 0, other_form),
+        ("another signature file", 1, other_tool),
+    ] {
+        let mut stale = old.clone();
+        stale[at].1 = bytes;
+        let found = compare(&stale);
+        assert_eq!(
+            (found.outcome, found.causes[0].cause),
+            (Outcome::Different, Cause::Content),
+            "{what} {:?}",
+            found.causes
+        );
+    }
 }

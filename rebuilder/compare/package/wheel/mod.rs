@@ -1,9 +1,14 @@
 //! Wheels and sdists: METADATA, WHEEL and RECORD (the PyPA's core metadata and binary distribution format).
 
+mod signature;
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
-use super::text::{Checksums, Lines, Text};
+use super::text::{Checksums, Lines, Moved, Text};
 use super::{Archive, GROUP_AND_OTHERS, Meaning, Package, READ_AND_WRITE};
+use crate::compare::both::Both;
 use crate::compare::claims::{Algorithm, Claim, Files};
 use crate::compare::normalise::Normalisation;
 
@@ -20,7 +25,10 @@ pub(super) static WHEEL: Package = Package {
     list: Some(|path| metadata(path) == Some("RECORD")),
     text: |located| match metadata(located.top()?)? {
         "RECORD" => Some(Text {
-            moved: |_, _| Some(Normalisation::WheelRecord),
+            moved: |sides| {
+                let single = sides.all(|side| side.are_about_single_files(recorded));
+                single.then_some(Normalisation::WheelRecord)
+            },
             ..Text::of(Lines::Checksums(Checksums {
                 claims: recorded,
                 files: Files::Archive,
@@ -36,12 +44,10 @@ pub(super) static WHEEL: Package = Package {
         _ => None,
     },
     meaning: |located, field| meaning(metadata(located.top()?)?, field),
-    signature: |located| {
-        let file = metadata(located.top()?)?;
-        matches!(file, "RECORD.jws" | "RECORD.p7s").then_some(Normalisation::WheelSignature)
-    },
+    signature: |located| signature::is_signature(located.top()?).then_some(Normalisation::WheelSignature),
     // Names of extension modules contain the version of Python.
     named_by_tool: |path| path.contains(".cpython-"),
+    settle: Some(signature::settle),
     ..Package::new("wheel")
 };
 
@@ -68,6 +74,8 @@ pub(super) static SDIST: Package = Package {
     ignores_owners: true,
     // tarfile's data filter removes write permission from group and others.
     ignored_modes: READ_AND_WRITE,
+    // pip reads all gzip streams, uv the first one.
+    first_stream: |member| member.is_none(),
     meaning: |located, field| meaning(located.name(), field),
     ..Package::new("sdist")
 };
@@ -133,19 +141,67 @@ const REPEATED_FIELDS: [&str; 8] = [
 ];
 
 /// Only such fields, in the headers, may move.
-fn moved(lines: &[Cow<str>], moved: &[usize]) -> Option<Normalisation> {
-    let headers = lines
-        .iter()
-        .position(|line| line.trim().is_empty())
-        .unwrap_or(lines.len());
-    let is_repeated = |at: &usize| {
-        *at < headers
-            && lines
-                .get(*at)
-                .is_some_and(|line| REPEATED_FIELDS.iter().any(|field| line.starts_with(field)))
-    };
-    moved
-        .iter()
-        .all(is_repeated)
-        .then_some(Normalisation::WheelMetadataOrder)
+fn moved(sides: Both<Moved>) -> Option<Normalisation> {
+    let harmless = sides.all(are_repeated_fields) || sides.map(|side| Headers::read(side.lines)).same();
+    harmless.then_some(Normalisation::WheelMetadataOrder)
+}
+
+/// The headers by their fields, and what is below them.
+#[derive(PartialEq)]
+struct Headers<'a> {
+    /// Fields in order, each with its continuation lines.
+    single: Vec<Vec<&'a str>>,
+    /// Fields that may be repeated, sorted.
+    repeated: Vec<Vec<&'a str>>,
+    body: Vec<&'a str>,
+}
+
+impl<'a> Headers<'a> {
+    fn read(lines: &'a [Cow<'a, str>]) -> Self {
+        let end = lines.iter().position(|line| !is_header(line));
+        let (headers, body) = lines
+            .split_at_checked(end.unwrap_or(lines.len()))
+            .unwrap_or_default();
+        let text = |line: &'a Cow<str>| line.trim_end_matches('\n');
+        let mut fields: Vec<Vec<&str>> = Vec::new();
+        for line in headers.iter().map(text) {
+            match fields.last_mut() {
+                Some(field) if line.starts_with([' ', '\t']) => field.push(line),
+                _ => fields.push(vec![line]),
+            }
+        }
+        let is_repeated = |field: &Vec<&str>| field.first().is_some_and(|line| is_repeated_field(line));
+        let (mut repeated, single): (Vec<_>, Vec<_>) = fields.into_iter().partition(is_repeated);
+        repeated.sort_unstable();
+        Self {
+            single,
+            repeated,
+            body: body.iter().map(text).collect(),
+        }
+    }
+}
+
+fn is_repeated_field(line: &str) -> bool {
+    REPEATED_FIELDS.iter().any(|field| line.starts_with(field))
+}
+
+/// Whether each of these lines is a whole field in the headers, without a continuation line behind it.
+fn are_repeated_fields(side: Moved) -> bool {
+    let headers = side.lines.iter().position(|line| !is_header(line));
+    let headers = headers.unwrap_or(side.lines.len());
+    let line = |at: usize| side.lines.get(at).filter(|_| at < headers);
+    side.moved.iter().all(|at| {
+        let next = line(at.saturating_add(1));
+        let is_whole = !next.is_some_and(|next| next.starts_with([' ', '\t']));
+        is_whole && line(*at).is_some_and(|line| is_repeated_field(line))
+    })
+}
+
+/// Whether Python's email parser takes a line for a field or its continuation; any other line ends the headers. It takes
+/// a carriage return for the end of a line.
+fn is_header(line: &str) -> bool {
+    let text = line.trim_end_matches(['\n', '\r']);
+    let is_name = |name: &str| name.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
+    let is_field = || text.split_once(':').is_some_and(|(name, _)| is_name(name));
+    !text.contains('\r') && !text.trim().is_empty() && (text.starts_with([' ', '\t']) || is_field())
 }
