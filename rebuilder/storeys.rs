@@ -39,6 +39,40 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// A file that no module names is neither compiled nor tested.
+#[test]
+fn every_file_is_a_module() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut apart = Vec::new();
+    for path in ["rebuilder", "tests/it"]
+        .iter()
+        .flat_map(|it| sources(&root.join(it)))
+    {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let folder = path.parent().unwrap();
+        let (name, folder) = match name {
+            "lib" | "main" => continue,
+            "mod" => (
+                folder.file_name().unwrap().to_str().unwrap(),
+                folder.parent().unwrap(),
+            ),
+            name => (name, folder),
+        };
+        let named = Regex::new(&format!(r"(?m)^\s*(pub(\([a-z: ]+\))? )?mod {name};")).unwrap();
+        let above = [
+            folder.with_extension("rs"),
+            folder.join("mod.rs"),
+            folder.join("lib.rs"),
+            folder.join("main.rs"),
+        ];
+        let texts = above.iter().filter_map(|above| fs::read_to_string(above).ok());
+        if !texts.into_iter().any(|text| named.is_match(&text)) {
+            apart.push(path.clone());
+        }
+    }
+    assert_eq!(apart, Vec::<PathBuf>::new());
+}
+
 /// The modules that a source file names as `crate::NAME`, or in braces after `crate::`.
 fn used(text: &str) -> Vec<String> {
     let code: String = text

@@ -1,5 +1,6 @@
 //! `rebuilder compare`: what it says, in which forms, and what hostile files can do to it.
 
+mod adversary;
 mod hostile;
 mod images;
 mod oracle;

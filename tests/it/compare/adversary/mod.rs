@@ -5,12 +5,12 @@
 //! `REBUILDER_ADVERSARY_CASES=20000 cargo test --test it compare::adversary::` runs more of them. The seeds of cases that
 //! ever went wrong are in [`OLD_SEEDS`].
 
-mod writers;
 mod formats;
+mod writers;
 
+use formats::FORMATS;
 use md5::Digest as _;
 use rebuilder::compare::{Cause, Comparison, Options, Outcome, compare_bytes};
-use formats::FORMATS;
 
 /// Seeds of cases that once went wrong.
 const OLD_SEEDS: &[u64] = &[];
@@ -115,17 +115,31 @@ const LINK: &str = "pkg/link";
 
 fn tree(dice: &mut Dice, format: &Format) -> Tree {
     let mut files = vec![
-        File::new(CODE, b"import os\n\ndef allowed(user):\n    return user == 'root'\n\nLIMIT = 4096\n"),
+        File::new(
+            CODE,
+            b"import os\n\ndef allowed(user):\n    return user == 'root'\n\nLIMIT = 4096\n",
+        ),
         File {
             mode: 0o755,
             ..File::new(SCRIPT, b"#!/bin/sh\nset -e\nbackup\ndelete --all\n")
         },
-        File::new("pkg/conf.json", br#"{"limit": 10, "host": "db.example.org", "on": true}"#),
-        File::new("pkg/x.service", b"[Service]\nUser=www-data\nExecStart=/usr/bin/x\n"),
-        File::new("pkg/guide.txt", b"Run make install.\nThen log in as admin@example.org.\n"),
+        File::new(
+            "pkg/conf.json",
+            br#"{"limit": 10, "host": "db.example.org", "on": true}"#,
+        ),
+        File::new(
+            "pkg/x.service",
+            b"[Service]\nUser=www-data\nExecStart=/usr/bin/x\n",
+        ),
+        File::new(
+            "pkg/guide.txt",
+            b"Run make install.\nThen log in as admin@example.org.\n",
+        ),
     ];
     let mut noise = vec![0_u8; 40 + dice.roll(900)];
-    noise.iter_mut().for_each(|byte| *byte = u8::try_from(dice.roll(256)).unwrap());
+    noise
+        .iter_mut()
+        .for_each(|byte| *byte = u8::try_from(dice.roll(256)).unwrap());
     noise[0] = 0;
     files.push(File::new("pkg/data.bin", &noise));
     if format.links {
@@ -139,7 +153,10 @@ fn tree(dice: &mut Dice, format: &Format) -> Tree {
         "x-1.tgz" => &[("package.json", r#"{"name": "x", "version": "1.0.0"}"#)],
         "x-1.crate" => &[
             ("Cargo.toml", "[package]\nname = \"x\"\nversion = \"1.0.0\"\n"),
-            ("Cargo.toml.orig", "[package]\nname = \"x\"\nversion = \"1.0.0\"\n"),
+            (
+                "Cargo.toml.orig",
+                "[package]\nname = \"x\"\nversion = \"1.0.0\"\n",
+            ),
         ],
         _ => &[],
     };
@@ -150,10 +167,18 @@ fn tree(dice: &mut Dice, format: &Format) -> Tree {
 fn spelling(dice: &mut Dice, format: &Format) -> Spelling {
     Spelling {
         time: 1_704_200_000 + 2 * i64::try_from(dice.roll(20_000)).unwrap(),
-        owner: if format.owners { u32::try_from(dice.roll(3)).unwrap() } else { 0 },
+        owner: if format.owners {
+            u32::try_from(dice.roll(3)).unwrap()
+        } else {
+            0
+        },
         level: 1 + u32::try_from(dice.roll(9)).unwrap(),
         reverse: dice.roll(2) == 1,
-        dialect: if format.tar { u8::try_from(dice.roll(3)).unwrap() } else { 0 },
+        dialect: if format.tar {
+            u8::try_from(dice.roll(3)).unwrap()
+        } else {
+            0
+        },
         tool: ["11.0.2", "17.0.1"][dice.roll(2)],
         hidden: None,
         lie: None,
@@ -177,7 +202,11 @@ fn plant(dice: &mut Dice, format: &Format, tree: &mut Tree, spelling: &mut Spell
         1 => replace(tree.file(CODE), "4096", "4097"),
         2 => replace(tree.file(CODE), "import os\n", "import os; os.system('x')\n"),
         3 => {
-            replace(tree.file(SCRIPT), "backup\ndelete --all\n", "delete --all\nbackup\n");
+            replace(
+                tree.file(SCRIPT),
+                "backup\ndelete --all\n",
+                "delete --all\nbackup\n",
+            );
             return Some("run.sh");
         }
         4 => {
@@ -189,7 +218,11 @@ fn plant(dice: &mut Dice, format: &Format, tree: &mut Tree, spelling: &mut Spell
             return Some("x.service");
         }
         6 => {
-            replace(tree.file("pkg/guide.txt"), "admin@example.org", "admin@example.com");
+            replace(
+                tree.file("pkg/guide.txt"),
+                "admin@example.org",
+                "admin@example.com",
+            );
             return Some("guide.txt");
         }
         7 => {
@@ -245,7 +278,11 @@ fn plant(dice: &mut Dice, format: &Format, tree: &mut Tree, spelling: &mut Spell
         }
         _ => return None,
     }
-    Some(if format.name == "core.py.gz" { "" } else { "core.py" })
+    Some(if format.name == "core.py.gz" {
+        ""
+    } else {
+        "core.py"
+    })
 }
 
 /// What a comparison says, as text, for the message of a failure and to look for names in.
@@ -259,8 +296,14 @@ fn accused(found: &Comparison) -> Vec<String> {
     if let Some(tree) = &found.tree {
         tree.each("", &mut |path, node| {
             for finding in &node.findings {
-                if matches!(finding.cause, Cause::Content | Cause::Unread | Cause::AmbiguousArchive) {
-                    paths.push(format!("{path} {} {} {}", finding.place, finding.released, finding.rebuilt));
+                if matches!(
+                    finding.cause,
+                    Cause::Content | Cause::Unread | Cause::AmbiguousArchive
+                ) {
+                    paths.push(format!(
+                        "{path} {} {} {}",
+                        finding.place, finding.released, finding.rebuilt
+                    ));
                 }
             }
         });
@@ -296,7 +339,12 @@ fn case(seed: u64, benign: bool) -> Option<Case> {
 }
 
 fn judged(case: &Case) -> Result<(), String> {
-    let found = compare_bytes(case.format.name, &case.released, &case.rebuilt, &Options::default());
+    let found = compare_bytes(
+        case.format.name,
+        &case.released,
+        &case.rebuilt,
+        &Options::default(),
+    );
     let fail = |why: &str| Err(format!("{}: {why}: {}", case.format.name, told(&found)));
     let Some(name) = case.planted else {
         return match found.outcome {
@@ -309,7 +357,10 @@ fn judged(case: &Case) -> Result<(), String> {
         return fail("a planted change is set aside");
     }
     let first = found.causes.first().map(|cause| cause.cause);
-    if !matches!(first, Some(Cause::Content | Cause::Unread | Cause::AmbiguousArchive)) {
+    if !matches!(
+        first,
+        Some(Cause::Content | Cause::Unread | Cause::AmbiguousArchive)
+    ) {
         return fail("content is not the first cause");
     }
     let accused = accused(&found);
@@ -334,7 +385,12 @@ fn a_planted_change_is_never_hidden() {
         *formats.entry(case.format.name).or_default() += 1;
         failed.extend(judged(&case).err().map(|why| format!("seed {seed}: {why}")));
     }
-    assert!(failed.is_empty(), "{} of {formats:?}\n{}", failed.len(), failed[..failed.len().min(5)].join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {formats:?}\n{}",
+        failed.len(),
+        failed[..failed.len().min(5)].join("\n")
+    );
     assert!(formats.len() >= 14, "{formats:?}");
 }
 
@@ -350,7 +406,10 @@ fn what_is_benign_is_set_aside_or_named() {
             failed.push(format!("seed {seed}: {why}"));
         }
     }
-    println!("{} of {all} benign pairs are called content: {wrong:?}", failed.len());
+    println!(
+        "{} of {all} benign pairs are called content: {wrong:?}",
+        failed.len()
+    );
     assert!(
         failed.len() as u64 * 20 <= all,
         "{} of {all}\n{}",

@@ -28,7 +28,14 @@ fn tar_header(name: &str, size: usize, kind: u8, file: &File, spelling: &Spellin
     if let Some(link) = &file.link {
         put(157, link.as_bytes());
     }
-    put(257, if spelling.dialect == 1 { b"ustar  \0" } else { b"ustar\x0000" });
+    put(
+        257,
+        if spelling.dialect == 1 {
+            b"ustar  \0"
+        } else {
+            b"ustar\x0000"
+        },
+    );
     let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
     header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
     header
@@ -72,7 +79,11 @@ pub(super) fn zip(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
     let (mut out, mut directory, mut count) = (Vec::new(), Vec::new(), 0_u16);
     for file in tree.in_order(spelling) {
         let bytes = file.link.as_ref().map_or(&file.bytes[..], |link| link.as_bytes());
-        let name = if file.folder { format!("{}/", file.path) } else { file.path.clone() };
+        let name = if file.folder {
+            format!("{}/", file.path)
+        } else {
+            file.path.clone()
+        };
         let mut crc = flate2::Crc::new();
         crc.update(bytes);
         let deflated = {
@@ -81,10 +92,15 @@ pub(super) fn zip(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
             encoder.write_all(bytes).unwrap();
             encoder.finish().unwrap()
         };
-        let (method, packed) = if spelling.level == 0 { (0_u16, bytes.to_vec()) } else { (8, deflated) };
+        let (method, packed) = if spelling.level == 0 {
+            (0_u16, bytes.to_vec())
+        } else {
+            (8, deflated)
+        };
         // 2024-01-02, at a time of the day that the spelling chooses.
         let seconds = spelling.time.rem_euclid(86_400);
-        let time = u16::try_from((seconds / 3600) << 11 | (seconds / 60 % 60) << 5 | seconds % 60 / 2).unwrap();
+        let time =
+            u16::try_from((seconds / 3600) << 11 | (seconds / 60 % 60) << 5 | seconds % 60 / 2).unwrap();
         let day: u16 = (44 << 9) | (1 << 5) | 2;
         let kind = match (&file.link, file.folder) {
             (Some(_), _) => 0o120_000,
@@ -96,7 +112,11 @@ pub(super) fn zip(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
         for word in [20_u16, 0, method, time, day] {
             common.extend(word.to_le_bytes());
         }
-        for word in [crc.sum(), u32::try_from(packed.len()).unwrap(), u32::try_from(bytes.len()).unwrap()] {
+        for word in [
+            crc.sum(),
+            u32::try_from(packed.len()).unwrap(),
+            u32::try_from(bytes.len()).unwrap(),
+        ] {
             common.extend(word.to_le_bytes());
         }
         common.extend(u16::try_from(name.len()).unwrap().to_le_bytes());
@@ -140,7 +160,13 @@ pub(super) fn zip(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
 pub(super) fn ar(members: &[(&str, Vec<u8>)], time: i64) -> Vec<u8> {
     let mut out = b"!<arch>\n".to_vec();
     for (name, bytes) in members {
-        let header = format!("{name:<16}{time:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, "100644", bytes.len());
+        let header = format!(
+            "{name:<16}{time:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+            0,
+            0,
+            "100644",
+            bytes.len()
+        );
         out.extend(header.as_bytes());
         out.extend(bytes);
         if bytes.len() % 2 == 1 {
@@ -189,7 +215,16 @@ pub(super) fn cpio(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
         };
         entry(&file.path, kind, file, bytes, number + 1);
     }
-    entry("TRAILER!!!", 0, &File { mode: 0, ..File::new("", b"") }, b"", 0);
+    entry(
+        "TRAILER!!!",
+        0,
+        &File {
+            mode: 0,
+            ..File::new("", b"")
+        },
+        b"",
+        0,
+    );
     out
 }
 
@@ -212,7 +247,8 @@ pub(super) fn zst(bytes: &[u8], spelling: &Spelling) -> Vec<u8> {
 }
 
 pub(super) fn bz2(bytes: &[u8], spelling: &Spelling) -> Vec<u8> {
-    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(spelling.level.max(1)));
+    let mut encoder =
+        bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::new(spelling.level.max(1)));
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
 }
@@ -222,8 +258,14 @@ pub(super) fn wheel(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
     let mut tree = tree.clone();
     tree.files.retain(|file| file.link.is_none() && !file.folder);
     let info = "x-1.dist-info";
-    tree.files.push(File::new(&format!("{info}/METADATA"), b"Metadata-Version: 2.1\nName: x\nVersion: 1\n"));
-    tree.files.push(File::new(&format!("{info}/WHEEL"), b"Wheel-Version: 1.0\nGenerator: x (1)\nTag: py3-none-any\n"));
+    tree.files.push(File::new(
+        &format!("{info}/METADATA"),
+        b"Metadata-Version: 2.1\nName: x\nVersion: 1\n",
+    ));
+    tree.files.push(File::new(
+        &format!("{info}/WHEEL"),
+        b"Wheel-Version: 1.0\nGenerator: x (1)\nTag: py3-none-any\n",
+    ));
     let line = |file: &File| {
         let lie = spelling.lie.as_ref() == Some(&file.path);
         let digest = Sha256::of(if lie { b"other".as_slice() } else { &file.bytes });
@@ -232,7 +274,8 @@ pub(super) fn wheel(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
     };
     let record: String = tree.files.iter().map(line).collect();
     let record = format!("{record}{info}/RECORD,,\n");
-    tree.files.push(File::new(&format!("{info}/RECORD"), record.as_bytes()));
+    tree.files
+        .push(File::new(&format!("{info}/RECORD"), record.as_bytes()));
     zip(&tree, spelling)
 }
 
@@ -244,7 +287,8 @@ pub(super) fn jar(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
         spelling.tool
     );
     let mut all = tree.clone();
-    all.files.insert(0, File::new("META-INF/MANIFEST.MF", text.as_bytes()));
+    all.files
+        .insert(0, File::new("META-INF/MANIFEST.MF", text.as_bytes()));
     all.first = 1;
     zip(&all, spelling)
 }
@@ -252,9 +296,20 @@ pub(super) fn jar(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
 /// A Debian package with md5sums; a lie is in there.
 pub(super) fn deb(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
     let mut data = Tree::default();
-    data.files.push(File { folder: true, mode: 0o755, ..File::new("./", b"") });
-    data.files.push(File { folder: true, mode: 0o755, ..File::new("./pkg/", b"") });
-    let inner = tree.files.iter().map(|file| File { path: format!("./{}", file.path), ..file.clone() });
+    data.files.push(File {
+        folder: true,
+        mode: 0o755,
+        ..File::new("./", b"")
+    });
+    data.files.push(File {
+        folder: true,
+        mode: 0o755,
+        ..File::new("./pkg/", b"")
+    });
+    let inner = tree.files.iter().map(|file| File {
+        path: format!("./{}", file.path),
+        ..file.clone()
+    });
     data.files.extend(inner);
     data.first = 2;
     let sums: String = data
@@ -262,7 +317,10 @@ pub(super) fn deb(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
         .iter()
         .filter(|file| !file.folder && file.link.is_none())
         .map(|file| {
-            let lie = spelling.lie.as_ref().is_some_and(|path| file.path.ends_with(path));
+            let lie = spelling
+                .lie
+                .as_ref()
+                .is_some_and(|path| file.path.ends_with(path));
             let sum = super::md5(if lie { b"other" } else { &file.bytes });
             format!("{sum}  {}\n", file.path.trim_start_matches("./"))
         })
@@ -272,10 +330,17 @@ pub(super) fn deb(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
     control.files.push(File::new("./control", text));
     control.files.push(File::new("./md5sums", sums.as_bytes()));
     // Owners are installed.
-    let own = Spelling { owner: 0, reverse: false, ..spelling.clone() };
+    let own = Spelling {
+        owner: 0,
+        reverse: false,
+        ..spelling.clone()
+    };
     // dpkg refuses pax headers.
     let hidden = Spelling {
-        hidden: spelling.hidden.clone().map(|(path, bytes)| (format!("./{path}"), bytes)),
+        hidden: spelling
+            .hidden
+            .clone()
+            .map(|(path, bytes)| (format!("./{path}"), bytes)),
         dialect: spelling.dialect.min(1),
         ..own.clone()
     };
@@ -293,9 +358,20 @@ pub(super) fn deb(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
 /// A gem: metadata and data, each compressed, and a tar around both.
 pub(super) fn gem(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
     let data = gzip(&tar(tree, spelling, ""), spelling);
-    let metadata = b"--- !ruby/object:Gem::Specification\nname: x\nversion: !ruby/object:Gem::Version\n  version: '1'\n";
+    let metadata =
+        b"--- !ruby/object:Gem::Specification\nname: x\nversion: !ruby/object:Gem::Version\n  version: '1'\n";
     let mut outer = Tree::default();
-    outer.files.push(File::new("metadata.gz", &gzip(metadata, spelling)));
+    outer
+        .files
+        .push(File::new("metadata.gz", &gzip(metadata, spelling)));
     outer.files.push(File::new("data.tar.gz", &data));
-    tar(&outer, &Spelling { hidden: None, reverse: false, ..spelling.clone() }, "")
+    tar(
+        &outer,
+        &Spelling {
+            hidden: None,
+            reverse: false,
+            ..spelling.clone()
+        },
+        "",
+    )
 }
