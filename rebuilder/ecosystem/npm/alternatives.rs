@@ -39,6 +39,8 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             let ran = variable(plan, "SCRIPTS");
             if now.is_none() && !ran.is_empty() {
                 all.extend((ran != "build").then(build));
+                // What was written for an older line often fails on a newer one.
+                all.extend(older_line(plan, hints, &because));
             }
             if now != Some(NpmScripts::None) {
                 all.push(none());
@@ -62,6 +64,19 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         }
     }
     all
+}
+
+/// The line of Node.js before the one of the plan, with long-term support, if the user named none.
+fn older_line(plan: &Plan, hints: &Hints, because: &str) -> Option<Alternative> {
+    let node = plan.assumptions.iter().find(|it| it.what == "node")?;
+    let major: u32 = node.value.split('.').next()?.parse().ok()?;
+    let mut older: Vec<_> = lines(hints, because)
+        .into_iter()
+        .filter_map(|it| Some((it.hints.tools.get("node")?.value.parse::<u32>().ok()?, it)))
+        .filter(|(line, _)| *line < major)
+        .collect();
+    older.sort_by_key(|(line, _)| *line);
+    older.pop().map(|(_, it)| it)
 }
 
 /// Other lines of Node.js and npm, if the user named none.
