@@ -75,6 +75,9 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         let from = "the mirror has only parts of the commit; npm packs without these".to_owned();
         assumptions.push(assume("left out", value, Origin::Inferred(from)));
     }
+    let group_writes = planner.hints.settings.group_writes.clone();
+    let umask = if group_writes.is_some() { 0o002 } else { 0o022 };
+    assumptions.extend(group_writes.map(|origin| assume("umask", "0002", origin)));
     if old_digests {
         build.env.insert("NODE_OPTIONS".into(), LEGACY.into());
         let from = "webpack before 5.54 hashes with MD4, which OpenSSL 3 has only there";
@@ -92,6 +95,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         git: vec![git],
         build,
         assumptions,
+        umask,
         ..Plan::of(Basis {
             ecosystem: Ecosystem::Npm,
             subject: purl.clone(),
