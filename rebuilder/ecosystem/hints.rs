@@ -56,6 +56,8 @@ pub struct Settings {
     pub scripts: Option<(NpmScripts, Origin)>,
     /// npm: if no lock file names dependencies, the oldest versions that `package.json` allows instead of the newest.
     pub oldest: Option<Origin>,
+    /// npm: the group may write what is unpacked and made, as with an umask of 002.
+    pub group_writes: Option<Origin>,
 }
 
 /// A state of Debian's archive.

@@ -43,16 +43,17 @@ pub(super) fn is_named(address: &str, package: &str) -> bool {
     name.is_some_and(|name| plain(name.trim_end_matches(".git")) == plain(package))
 }
 
-/// The commit of a version's tag, and the tag's name; `cannot` makes an error from a reason.
+/// The commit of a version's tag, and the tag's name; `mark` is what a tag for this registry alone may end in, and
+/// `cannot` makes an error from a reason.
 pub(super) async fn tagged(
     fetcher: &Fetcher,
     repository: &str,
-    (package, version): (&str, &str),
+    (package, version, mark): (&str, &str, &str),
     fits: impl Fn(&str) -> bool,
     cannot: impl Fn(String) -> PlanError,
 ) -> Result<(GitSource, String), PlanError> {
     let tags = fetcher.git_tags(repository).await?;
-    let tag = tag_of_version(&tags, package, fits)
+    let tag = tag_of_version(&tags, (package, mark), fits)
         .ok_or_else(|| cannot(format!("{repository} has no tag for {version}")))?;
     let reference = format!("refs/tags/{}", tag.name);
     let source = GitSource::new(repository, Some(&reference), Some(&tag.commit))
@@ -61,22 +62,32 @@ pub(super) async fn tagged(
 }
 
 /// The tag whose name ends in a version that `fits`, with nothing before it but a usual word or the package's name.
-fn tag_of_version<'a>(tags: &'a [Tag], package: &str, fits: impl Fn(&str) -> bool) -> Option<&'a Tag> {
+///
+/// A project that keeps what it releases to a registry apart from its source marks the tag of it. Such a tag is
+/// preferred.
+fn tag_of_version<'a>(
+    tags: &'a [Tag],
+    (package, mark): (&str, &str),
+    fits: impl Fn(&str) -> bool,
+) -> Option<&'a Tag> {
     let own = plain(package);
     let rank = |tag: &Tag| {
-        let rest = |at: usize| &tag.name[at..];
-        let starts = tag.name.char_indices().map(|(at, _)| at);
+        let marked = tag.name.strip_suffix(mark).filter(|_| !mark.is_empty());
+        let name = marked.unwrap_or(&tag.name);
+        let rest = |at: usize| &name[at..];
+        let starts = name.char_indices().map(|(at, _)| at);
         let at = starts
-            .filter(|at| starts_version(&tag.name, *at))
+            .filter(|at| starts_version(name, *at))
             .find(|at| fits(rest(*at)))?;
-        let before = plain(&tag.name[..at]);
+        let before = plain(&name[..at]);
         let before = before.strip_suffix('v').unwrap_or(&before).trim_matches('-');
-        match before {
-            "" => Some(0),
-            before if before == own => Some(1),
-            "release" | "rel" | "version" | "ver" | "r" | "releases" => Some(2),
-            _ => None,
-        }
+        let rank = match before {
+            "" => 0,
+            before if before == own => 1,
+            "release" | "rel" | "version" | "ver" | "r" | "releases" => 2,
+            _ => return None,
+        };
+        Some((marked.is_none(), rank))
     };
     let ranked = tags.iter().filter_map(|tag| Some((rank(tag)?, tag)));
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, tag)| tag)
@@ -118,9 +129,12 @@ mod tests {
             (&["other-v1.2.3", "v1.2.3"], Some("v1.2.3")),
             (&["other/v1.2.3"], None),
             (&["v1.2.3.1", "v11.2.3"], None),
+            (&["1.2.3", "1.2.3-npm", "1.2.3-es"], Some("1.2.3-npm")),
+            (&["other-1.2.3-npm", "v1.2.3"], Some("v1.2.3")),
+            (&["1.2.3-es"], None),
         ] {
             let tags = tags(names);
-            let found = tag_of_version(&tags, "my.pkg", |text| text == "1.2.3");
+            let found = tag_of_version(&tags, ("my.pkg", "-npm"), |text| text == "1.2.3");
             assert_eq!(found.map(|tag| tag.name.as_str()), expected, "{names:?}");
         }
     }

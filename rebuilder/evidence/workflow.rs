@@ -22,6 +22,27 @@ const DEPTH: usize = 32;
 /// Options of npm that take no value and do not change what is run.
 const FLAGS: [&str; 5] = ["--if-present", "--silent", "-s", "--quiet", "-q"];
 
+/// Actions that publish to npm's registry.
+const PUBLISHING_ACTIONS: [&str; 3] = ["semantic-release", "npm-publish", "changesets/action"];
+/// Programs that publish to npm's registry.
+const PUBLISHING_PROGRAMS: [&str; 4] = ["semantic-release", "release-it", "np", "changeset"];
+
+/// Whether the words of a command are of one that publishes.
+fn is_publishing(words: &[&str]) -> bool {
+    let words = match words {
+        ["npx" | "yarn" | "pnpm" | "bunx", rest @ ..] if !matches!(rest, ["publish", ..]) => rest,
+        words => words,
+    };
+    match words {
+        ["npm" | "yarn" | "pnpm" | "lerna", rest @ ..] => {
+            rest.iter().any(|word| *word == "publish") && !rest.contains(&"run")
+        }
+        ["changeset", second, ..] => *second == "publish",
+        [program, ..] => PUBLISHING_PROGRAMS.contains(program) && *program != "changeset",
+        [] => false,
+    }
+}
+
 impl Workflow {
     /// Reads a workflow file; `None` if it is not a YAML mapping.
     pub fn parse(text: &str) -> Option<Self> {
@@ -31,6 +52,21 @@ impl Workflow {
             this.read(job, DEPTH);
         }
         Some(this)
+    }
+
+    /// Each job of a workflow file by itself; none if the file cannot be read.
+    pub fn jobs(text: &str) -> Vec<Self> {
+        let value: Value = serde_saphyr::from_str(text).unwrap_or_default();
+        let jobs = member(&value, ["jobs"]).as_object();
+        let read = |job| {
+            let mut this = Self::default();
+            this.read(job, DEPTH);
+            this
+        };
+        jobs.into_iter()
+            .flat_map(|jobs| jobs.values())
+            .map(read)
+            .collect()
     }
 
     fn read(&mut self, value: &Value, depth: usize) {
@@ -84,6 +120,38 @@ impl Workflow {
             .collect()
     }
 
+    /// Whether it publishes to npm's registry, by itself or with a usual tool.
+    pub fn publishes(&self) -> bool {
+        let by_action = |uses: &String| PUBLISHING_ACTIONS.iter().any(|name| uses.contains(name));
+        self.uses.iter().any(by_action) || self.single_commands().any(|command| is_publishing(&command))
+    }
+
+    /// The scripts that it runs with any package manager, in order, up to the command that publishes.
+    pub fn scripts_before_publishing(&self) -> Vec<String> {
+        let commands = self.single_commands();
+        let before = commands.take_while(|command| !is_publishing(command));
+        let script = |command: Vec<&str>| match command[..] {
+            ["npm" | "yarn" | "pnpm" | "bun", "run" | "run-script", name, ..]
+            | ["yarn" | "pnpm", name, ..]
+                if !name.starts_with('-') =>
+            {
+                Some(name.to_owned())
+            }
+            _ => None,
+        };
+        before.filter_map(script).collect()
+    }
+
+    /// The words of each command, without variables that are set for it and options that change nothing.
+    fn single_commands(&self) -> impl Iterator<Item = Vec<&str>> {
+        let commands = self.commands.iter().flat_map(|line| line.split("&&"));
+        let commands = commands.flat_map(|part| part.split(';'));
+        commands.map(|command| {
+            let words = command.split_whitespace().skip_while(|word| word.contains('='));
+            words.filter(|word| !FLAGS.contains(word)).collect()
+        })
+    }
+
     /// The scripts that `npm run` runs, and `ci` for an install, in order, up to the step that publishes.
     pub fn npm_scripts(&self) -> Vec<String> {
         let mut scripts = Vec::new();
@@ -105,6 +173,45 @@ impl Workflow {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_that_publishes_is_told_apart_from_one_that_tests() {
+        for (steps, publishes, scripts) in [
+            (
+                "[{run: npm ci}, {run: npm run build && yarn types}, {run: npm publish}, {run: npm run after}]",
+                true,
+                &["build", "types"][..],
+            ),
+            (
+                "[{run: 'NODE_ENV=a npm run -s build; npx semantic-release'}]",
+                true,
+                &["build"],
+            ),
+            (
+                "[{run: pnpm dist}, {uses: JS-DevTools/npm-publish@v1}]",
+                true,
+                &["dist"],
+            ),
+            ("[{run: yarn changeset publish}]", true, &[]),
+            ("[{run: yarn lerna publish from-git}]", true, &[]),
+            (
+                "[{run: npm run publish-docs}, {run: npm test}]",
+                false,
+                &["publish-docs"],
+            ),
+            ("[{run: npm install np}, {run: npm run build}]", false, &["build"]),
+        ] {
+            let text =
+                format!("jobs: {{test: {{steps: [{{run: npm run lint}}]}}, release: {{steps: {steps}}}}}");
+            let jobs = Workflow::jobs(&text);
+            let found: Vec<_> = jobs.iter().filter(|job| job.publishes()).collect();
+            assert_eq!(found.len(), usize::from(publishes), "{steps}");
+            let release = jobs
+                .iter()
+                .find(|job| !job.commands.contains(&"npm run lint".to_owned()));
+            assert_eq!(release.unwrap().scripts_before_publishing(), scripts, "{steps}");
+        }
+    }
 
     #[test]
     fn finds_what_is_run_and_what_may_change() {
@@ -149,6 +256,7 @@ jobs:
             assert_eq!(workflow.npm_scripts(), scripts, "{text}");
         }
         assert_eq!(Workflow::parse("[1, 2"), None);
+        assert_eq!(Workflow::jobs("[1, 2"), []);
         assert_eq!(Workflow::parse("- a"), None);
     }
 }

@@ -256,7 +256,7 @@ async fn choose_source(
         let source = GitSource::new(&repository, None, Some(commit));
         return Ok((source.map_err(|error| cannot(error.to_string()))?, origin));
     }
-    let about = (version.name.as_str(), version.version.as_str());
+    let about = (version.name.as_str(), version.version.as_str(), "");
     let fits = |text: &str| text == version.version;
     let cannot = |reason: String| cannot(format!("it names no commit, and {reason}"));
     let (source, tag) =

@@ -39,6 +39,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             let ran = variable(plan, "SCRIPTS");
             if now.is_none() && !ran.is_empty() {
                 all.extend((ran != "build").then(build));
+                // What was written for an older line often fails on a newer one.
+                let node = plan.assumptions.iter().find(|it| it.what == "node");
+                all.extend(node.and_then(|node| older_line(&node.value, hints, &because)));
             }
             if now != Some(NpmScripts::None) {
                 all.push(none());
@@ -48,6 +51,13 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         EndedRun::Built(plan, record) => {
             let ran = variable(plan, "SCRIPTS");
             let content = differs_in_content(record);
+            if has_umask_of_group(record) && hints.settings.group_writes.is_none() {
+                let settings = Settings {
+                    group_writes: Some(tried()),
+                    ..hints.settings.clone()
+                };
+                all.push(with(settings, "an umask of 002"));
+            }
             if content && now.is_none() && ran.is_empty() {
                 all.push(build());
             }
@@ -62,6 +72,18 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         }
     }
     all
+}
+
+/// The line before that of a version of Node.js, if the user named none.
+fn older_line(node: &str, hints: &Hints, because: &str) -> Option<Alternative> {
+    let major: u32 = node.split('.').next()?.parse().ok()?;
+    let mut older: Vec<_> = lines(hints, because)
+        .into_iter()
+        .filter_map(|it| Some((it.hints.tools.get("node")?.value.parse::<u32>().ok()?, it)))
+        .filter(|(line, _)| *line < major)
+        .collect();
+    older.sort_by_key(|(line, _)| *line);
+    older.pop().map(|(_, it)| it)
 }
 
 /// Other lines of Node.js and npm, if the user named none.
@@ -86,6 +108,14 @@ fn variable<'a>(plan: &'a Plan, name: &str) -> &'a str {
     plan.build.env.get(name).map(String::as_str).unwrap_or_default()
 }
 
+/// Whether the released files have the modes of an umask of 002, which many systems give to ordinary users.
+fn has_umask_of_group(record: &Record) -> bool {
+    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
+    differing
+        .flat_map(|comparison| &comparison.causes)
+        .any(|it| it.cause == Cause::Permissions && it.key.starts_with("tar: umask 002 "))
+}
+
 /// Whether files are missing or differ in content, rather than only in how they were packed.
 fn differs_in_content(record: &Record) -> bool {
     let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
@@ -102,4 +132,25 @@ fn differs_in_content(record: &Record) -> bool {
                     | Cause::DependencyVersion
             )
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_before_is_tried_first_after_a_failed_build() {
+        let fresh = Hints::default();
+        for (node, expected) in [
+            ("18.18.0", Some("16")),
+            ("16.13.0", Some("14")),
+            ("24.1.0", Some("22")),
+            ("12.1.0", None),
+        ] {
+            let found = older_line(node, &fresh, "x").map(|it| it.hints.tools["node"].value.clone());
+            assert_eq!(found.as_deref(), expected, "{node}");
+        }
+        let named = fresh.with_tool("node", "18", Origin::Tried("x".into()));
+        assert_eq!(older_line("18.18.0", &named, "x"), None);
+    }
 }

@@ -27,6 +27,13 @@ pub(super) struct Packing {
     pub folder_origin: Origin,
 }
 
+impl Packing {
+    /// Whether a script that runs asks git.
+    pub fn asks_git(&self) -> bool {
+        self.package.asks_git(&self.scripts)
+    }
+}
+
 /// What is packed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Publish {
@@ -71,7 +78,11 @@ impl Draft<'_> {
         let (package, set_version) = self.package(&directory)?;
         // If documents say what ran, nothing is inferred.
         if !self.scripts {
-            let inferred = scripts::infer(&package, &self.planner.hints.settings, &|path| {
+            // A workflow's commands run at the top.
+            let workflow = self.publisher.as_ref().filter(|_| directory.is_empty());
+            let named = workflow.map(|it| (it.path.as_str(), it.job.scripts_before_publishing()));
+            let named = named.as_ref().map(|(path, scripts)| (*path, scripts.as_slice()));
+            let inferred = scripts::infer(&package, &self.planner.hints.settings, named, &|path| {
                 self.is_there(&directory, path)
             });
             (scripts, origin) = inferred.map_err(|reason| self.cannot(reason, "nothing was built"))?;

@@ -1,6 +1,9 @@
 //! The plan for a tarball: its commit, Node.js and npm, and the packages that its lock file names.
 
+use std::path::Path;
+
 use jiff::Timestamp;
+use nodejs_semver::Version as SemVer;
 
 use super::dependencies::{self, Dependencies};
 use super::packing::{Packing, Publish};
@@ -32,6 +35,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let source = source::choose(planner, &purl, found.version.as_ref(), &mut judgement).await?;
     let (provenance, checkout) = (&source.provenance, &source.checkout);
     let recipe = planner.recipe_or("npm")?;
+    let paths = checkout.paths()?;
+    let publisher = match source.attested {
+        true => None,
+        false => Publisher::find(checkout, &paths)?,
+    };
     let draft = Draft {
         planner,
         purl: &purl,
@@ -39,7 +47,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         version: found.version.as_ref(),
         provenance,
         workflow: judgement.workflow.take(),
-        paths: checkout.paths()?,
+        publisher,
+        paths,
         checkout,
         // No document records which scripts ran, but a recipe can say so.
         scripts: source.attested || recipe.scripts,
@@ -48,19 +57,45 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let released_at = signed_at.or_else(|| said_to_be_published(&source));
     let tools = toolchain::choose(&draft, released_at).await?;
     let dependencies = dependencies::pin(&draft, &packing, released_at).await?;
-    let submodules = recipe.source.submodules;
-    let archive = fetcher.git_archive(checkout, submodules).await?;
-    let build = draft.build(&recipe, &packing, &dependencies, &found.file.name);
+    let lacking = checkout.lacking()?;
+    let without: Vec<_> = lacking.into_iter().map(|file| file.path).collect();
+    let submodules = recipe.source.submodules && without.is_empty();
+    let archive = match without.is_empty() {
+        true => fetcher.git_archive(checkout, submodules).await?,
+        false => fetcher.git_archive_without(checkout, &without).await?,
+    };
+    let old_digests = tools.node.as_ref().is_some_and(has_no_md4) && dependencies.hash_with_md4();
+    let mut build = draft.build(&recipe, &packing, &dependencies, &found.file.name);
     let mut assumptions = vec![source.assumption.clone()];
+    if let Some(first) = without.first() {
+        let value = format!(
+            "{} that the mirror lacks, {first} the first",
+            plural(without.len(), "file")
+        );
+        let from = "the mirror has only parts of the commit; npm packs without these".to_owned();
+        assumptions.push(assume("left out", value, Origin::Inferred(from)));
+    }
+    let group_writes = planner.hints.settings.group_writes.clone();
+    let umask = if group_writes.is_some() { 0o002 } else { 0o022 };
+    assumptions.extend(group_writes.map(|origin| assume("umask", "0002", origin)));
+    if old_digests {
+        build.env.insert("NODE_OPTIONS".into(), LEGACY.into());
+        let from = "webpack before 5.54 hashes with MD4, which OpenSSL 3 has only there";
+        assumptions.push(assume("NODE_OPTIONS", LEGACY, Origin::Inferred(from.into())));
+    }
     assumptions.extend(draft.assumptions(&packing, &dependencies));
     assumptions.extend(dependencies.assumptions);
     assumptions.extend(tools.assumptions);
-    let git = PinnedGit::source(checkout.source.clone(), submodules, Some(archive.sha256));
+    let git = PinnedGit {
+        without,
+        ..PinnedGit::source(checkout.source.clone(), submodules, Some(archive.sha256))
+    };
     Ok(Plan {
         inputs: tools.inputs.into_iter().chain(dependencies.inputs).collect(),
         git: vec![git],
         build,
         assumptions,
+        umask,
         ..Plan::of(Basis {
             ecosystem: Ecosystem::Npm,
             subject: purl.clone(),
@@ -74,6 +109,14 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
             recipe: &recipe,
         })
     })
+}
+
+/// What lets Node.js compute digests that OpenSSL 3 has only in its legacy provider.
+const LEGACY: &str = "--openssl-legacy-provider";
+
+/// Whether a version of Node.js has OpenSSL 3, and can be told to load its legacy provider.
+fn has_no_md4(node: &SemVer) -> bool {
+    node.major() >= 17
 }
 
 /// When the version was published, according to its provenance; an unattested time counts only if the commit is not
@@ -95,6 +138,8 @@ pub(super) struct Draft<'a> {
     pub version: Option<&'a Version>,
     pub provenance: &'a Provenance,
     pub workflow: Option<Workflow>,
+    /// The workflow of the source that publishes, if no provenance names one.
+    pub publisher: Option<Publisher>,
     pub checkout: &'a Checkout,
     /// Every file of the source.
     pub paths: Vec<String>,
@@ -102,8 +147,40 @@ pub(super) struct Draft<'a> {
     pub scripts: bool,
 }
 
+/// A job of a workflow of the source that publishes to the registry.
+pub(super) struct Publisher {
+    /// Path of the workflow file.
+    pub path: String,
+    pub job: Workflow,
+}
+
+impl Publisher {
+    /// The first job that publishes; workflow files are read in the order of their names.
+    fn find(checkout: &Checkout, paths: &[String]) -> Result<Option<Self>, PlanError> {
+        let workflows = paths.iter().filter(|path| {
+            let file = Path::new(path.as_str());
+            file.parent() == Some(Path::new(".github/workflows"))
+                && file.extension().is_some_and(|end| end == "yml" || end == "yaml")
+        });
+        for path in workflows.take(MOST_WORKFLOWS) {
+            let text = checkout.file(path)?.unwrap_or_default();
+            let jobs = Workflow::jobs(&String::from_utf8_lossy(&text));
+            if let Some(job) = jobs.into_iter().find(Workflow::publishes) {
+                let path = path.clone();
+                return Ok(Some(Self { path, job }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Maximum number of workflow files that are read.
+const MOST_WORKFLOWS: usize = 50;
+
 /// Pinned tools, and the reasons for them.
 pub(super) struct Tools {
+    /// The version of Node.js.
+    pub node: Option<SemVer>,
     pub inputs: Vec<PinnedInput>,
     pub assumptions: Vec<Assumption>,
 }
@@ -139,6 +216,8 @@ impl Draft<'_> {
                     Publish::Folder | Publish::Other(_) => "",
                 },
             ),
+            ("REPOSITORY", if packing.asks_git() { "empty" } else { "" }),
+            ("ITSELF", if dependencies.itself { "source" } else { "" }),
             ("PACK_LIST", packing.pack_list),
             ("PACK_OPTIONS", if self.scripts { "" } else { "--ignore-scripts" }),
             ("TARBALL", tarball),
@@ -182,6 +261,14 @@ impl Draft<'_> {
             let has = packing.package.version.as_deref().unwrap_or("none");
             let from = format!("package.json at the commit has version {has}, so the release set it");
             all.push(assume("version", version, Origin::Inferred(from)));
+        }
+        if packing.asks_git() {
+            let from = "a script that runs asks git, which refuses to answer outside a repository";
+            all.push(assume(
+                "git repository",
+                "the files of the source, none of them committed",
+                Origin::Inferred(from.into()),
+            ));
         }
         all.extend(publish_tool(&packing.publish));
         all

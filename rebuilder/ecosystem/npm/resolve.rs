@@ -82,6 +82,8 @@ pub(super) struct Solution {
     pub packages: Vec<LockedPackage>,
     /// Number of packages that are younger than the release, by the registry's own times.
     pub younger: usize,
+    /// Whether one of them requires the very version that is rebuilt.
+    pub itself: bool,
 }
 
 /// How versions are chosen.
@@ -109,6 +111,7 @@ pub(super) async fn solve(
         done: BTreeSet::new(),
         chosen: BTreeMap::new(),
         younger: 0,
+        itself: false,
     };
     for package in manifests {
         wanted_by_root(package, own, &mut search.open);
@@ -136,6 +139,7 @@ struct Search<'a> {
     /// The chosen versions, by name and version: the tarball, and whether the package is optional.
     chosen: BTreeMap<(String, String), (Dist, bool)>,
     younger: usize,
+    itself: bool,
 }
 
 impl Search<'_> {
@@ -182,6 +186,10 @@ impl Search<'_> {
             if wanted.optional {
                 return Ok(());
             }
+            if is_met_by(wanted, self.draft.subject) {
+                self.itself = true;
+                return Ok(());
+            }
             let (name, range) = (&wanted.name, &wanted.range);
             return Err(match failed.remove(name) {
                 Some(error) => as_dependency(self.draft, error),
@@ -220,8 +228,20 @@ impl Search<'_> {
         Ok(Solution {
             packages,
             younger: self.younger,
+            itself: self.itself,
         })
     }
+}
+
+/// Whether the version that is rebuilt meets a requirement.
+fn is_met_by(wanted: &Wanted, subject: &Subject) -> bool {
+    let version = subject
+        .version
+        .as_deref()
+        .and_then(|text| SemVer::parse(text).ok());
+    let range = Range::parse(&wanted.range).ok();
+    wanted.name == subject.name
+        && matches!((version, range), (Some(version), Some(range)) if range.satisfies(&version))
 }
 
 async fn packument(draft: &Draft<'_>, name: &str) -> Result<Packument, PlanError> {
@@ -348,6 +368,23 @@ mod tests {
                 found.as_ref().map(|(version, late)| (version.as_str(), *late)),
                 expected,
                 "{range} {by:?} {oldest}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_rebuilt_version_itself_meets_a_requirement_of_it() {
+        for (name, range, met) in [
+            ("a", "^1.1.0", true),
+            ("a", "^1.2.0", false),
+            ("a", "next", false),
+            ("b", "^1.1.0", false),
+        ] {
+            let wanted = wanted(name, range, false, false).unwrap();
+            assert_eq!(
+                is_met_by(&wanted, &"npm:a@1.1.0".parse().unwrap()),
+                met,
+                "{name} {range}"
             );
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! `npm publish` runs `prepublishOnly`, `prepack` and `prepare`. So they run here too, unless they produce nothing
 //! that is packed. If a package has none that produces something, and its source lacks a path that its `package.json`
-//! names, its build script was run manually. All this is inferred from the source alone, and the plan says so.
+//! names, its build script was run manually. If the source has a workflow that publishes, the scripts that it runs
+//! before come first. All this is inferred from the source alone, and the plan says so.
 
 use super::manifest::Package;
 use crate::ecosystem::hints::{NpmScripts, Settings};
@@ -14,9 +15,11 @@ const PUBLISHING: [&str; 4] = ["prepublish", "prepublishOnly", "prepack", "prepa
 const BUILDING: [&str; 6] = ["build", "build:prod", "dist", "compile", "bundle", "build:all"];
 
 /// The scripts, and the reasons for them; the error says that the package has none of the requested kind.
+/// `workflow` has the scripts of the workflow that publishes, and its path.
 pub(super) fn infer(
     package: &Package,
     settings: &Settings,
+    workflow: Option<(&str, &[String])>,
     is_there: &dyn Fn(&str) -> bool,
 ) -> Result<(Vec<String>, Origin), String> {
     let works = |name: &&str| package.script(name).is_some_and(|text| !package.is_idle(text));
@@ -40,6 +43,26 @@ pub(super) fn infer(
                 .iter()
                 .flat_map(|name| parts(name).unwrap_or_else(|| vec![*name]))
                 .collect();
+            if let Some((path, named)) = workflow {
+                let named = named.iter().filter_map(|name| {
+                    let (name, _) = package.scripts.get_key_value(name)?;
+                    let text = package.script(name).filter(|text| !package.is_idle(text))?;
+                    Some(package.working_parts(text).unwrap_or_else(|| vec![name.as_str()]))
+                });
+                let mut before: Vec<&str> = named.flatten().collect();
+                if !before.is_empty() {
+                    before.extend(
+                        working
+                            .iter()
+                            .filter(|name| !before.contains(name))
+                            .copied()
+                            .collect::<Vec<_>>(),
+                    );
+                    let from =
+                        format!("{path} at the commit runs these before it publishes, or npm publish does");
+                    return Ok((owned(before), Origin::Inferred(from)));
+                }
+            }
             if !names.is_empty() {
                 let from = if working == names {
                     "npm publish runs these scripts of package.json"
@@ -68,6 +91,37 @@ pub(super) fn infer(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_workflow_that_publishes_says_what_ran_before() {
+        for (text, expected) in [
+            (
+                r#"{"scripts": {"build": "x", "types": "y", "prepare": "husky"}}"#,
+                "build types",
+            ),
+            (
+                r#"{"scripts": {"build": "npm run types && npm run b", "types": "y", "b": "z", "prepack": "p"}}"#,
+                "types b prepack",
+            ),
+            (
+                r#"{"scripts": {"build": "x", "prepack": "npm run build"}}"#,
+                "build",
+            ),
+            (
+                r#"{"scripts": {"prepare": "tsc", "build": "eslint ."}}"#,
+                "prepare",
+            ),
+        ] {
+            let package: Package = serde_json::from_str(text).unwrap_or_default();
+            let named = ["lint", "build", "types"].map(str::to_owned);
+            let found = infer(&package, &Settings::default(), Some(("w.yml", &named)), &|_| true);
+            assert_eq!(
+                found.map(|(names, _)| names.join(" ")).as_deref(),
+                Ok(expected),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn the_scripts_follow_from_the_source() {
@@ -114,7 +168,7 @@ mod tests {
                 scripts: tried.map(|kind| (kind, Origin::Tried("a test".into()))),
                 ..Settings::default()
             };
-            let found = infer(&package, &settings, &|path| path == "index.js");
+            let found = infer(&package, &settings, None, &|path| path == "index.js");
             let found = found.map(|(names, _)| names.join(" ")).map_err(drop);
             assert_eq!(found.as_deref(), expected.as_ref().copied(), "{text}");
         }

@@ -46,7 +46,7 @@ pub(super) async fn choose(
         });
     }
     let (git, origin) = unattested(planner, purl, version).await?;
-    let checkout = planner.workshop.fetcher.git(&git).await?;
+    let checkout = planner.workshop.fetcher.git_or_parts(&git).await?;
     let time = registry::published(planner.workshop.fetcher, version).await;
     Ok(Source {
         assumption: assume("source", at(&checkout), origin),
@@ -132,7 +132,7 @@ async fn in_history(
     https://HOST/PATH@COMMIT";
     let fetcher = planner.workshop.fetcher;
     let name = version.name.rsplit('/').next().unwrap_or_default();
-    let about = (name, version.version.as_str());
+    let about = (name, version.version.as_str(), "-npm");
     let fits = |text: &str| text == version.version;
     let cannot = |reason: String| {
         let reason = format!("the registry names no commit, and {reason}");

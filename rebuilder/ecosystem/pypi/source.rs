@@ -127,7 +127,7 @@ async fn tagged(
         text.parse()
             .is_ok_and(|version: pep440_rs::Version| version == released.version)
     };
-    let about = (package, version.as_str());
+    let about = (package, version.as_str(), "");
     let cannot = |reason: String| cannot(purl, &reason);
     let (git, tag) = repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
     let from = format!("METADATA of the wheel, and the tag {tag}");

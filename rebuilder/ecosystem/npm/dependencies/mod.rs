@@ -8,8 +8,11 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::Timestamp;
+use nodejs_semver::Version as SemVer;
+use serde_json::Value;
 
 use super::lockfile::{self, LockedPackage};
+use super::manifest::Package;
 use super::packing::{Packing, Publish, below};
 use super::plan::Draft;
 use super::resolve::{self, Choice, Solution};
@@ -46,11 +49,21 @@ pub(super) struct Dependencies {
     pub root: String,
     /// The document that names the packages.
     pub origin: Origin,
+    /// Whether one of the packages requires the very version that is rebuilt.
+    pub itself: bool,
     /// Further assumptions about the installation.
     pub assumptions: Vec<Assumption>,
 }
 
 impl Dependencies {
+    /// Whether they have a webpack that hashes with MD4, as its versions before 5.54 do.
+    pub fn hash_with_md4(&self) -> bool {
+        let urls = self.inputs.iter().flat_map(|input| &input.file.urls);
+        urls.filter_map(|url| url.split_once("/webpack/-/webpack-"))
+            .filter_map(|(_, file)| SemVer::parse(file.strip_suffix(".tgz")?).ok())
+            .any(|version| (version.major(), version.minor()) < (5, 54))
+    }
+
     /// Nothing is installed; this follows from the scripts that run, so it has their origin.
     fn none(origin: Origin) -> Self {
         Self {
@@ -58,6 +71,7 @@ impl Dependencies {
             install: "",
             root: String::new(),
             origin,
+            itself: false,
             assumptions: Vec::new(),
         }
     }
@@ -106,7 +120,13 @@ async fn packages(
                 let Some(text) = draft.checkout.file(&path)? else {
                     continue;
                 };
-                match locked(draft, manager, folder, &path, &text).await? {
+                let lock = Lock {
+                    manager,
+                    folder,
+                    path: &path,
+                    text: &text,
+                };
+                match locked(draft, lock, directory, released_at).await? {
                     Ok(found) => return Ok(found),
                     Err(reason) => drop(unusable.get_or_insert(format!("{path}: {reason}"))),
                 }
@@ -129,14 +149,28 @@ fn upwards(directory: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// A lock file of the source.
+#[derive(Clone, Copy)]
+struct Lock<'a> {
+    manager: &'a Manager,
+    folder: &'a str,
+    path: &'a str,
+    text: &'a [u8],
+}
+
 /// The packages that a lock file names; the inner error says why it cannot be used.
 async fn locked(
     draft: &Draft<'_>,
-    manager: &Manager,
-    folder: &str,
-    path: &str,
-    text: &[u8],
+    lock: Lock<'_>,
+    directory: &str,
+    released_at: Option<Timestamp>,
 ) -> Result<Result<Dependencies, String>, PlanError> {
+    let Lock {
+        manager,
+        folder,
+        path,
+        text,
+    } = lock;
     let origin = origin_of(path, How::ByIts);
     let found = |inputs, install, origin| {
         Ok(Ok(Dependencies {
@@ -144,6 +178,7 @@ async fn locked(
             install,
             root: folder.to_owned(),
             origin,
+            itself: false,
             assumptions: of_install(install),
         }))
     };
@@ -164,6 +199,19 @@ async fn locked(
     }
     let mut inputs = packages_of(draft, manager.name, packages).await?;
     let mut origin = origin;
+    let lacking = match manager.name {
+        "yarn" => lacking(draft, lock, directory)?,
+        _ => Package::default(),
+    };
+    let count = lacking.dev_dependencies.len();
+    if count > 0 {
+        let choice = Choice {
+            by: released_at,
+            oldest: false,
+        };
+        let solution = resolve::solve(draft, &[lacking], &BTreeSet::new(), choice).await?;
+        inputs.extend(packages_of(draft, RESOLVED, solution.packages).await?);
+    }
     if let Some(of_form) = manager.version {
         let version = if let Some(version) = named_version(draft, manager.name)? {
             version
@@ -172,6 +220,9 @@ async fn locked(
             origin = origin_of(path, How::ByGuessed(manager.name, &version));
             version
         };
+        if count > 0 {
+            origin = origin_of(path, How::WithoutSome(count));
+        }
         inputs.push(tool(draft, manager.name, &version).await?);
     }
     found(inputs, manager.name, origin)
@@ -186,6 +237,32 @@ enum How<'a> {
     ByGuessed(&'a str, &'a str),
     /// By npm, in place of Yarn 2 or later.
     InYarnsStead,
+    /// By Yarn, which has to choose versions for this number of requirements.
+    WithoutSome(usize),
+}
+
+/// The requirements of `package.json` that a `yarn.lock` lacks, as those of a package.
+fn lacking(draft: &Draft<'_>, lock: Lock<'_>, directory: &str) -> Result<Package, PlanError> {
+    let (root, mut manifests) = workspace(draft, directory)?;
+    if root != lock.folder {
+        manifests = draft.manifest(lock.folder)?.into_iter().collect();
+    }
+    let own: BTreeSet<&str> = manifests.iter().filter_map(|it| it.name.as_deref()).collect();
+    let known = lockfile::yarn_requirements(lock.text);
+    let required = manifests.iter().flat_map(|it| {
+        let lists = [&it.dependencies, &it.dev_dependencies, &it.optional_dependencies];
+        lists.into_iter().flatten()
+    });
+    let lacks = |(name, range): &(&String, &Value)| {
+        let range = range.as_str().unwrap_or_default();
+        !own.contains(name.as_str()) && !known.contains(&((*name).clone(), range.to_owned()))
+    };
+    let lacking = required.filter(lacks);
+    Ok(Package::requiring(
+        lacking
+            .map(|(name, range)| (name.clone(), range.clone()))
+            .collect(),
+    ))
 }
 
 fn origin_of(path: &str, how: How<'_>) -> Origin {
@@ -196,6 +273,10 @@ fn origin_of(path: &str, how: How<'_>) -> Origin {
         )),
         How::InYarnsStead => Origin::Inferred(format!(
             "versions of {path} of the source, placed by npm in Yarn's stead"
+        )),
+        How::WithoutSome(count) => Origin::Inferred(format!(
+            "{path} of the source; it lacks {} of package.json, for which these are the newest by the day of the release",
+            plural(count, "requirement")
         )),
     }
 }
@@ -215,10 +296,22 @@ fn of_install(install: &str) -> Vec<Assumption> {
         assume(
             "peer dependencies that contradict each other",
             "npm refuses them, and is called again with --legacy-peer-deps",
-            Origin::Inferred("no lock file of npm says how its publisher had them installed".into()),
+            Origin::Inferred("no document says whether its publisher had npm refuse them".into()),
         )
     };
-    (install == RESOLVED).then(peers).into_iter().collect()
+    let by_npm = [RESOLVED, SERVED, "npm"].contains(&install);
+    by_npm.then(peers).into_iter().collect()
+}
+
+/// The assumption about what stands in for the package that is rebuilt.
+fn stand_in() -> Assumption {
+    assume(
+        "stand-in for the package itself",
+        "its source, packed before any script ran",
+        Origin::Inferred(
+            "a package of the build requires this version, and the released one is no input".into(),
+        ),
+    )
 }
 
 /// Maximum number of packages in one lock file.
@@ -251,7 +344,11 @@ async fn solved(
         by: released_at,
         oldest: oldest.is_some(),
     };
-    let Solution { packages, younger } = resolve::solve(draft, &manifests, &own, choice).await?;
+    let Solution {
+        packages,
+        younger,
+        itself,
+    } = resolve::solve(draft, &manifests, &own, choice).await?;
     let lock = unusable.map_or_else(
         || "no lock file names them".to_owned(),
         |reason| format!("no lock file can be used ({reason})"),
@@ -272,7 +369,11 @@ async fn solved(
         install: RESOLVED,
         root,
         origin,
-        assumptions: of_install(RESOLVED),
+        itself,
+        assumptions: of_install(RESOLVED)
+            .into_iter()
+            .chain(itself.then(stand_in))
+            .collect(),
     })
 }
 
@@ -337,6 +438,36 @@ async fn packages_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::{PinnedFile, Sha256};
+
+    #[test]
+    fn a_webpack_that_needs_md4_is_known_by_its_version() {
+        for (path, needs) in [
+            ("webpack/-/webpack-4.46.0.tgz", true),
+            ("webpack/-/webpack-5.53.0.tgz", true),
+            ("webpack/-/webpack-5.54.0.tgz", false),
+            ("webpack-cli/-/webpack-cli-4.0.0.tgz", false),
+            ("@s/webpack/-/webpack-cli-4.0.0.tgz", false),
+        ] {
+            let file = PinnedFile {
+                name: "a.tgz".into(),
+                urls: vec![format!("https://registry.npmjs.org/{path}")],
+                sha256: Sha256::of("a"),
+                size: 1,
+            };
+            let input = PinnedInput {
+                role: Role::Dependency,
+                purl: None,
+                place: "dependencies/a".into(),
+                file,
+            };
+            let found = Dependencies {
+                inputs: vec![input],
+                ..Dependencies::none(Origin::Convention("a test".into()))
+            };
+            assert_eq!(found.hash_with_md4(), needs, "{path}");
+        }
+    }
 
     #[test]
     fn lock_files_are_looked_for_upwards() {
@@ -351,6 +482,7 @@ mod tests {
             (How::ByGuessed("pnpm", "8.15.9"), false, "by pnpm 8.15.9"),
             (How::ByGuessed("yarn", "1.22.22"), false, "by yarn 1.22.22"),
             (How::InYarnsStead, false, "in Yarn's stead"),
+            (How::WithoutSome(2), false, "lacks 2 requirements"),
         ] {
             let origin = origin_of("a/lock", how);
             let said = assume("dependencies", "", origin.clone());
@@ -360,8 +492,8 @@ mod tests {
         assert!(!guessed_version("yarn", "1.22.22").is_declared());
         for (install, expected) in [
             (RESOLVED, true),
-            (SERVED, false),
-            ("npm", false),
+            (SERVED, true),
+            ("npm", true),
             ("yarn", false),
             ("", false),
         ] {

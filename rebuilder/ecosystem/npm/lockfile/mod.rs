@@ -11,7 +11,7 @@ use crate::evidence::npm::REGISTRY;
 use crate::text::redacted;
 pub(super) use npm::npm;
 pub(super) use pnpm::pnpm;
-pub(super) use yarn::{yarn, yarn_file, yarn_versions};
+pub(super) use yarn::{yarn, yarn_file, yarn_requirements, yarn_versions};
 
 /// One tarball that `npm ci` needs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -16,6 +16,8 @@ fn reads_lock_files_of_yarn_and_pnpm() {
         "https://registry.npmjs.org/@babel/code-frame/-/code-frame-7.0.0.tgz"
     );
     assert_eq!(yarn_file(&found[0].url), "@babel-code-frame-7.0.0.tgz");
+    let requirement = ("@babel/code-frame".to_owned(), "^7.0.0".to_owned());
+    assert_eq!(yarn_requirements(yarn_text.as_bytes()), [requirement].into());
     assert!(yarn(b"__metadata:\n  version: 6\n").is_err());
     let berry =
         b"__metadata:\n  version: 6\n\n\"a@npm:^1\":\n  version: 1.2.0\n  resolution: \"@s/a@npm:1.2.0\"\n";

@@ -1,5 +1,7 @@
 //! Lock files of Yarn: version 1, and the names and versions in those of Yarn 2 and later.
 
+use std::collections::BTreeSet;
+
 use super::{LockedPackage, fetchable, registry_path, unique};
 
 /// The tarballs that a `yarn.lock` of version 1 names.
@@ -15,6 +17,16 @@ pub(in crate::ecosystem::npm) fn yarn(text: &[u8]) -> Result<Vec<LockedPackage>,
         found.push(fetchable(entry.name, url, entry.integrity, false)?);
     }
     unique(found)
+}
+
+/// The requirements that a `yarn.lock` of version 1 has an answer for: names and ranges.
+pub(in crate::ecosystem::npm) fn yarn_requirements(text: &[u8]) -> BTreeSet<(String, String)> {
+    let text = String::from_utf8_lossy(text);
+    let entries = yarn_lock_parser::parse_str(&text).map_or_else(|_| Vec::new(), |lock| lock.entries);
+    let named = entries.iter().flat_map(|entry| &entry.descriptors);
+    named
+        .map(|(name, range)| ((*name).to_owned(), (*range).to_owned()))
+        .collect()
 }
 
 /// Names and versions in a `yarn.lock` of Yarn 2 or later; `None` if it is of version 1.

@@ -44,6 +44,7 @@ pub(in crate::ecosystem) async fn of_source(
     time: Option<Timestamp>,
 ) -> Result<(Vec<PinnedInput>, Vec<Assumption>), PlanError> {
     let mut tools = Tools {
+        node: None,
         inputs: Vec::new(),
         assumptions: Vec::new(),
     };
@@ -95,6 +96,7 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
     let releases = releases::all(draft).await;
     let (node, usual) = node_of_release(draft, &releases, released_at);
     let mut tools = Tools {
+        node: None,
         inputs: Vec::new(),
         assumptions: Vec::new(),
     };
@@ -110,6 +112,7 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
         origin: node.1,
     };
     let chosen = pin(&registry, &mut tools, wanted, released_at).await?;
+    tools.node = Some(chosen.clone());
     let (npm, npm_origin) = match given(draft, "npm") {
         Some(given) => given,
         None => match usual.filter(|(version, _)| chosen.to_string() == *version) {
@@ -147,11 +150,22 @@ fn node_of_release(
     released_at: Option<Timestamp>,
 ) -> ((String, Origin), Option<NodeAndNpm>) {
     let (mut node, mut origin) = given(draft, "node").unwrap_or_else(|| node_version(draft));
-    let usual = released_at.and_then(|time| calendar::usual(time).first().copied());
-    // If no document names a version, it was probably that day's line with long-term support.
-    let usual = usual.filter(|_| matches!(origin, Origin::Convention(_)));
+    // If no document names a version, it was probably that day's line with long-term support, or the line that the
+    // workflow names that publishes.
+    let publisher = draft.publisher.as_ref();
+    let named = publisher.and_then(|it| Some((&it.path, line_of(it.job.node_version.as_deref()?)?)));
+    let lines = released_at.map(calendar::usual).unwrap_or_default();
+    let usual = match &named {
+        _ if !matches!(origin, Origin::Convention(_)) => None,
+        Some((_, line)) => lines.iter().find(|(version, _)| is_of_line(version, line)),
+        None => lines.first(),
+    };
+    let usual = usual.copied();
     if let Some((version, _)) = usual {
-        origin = Origin::Inferred("the line for long-term support at the time of the release".into());
+        origin = Origin::Inferred(match &named {
+            Some((path, line)) => format!("{path} at the commit publishes with node {line}"),
+            None => "the line for long-term support at the time of the release".into(),
+        });
         // Node's own list tells the newest release of the line.
         node = match version.split_once('.').filter(|_| !releases.is_empty()) {
             Some((line, _)) => line.to_owned(),
@@ -166,6 +180,19 @@ fn node_of_release(
         node = version.to_string();
     }
     ((node, origin), usual)
+}
+
+/// The line of Node.js that a workflow asks for, if it names one: `16`, `16.x`, `v16.4`, but not `lts/*`.
+fn line_of(version: &str) -> Option<String> {
+    let line = version
+        .trim_start_matches(['v', '^', '~', '='])
+        .split('.')
+        .next()?;
+    (!line.is_empty() && line.chars().all(|c| c.is_ascii_digit())).then(|| line.to_owned())
+}
+
+fn is_of_line(version: &str, line: &str) -> bool {
+    version.split('.').next() == Some(line)
 }
 
 fn recorded(what: &str) -> Origin {
@@ -225,5 +252,25 @@ fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (S
             let (range, from) = npm_of_line(node);
             (range, Origin::Inferred(from))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workflow_may_name_a_line_of_node() {
+        for (version, expected) in [
+            ("16", Some("16")),
+            ("16.x", Some("16")),
+            ("v14.17.0", Some("14")),
+            ("lts/*", None),
+            (">=12", None),
+            ("", None),
+        ] {
+            assert_eq!(line_of(version).as_deref(), expected, "{version}");
+        }
+        assert!(is_of_line("16.13.0", "16") && !is_of_line("16.13.0", "1"));
     }
 }
