@@ -251,8 +251,8 @@ fn machine(
     }
     match (plan.umask, kind) {
         (0o022, _) => {}
-        // Read off the modes in the released wheel.
-        (umask @ 0..=0o077, Ecosystem::Pypi) => {
+        // Read off the modes in the released wheel, or tried because of those in the released tarball.
+        (umask @ 0..=0o077, Ecosystem::Pypi) | (umask @ 0o002, Ecosystem::Npm) => {
             stated.insert("umask".into(), format!("{umask:03o}"));
         }
         (umask, _) => {

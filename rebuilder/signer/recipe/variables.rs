@@ -241,6 +241,9 @@ fn of_npm(facts: &Facts<'_>, name: &str, value: &str) -> VariableOrigin {
             )
         }
         "PACK_LIST" => one_of(value, &["", "pack.json"]),
+        "REPOSITORY" => one_of(value, &["", "empty"]),
+        "ITSELF" => one_of(value, &["", "source"]),
+        "NODE_OPTIONS" => one_of(value, &["--openssl-legacy-provider"]),
         "PACK_OPTIONS" => one_of(value, &["", "--ignore-scripts"]),
         "TARBALL" => is(value, facts.expected().first().copied().unwrap_or_default()),
         _ => VariableOrigin::Unknown,
@@ -328,4 +331,37 @@ fn is_user_name(value: &str) -> bool {
 fn is_locale(value: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._@:-".contains(c);
     value.len() <= 128 && value.chars().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use regex::Regex;
+
+    use super::*;
+
+    /// A variable that a planner sets and the signer does not know would make it refuse a good run.
+    #[test]
+    fn knows_every_variable_that_a_planner_sets() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("rebuilder/ecosystem");
+        let with = Regex::new(r"(?s)\.with\(&\[(.*?)\n\s*\]\)").unwrap();
+        let in_list = Regex::new(r#"\(\s*"([A-Z_]+)","#).unwrap();
+        let alone = Regex::new(r#"env\.insert\(\s*"([A-Z_]+)""#).unwrap();
+        let mut set = BTreeSet::new();
+        for entry in walkdir::WalkDir::new(folder).into_iter().flatten() {
+            let Ok(text) = std::fs::read_to_string(entry.path()) else {
+                continue;
+            };
+            let lists = with.captures_iter(&text).map(|list| list[1].to_owned());
+            for list in lists {
+                set.extend(in_list.captures_iter(&list).map(|name| name[1].to_owned()));
+            }
+            set.extend(alone.captures_iter(&text).map(|name| name[1].to_owned()));
+        }
+        assert!(set.len() > 15, "{set:?}");
+        let known = include_str!("variables.rs").split("mod tests").next().unwrap();
+        set.retain(|name| !known.contains(&format!("\"{name}\"")));
+        assert_eq!(set, BTreeSet::new());
+    }
 }
