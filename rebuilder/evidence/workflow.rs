@@ -29,9 +29,8 @@ const PUBLISHING_PROGRAMS: [&str; 3] = ["semantic-release", "release-it", "np"];
 
 /// Whether the words of a command are of one that publishes.
 fn is_publishing(words: &[&str]) -> bool {
-    let program = match words {
-        ["npx" | "yarn" | "pnpm" | "bunx", program, ..] | [program, ..] => program,
-        [] => return false,
+    let (["npx" | "yarn" | "pnpm" | "bunx", program, ..] | [program, ..]) = words else {
+        return false;
     };
     let managers = ["npm", "yarn", "pnpm", "lerna", "changeset"];
     let by_manager = words
