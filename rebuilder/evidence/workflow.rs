@@ -25,22 +25,19 @@ const FLAGS: [&str; 5] = ["--if-present", "--silent", "-s", "--quiet", "-q"];
 /// Actions that publish to npm's registry.
 const PUBLISHING_ACTIONS: [&str; 3] = ["semantic-release", "npm-publish", "changesets/action"];
 /// Programs that publish to npm's registry.
-const PUBLISHING_PROGRAMS: [&str; 4] = ["semantic-release", "release-it", "np", "changeset"];
+const PUBLISHING_PROGRAMS: [&str; 3] = ["semantic-release", "release-it", "np"];
 
 /// Whether the words of a command are of one that publishes.
 fn is_publishing(words: &[&str]) -> bool {
-    let words = match words {
-        ["npx" | "yarn" | "pnpm" | "bunx", rest @ ..] if !matches!(rest, ["publish", ..]) => rest,
-        words => words,
+    let (["npx" | "yarn" | "pnpm" | "bunx", program, ..] | [program, ..]) = words else {
+        return false;
     };
-    match words {
-        ["npm" | "yarn" | "pnpm" | "lerna", rest @ ..] => {
-            rest.iter().any(|word| *word == "publish") && !rest.contains(&"run")
-        }
-        ["changeset", second, ..] => *second == "publish",
-        [program, ..] => PUBLISHING_PROGRAMS.contains(program) && *program != "changeset",
-        [] => false,
-    }
+    let managers = ["npm", "yarn", "pnpm", "lerna", "changeset"];
+    let by_manager = words
+        .first()
+        .is_some_and(|first| managers.contains(first) || *first == "npx");
+    let by_publish = words.contains(&"publish") && !words.contains(&"run");
+    by_manager && by_publish || PUBLISHING_PROGRAMS.contains(program)
 }
 
 impl Workflow {
@@ -194,6 +191,11 @@ mod tests {
             ),
             ("[{run: yarn changeset publish}]", true, &[]),
             ("[{run: yarn lerna publish from-git}]", true, &[]),
+            (
+                "[{run: pnpm run build}, {run: pnpm -r publish}]",
+                true,
+                &["build"],
+            ),
             (
                 "[{run: npm run publish-docs}, {run: npm test}]",
                 false,

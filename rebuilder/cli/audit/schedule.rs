@@ -196,7 +196,7 @@ pub(super) async fn tick(context: &Context, args: TickArgs) -> Result<ExitCode, 
     let _telemetry = args.log.start("rebuilder-audit", quiet, &context.progress)?;
     let memory = args.work.memory.open(context).await?;
     if !args.forever {
-        let (documents, regressed) = once(context, &args.work, &memory).await?;
+        let (documents, regressed) = Box::pin(once(context, &args.work, &memory)).await?;
         if context.json {
             output::print_json_pretty(&serde_json::json!({"ticked": documents}))?;
         }
@@ -204,7 +204,7 @@ pub(super) async fn tick(context: &Context, args: TickArgs) -> Result<ExitCode, 
     }
     loop {
         // What goes wrong with one audit is told, and tried again in a minute: nobody is there to start it again.
-        if let Err(failure) = once(context, &args.work, &memory).await {
+        if let Err(failure) = Box::pin(once(context, &args.work, &memory)).await {
             output::error(&failure.message(), failure.help().as_deref());
         }
         tokio::time::sleep(PAUSE).await;

@@ -36,9 +36,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let (provenance, checkout) = (&source.provenance, &source.checkout);
     let recipe = planner.recipe_or("npm")?;
     let paths = checkout.paths()?;
-    let publisher = match source.attested {
-        true => None,
-        false => Publisher::find(checkout, &paths)?,
+    let publisher = if source.attested {
+        None
+    } else {
+        Publisher::find(checkout, &paths)?
     };
     let draft = Draft {
         planner,
@@ -60,9 +61,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let lacking = checkout.lacking()?;
     let without: Vec<_> = lacking.into_iter().map(|file| file.path).collect();
     let submodules = recipe.source.submodules && without.is_empty();
-    let archive = match without.is_empty() {
-        true => fetcher.git_archive(checkout, submodules).await?,
-        false => fetcher.git_archive_without(checkout, &without).await?,
+    let archive = if without.is_empty() {
+        fetcher.git_archive(checkout, submodules).await?
+    } else {
+        fetcher.git_archive_without(checkout, &without).await?
     };
     let old_digests = tools.node.as_ref().is_some_and(has_no_md4) && dependencies.hash_with_md4();
     let mut build = draft.build(&recipe, &packing, &dependencies, &found.file.name);

@@ -101,7 +101,7 @@ mod tests {
             ),
             (
                 r#"{"scripts": {"build": "npm run types && npm run b", "types": "y", "b": "z", "prepack": "p"}}"#,
-                "types b prepack",
+                "types b types prepack",
             ),
             (
                 r#"{"scripts": {"build": "x", "prepack": "npm run build"}}"#,
