@@ -1,6 +1,6 @@
 //! The formats, and what each can hold and be asked for.
 
-use super::*;
+use super::{Format, Spelling, Write, writers};
 
 pub(super) const fn format(name: &'static str, write: Write) -> Format {
     Format {

@@ -137,9 +137,9 @@ fn tree(dice: &mut Dice, format: &Format) -> Tree {
         ),
     ];
     let mut noise = vec![0_u8; 40 + dice.roll(900)];
-    noise
-        .iter_mut()
-        .for_each(|byte| *byte = u8::try_from(dice.roll(256)).unwrap());
+    for byte in &mut noise {
+        *byte = u8::try_from(dice.roll(256)).unwrap();
+    }
     noise[0] = 0;
     files.push(File::new("pkg/data.bin", &noise));
     if format.links {

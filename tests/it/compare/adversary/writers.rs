@@ -1,5 +1,6 @@
 //! Archives written byte by byte, so that a case can spell one tree in many ways and hide bytes where it likes.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use base64::Engine as _;
@@ -100,7 +101,7 @@ pub(super) fn zip(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
         // 2024-01-02, at a time of the day that the spelling chooses.
         let seconds = spelling.time.rem_euclid(86_400);
         let time =
-            u16::try_from((seconds / 3600) << 11 | (seconds / 60 % 60) << 5 | seconds % 60 / 2).unwrap();
+            u16::try_from((seconds / 3600) << 11 | (seconds / 60 % 60) << 5 | (seconds % 60 / 2)).unwrap();
         let day: u16 = (44 << 9) | (1 << 5) | 2;
         let kind = match (&file.link, file.folder) {
             (Some(_), _) => 0o120_000,
@@ -312,19 +313,19 @@ pub(super) fn deb(tree: &Tree, spelling: &Spelling) -> Vec<u8> {
     });
     data.files.extend(inner);
     data.first = 2;
-    let sums: String = data
+    let mut sums = String::new();
+    for file in data
         .files
         .iter()
         .filter(|file| !file.folder && file.link.is_none())
-        .map(|file| {
-            let lie = spelling
-                .lie
-                .as_ref()
-                .is_some_and(|path| file.path.ends_with(path));
-            let sum = super::md5(if lie { b"other" } else { &file.bytes });
-            format!("{sum}  {}\n", file.path.trim_start_matches("./"))
-        })
-        .collect();
+    {
+        let lie = spelling
+            .lie
+            .as_ref()
+            .is_some_and(|path| file.path.ends_with(path));
+        let sum = super::md5(if lie { b"other" } else { &file.bytes });
+        writeln!(sums, "{sum}  {}", file.path.trim_start_matches("./")).unwrap();
+    }
     let mut control = Tree::default();
     let text = b"Package: x\nVersion: 1\nArchitecture: all\nMaintainer: n <n@n>\nDescription: x\n";
     control.files.push(File::new("./control", text));
