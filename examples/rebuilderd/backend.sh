@@ -24,9 +24,11 @@ if [ -e "$place/run/build.log" ]; then cat "$place/run/build.log"; fi
 
 for deb in "$inputs"/*.deb; do
     file=$(basename "$deb")
+    # The worker names a file as its address does, where a plus sign may be "%2B"; the build names it by its fields.
+    built=$(dpkg-deb --show --showformat '${Package}_${Version}_${Architecture}.deb' "$deb" | sed 's/_[0-9]*:/_/')
     case $status in
     # There was a build, whatever its bytes are.
-    0 | 1) [ ! -e "$place/run/rebuilt/$file" ] || cp "$place/run/rebuilt/$file" "$REBUILDERD_OUTDIR/" ;;
+    0 | 1) [ ! -e "$place/run/rebuilt/$built" ] || cp "$place/run/rebuilt/$built" "$REBUILDERD_OUTDIR/$file" ;;
     # There was none to compare. A worker calls a file BAD if it is missing, and asks for no exit code. What it cannot
     # read it calls FAIL, which accuses nobody.
     *) mkdir "$REBUILDERD_OUTDIR/$file" ;;
