@@ -24,6 +24,8 @@ pub const STAND_INS: &str = "stand-ins";
 pub const STAND_INS_CONFIG: &str = "stand-ins.toml";
 /// Crates: the folder of crates that stand in for those that only other members of the workspace use.
 pub const STAND_IN_CRATES: &str = "stand-in-crates";
+/// Crates: the library of each package in these two folders.
+pub const STAND_IN_TEXT: &str = "//! Stands in.\n";
 
 /// Debian: the entry that a rebuild without changes adds to the changelog.
 pub const BINNMU_CHANGELOG: &str = "binnmu-changelog";

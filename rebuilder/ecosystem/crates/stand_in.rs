@@ -167,7 +167,7 @@ pub(super) fn package_files(
     };
     [
         file("Cargo.toml", manifest),
-        file("src/lib.rs", "//! Stands in.\n".to_owned()),
+        file("src/lib.rs", places::STAND_IN_TEXT.to_owned()),
         file(".cargo-checksum.json", checksums.to_string()),
     ]
 }

@@ -6,9 +6,6 @@ use toml::{Table, Value};
 
 use crate::plan::places;
 
-/// What the library of each package that stands in for another one reads.
-const STAND_IN: &str = "//! Stands in.\n";
-
 /// Why a planner would not have written the text at this place; `None` if the place is not known.
 pub(super) fn check(place: &str, text: &str) -> Option<Result<(), &'static str>> {
     let (fits, wrong) = match place {
@@ -25,7 +22,7 @@ pub(super) fn check(place: &str, text: &str) -> Option<Result<(), &'static str>>
             "that configures more than where the stand-ins are",
         ),
         _ => match in_stand_in(place)? {
-            "src/lib.rs" => (text == STAND_IN, "that is not this signer's own"),
+            "src/lib.rs" => (text == places::STAND_IN_TEXT, "that is not this signer's own"),
             ".cargo-checksum.json" => (is_checksum(text), "that is not a list of no files"),
             "Cargo.toml" => (
                 toml::from_str(text).is_ok_and(|manifest| is_manifest(&manifest)),
@@ -201,13 +198,17 @@ mod tests {
                 "[source.stand-ins]\ndirectory = \"/elsewhere\"\n".to_owned(),
                 Some(false),
             ),
-            (stand_in("src/lib.rs"), STAND_IN.to_owned(), Some(true)),
+            (
+                stand_in("src/lib.rs"),
+                places::STAND_IN_TEXT.to_owned(),
+                Some(true),
+            ),
             (other("src/lib.rs"), "fn main() {}\n".to_owned(), Some(false)),
             (stand_in("build.rs"), String::new(), None),
-            (stand_in("../lib.rs"), STAND_IN.to_owned(), None),
+            (stand_in("../lib.rs"), places::STAND_IN_TEXT.to_owned(), None),
             (
                 "elsewhere/a-1.0.0/src/lib.rs".to_owned(),
-                STAND_IN.to_owned(),
+                places::STAND_IN_TEXT.to_owned(),
                 None,
             ),
             (

@@ -4,24 +4,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::is_signature;
-use crate::compare::package::samples::{Sample, sample, tar};
+use crate::compare::package::samples::{CMS_BASE64, Sample, sample, tar};
 use crate::compare::{Cause, Options, Outcome, compare_bytes};
 
-/// `openssl cms -sign -binary -outform DER`
-const CMS_BASE64: &str = concat!(
-    "MIIDIAYJKoZIhvcNAQcCoIIDETCCAw0CAQExDTALBglghkgBZQMEAgEwCwYJKoZIhvcNAQcBoIIBcDCCAWwwggEToAMCAQICFD1p",
-    "1vAZdYcCBX55k2xTI6mlqWTtMAoGCCqGSM49BAMCMAwxCjAIBgNVBAMMAXgwHhcNMjYxMTI2MDMwMTUxWhcNMjYxMTI3MDMwMTUx",
-    "WjAMMQowCAYDVQQDDAF4MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEMhSbfhJohQvB1Nc6OWET+nxRuOshKepbLxUbIr8pdaTG",
-    "k73TmtK7VHBVbo0aRw7IiQicAKGfZt/ovZzrxxo8xqNTMFEwHQYDVR0OBBYEFPHag5ZhHgvy7kuPEJVdwApSJBTTMB8GA1UdIwQY",
-    "MBaAFPHag5ZhHgvy7kuPEJVdwApSJBTTMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgaQxpHzVLZRzpcDcCYWBu",
-    "Nbpda7qlB9MyKIljb7QDrpkCIDsUA2oPUgEU/dVRxpOdaCYYgiIJau/SXw0ytgs0A6ZQMYIBdjCCAXICAQEwJDAMMQowCAYDVQQD",
-    "DAF4AhQ9adbwGXWHAgV+eZNsUyOppalk7TALBglghkgBZQMEAgGggeQwGAYJKoZIhvcNAQkDMQsGCSqGSIb3DQEHATAcBgkqhkiG",
-    "9w0BCQUxDxcNMjYxMTI2MDMwMTUxWjAvBgkqhkiG9w0BCQQxIgQgmOpuTyFvL7S2n/+bOkSELDhobKaF8/VdxIxdP7EQe+QweQYJ",
-    "KoZIhvcNAQkPMWwwajALBglghkgBZQMEASowCwYJYIZIAWUDBAEWMAsGCWCGSAFlAwQBAjAKBggqhkiG9w0DBzAOBggqhkiG9w0D",
-    "AgICAIAwDQYIKoZIhvcNAwICAUAwBwYFKw4DAgcwDQYIKoZIhvcNAwICASgwCgYIKoZIzj0EAwIERzBFAiA6C+qPhnxlYvNscb/v",
-    "pk/fwjq1H3EYh9QMQeb1Fdi5eAIhAIxU4aZZZEhiIaiHJlZeBfOHoDMxYcbJIJfHXhlpD7Eq",
-);
-/// The same with `-nodetach`.
+/// [`CMS_BASE64`] with `-nodetach`.
 const ATTACHED_BASE64: &str = concat!(
     "MIIDJwYJKoZIhvcNAQcCoIIDGDCCAxQCAQExDTALBglghkgBZQMEAgEwEgYJKoZIhvcNAQcBoAUEA2hpCqCCAXAwggFsMIIBE6AD",
     "AgECAhQ9adbwGXWHAgV+eZNsUyOppalk7TAKBggqhkjOPQQDAjAMMQowCAYDVQQDDAF4MB4XDTI2MTEyNjAzMDE1MVoXDTI2MTEy",

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use sha2::Digest as _;
 
-use crate::compare::package::samples::{sample, samples, zip};
+use crate::compare::package::samples::{CMS_BASE64, sample, samples, zip};
 use crate::compare::{Cause, Comparison, Options, Outcome, compare_bytes};
 
 /// A wheel with other files in its folder of metadata; empty ones are left out.
@@ -89,21 +89,6 @@ fn a_signature_is_right_for_one_record_alone() {
         );
     }
 }
-
-/// `openssl cms -sign -binary -outform DER` of `hi`, with a line end.
-const CMS_BASE64: &str = concat!(
-    "MIIDIAYJKoZIhvcNAQcCoIIDETCCAw0CAQExDTALBglghkgBZQMEAgEwCwYJKoZIhvcNAQcBoIIBcDCCAWwwggEToAMCAQICFD1p",
-    "1vAZdYcCBX55k2xTI6mlqWTtMAoGCCqGSM49BAMCMAwxCjAIBgNVBAMMAXgwHhcNMjYxMTI2MDMwMTUxWhcNMjYxMTI3MDMwMTUx",
-    "WjAMMQowCAYDVQQDDAF4MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEMhSbfhJohQvB1Nc6OWET+nxRuOshKepbLxUbIr8pdaTG",
-    "k73TmtK7VHBVbo0aRw7IiQicAKGfZt/ovZzrxxo8xqNTMFEwHQYDVR0OBBYEFPHag5ZhHgvy7kuPEJVdwApSJBTTMB8GA1UdIwQY",
-    "MBaAFPHag5ZhHgvy7kuPEJVdwApSJBTTMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgaQxpHzVLZRzpcDcCYWBu",
-    "Nbpda7qlB9MyKIljb7QDrpkCIDsUA2oPUgEU/dVRxpOdaCYYgiIJau/SXw0ytgs0A6ZQMYIBdjCCAXICAQEwJDAMMQowCAYDVQQD",
-    "DAF4AhQ9adbwGXWHAgV+eZNsUyOppalk7TALBglghkgBZQMEAgGggeQwGAYJKoZIhvcNAQkDMQsGCSqGSIb3DQEHATAcBgkqhkiG",
-    "9w0BCQUxDxcNMjYxMTI2MDMwMTUxWjAvBgkqhkiG9w0BCQQxIgQgmOpuTyFvL7S2n/+bOkSELDhobKaF8/VdxIxdP7EQe+QweQYJ",
-    "KoZIhvcNAQkPMWwwajALBglghkgBZQMEASowCwYJYIZIAWUDBAEWMAsGCWCGSAFlAwQBAjAKBggqhkiG9w0DBzAOBggqhkiG9w0D",
-    "AgICAIAwDQYIKoZIhvcNAwICAUAwBwYFKw4DAgcwDQYIKoZIhvcNAwICASgwCgYIKoZIzj0EAwIERzBFAiA6C+qPhnxlYvNscb/v",
-    "pk/fwjq1H3EYh9QMQeb1Fdi5eAIhAIxU4aZZZEhiIaiHJlZeBfOHoDMxYcbJIJfHXhlpD7Eq",
-);
 
 #[test]
 fn a_cms_signature_is_about_record_too() {
