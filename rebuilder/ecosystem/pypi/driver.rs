@@ -114,21 +114,32 @@ impl Draft<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{ErrorKind, Write as _, stderr};
     use std::process::Command;
 
     use super::DRIVER;
 
-    /// What a script prints that uses functions of the driver, in an empty folder; `None` without Python.
-    fn printed(script: &str) -> Option<String> {
+    /// Checks what a script prints that uses functions of the driver, in an empty folder. Without Python, the test is
+    /// skipped, and says so.
+    fn prints(script: &str, expected: &str) {
         let functions = DRIVER.strip_suffix("\nmain()\n").unwrap();
         let folder = tempfile::tempdir().unwrap();
         let ran = Command::new("python3")
             .current_dir(folder.path())
             .args(["-c", &format!("{functions}\n{script}")])
-            .output()
-            .ok()?;
+            .output();
+        let ran = match ran {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let required = std::env::var_os("REBUILDER_REQUIRE_SERVICES").is_some();
+                assert!(!required, "python3 is missing");
+                // Past the harness, which keeps what a test prints to itself.
+                let _ = writeln!(stderr(), "skipped: a test of the wheel driver needs python3");
+                return;
+            }
+            ran => ran.unwrap(),
+        };
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-        Some(String::from_utf8(ran.stdout).unwrap().trim_end().to_owned())
+        assert_eq!(String::from_utf8(ran.stdout).unwrap().trim_end(), expected);
     }
 
     #[test]
@@ -137,7 +148,7 @@ mod tests {
 entry = lambda time: {\"time\": time, \"mode\": 0o644, \"position\": 0}
 print(Shown({\"a/_vendor/b-1.dist-info/RECORD\": entry(1), \"a-1.dist-info/RECORD\": entry(2)}, False).now)
 ";
-        assert!(printed(script).is_none_or(|found| found == "2"));
+        prints(script, "2");
     }
 
     #[test]
@@ -148,7 +159,7 @@ open(\"LICENSE\", \"w\").close()
 date_sources(os.getcwd(), {\"a-1.dist-info/LICENSE\": entry(10), \"a-1.data/data/LICENSE\": entry(20)}, None)
 print(int(os.stat(\"LICENSE\").st_mtime))
 ";
-        assert!(printed(script).is_none_or(|found| found == "20"));
+        prints(script, "20");
     }
 
     #[test]
@@ -159,7 +170,7 @@ sort_paths_as_windows()
 print(*sorted(paths))
 ";
         let expected = "A/a a/B entry_points.txt METADATA WHEEL";
-        assert!(printed(script).is_none_or(|found| found == expected));
+        prints(script, expected);
     }
 
     #[test]
@@ -171,7 +182,7 @@ with zipfile.ZipFile(\"a.zip\", \"w\") as archive:
     archive.writestr(\"usual\", b\"\")
 print(*(oct(member.external_attr >> 16) for member in zipfile.ZipFile(\"a.zip\").infolist()))
 ";
-        assert!(printed(script).is_none_or(|found| found == "0o0 0o600"));
+        prints(script, "0o0 0o600");
     }
 
     #[test]
@@ -183,6 +194,6 @@ for path in (\"src/a/__init__.py\", \"b/module.py\"):
 add_markers(os.getcwd(), [\"a/py.typed\", \"b/py.typed\", \"c/py.typed\"])
 print(*sorted(os.path.join(folder, name) for folder, _, names in os.walk(\".\") for name in names if name == \"py.typed\"))
 ";
-        assert!(printed(script).is_none_or(|found| found == "./src/a/py.typed"));
+        prints(script, "./src/a/py.typed");
     }
 }
