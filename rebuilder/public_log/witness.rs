@@ -113,7 +113,10 @@ impl Witnesses {
                 }),
             403 => Err("it does not take the key of this log".into()),
             404 => Err("it does not know this log".into()),
-            422 => Err("it does not take the consistency proof".into()),
+            422 => Err(
+                "it says that this checkpoint does not continue the one that it signed last: the log may be forked"
+                    .into(),
+            ),
             status => Err(format!("HTTP status {status}")),
         }
     }

@@ -4,6 +4,7 @@
 mod hostile;
 mod kills;
 mod place;
+mod strangers_witness;
 mod witnesses;
 
 use std::fs;
