@@ -10,6 +10,7 @@ use super::sql::rows;
 use super::wire::{Beat, Job, Lease, Resources};
 use super::{Queue, QueueError, Traced};
 use crate::memory::Tx;
+use crate::run::VerdictName;
 
 /// Who asks for jobs.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ impl Claimant {
 }
 
 /// The verdict of a job whose subject the tool refuses to rebuild.
-pub const REFUSED: &str = "refused";
+pub const REFUSED: &str = VerdictName::Refused.word();
 
 /// How an attempt ends.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,10 +11,10 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::sql::rows;
 use super::tokens::random;
 use super::wire::{Resources, Task};
-use super::{Queue, QueueError, REFUSED};
+use super::{Queue, QueueError};
 use crate::artifact::Sha256;
 use crate::memory::Tx;
-use crate::run::Verdict;
+use crate::run::VerdictName;
 
 /// A job to be done.
 #[derive(Debug, Clone)]
@@ -134,8 +134,9 @@ impl Queue {
         for row in rows {
             let subject: String = row.try_get(0).map_err(&failed)?;
             let verdict: Option<String> = row.try_get(1).map_err(&failed)?;
-            let settles = |word: &str| word == REFUSED || Verdict::is_conclusion(word);
-            if verdict.as_deref().is_some_and(settles) {
+            // Probes and cancelled jobs have words of their own.
+            let verdict = verdict.as_deref().and_then(VerdictName::of_word);
+            if verdict.is_some_and(VerdictName::is_conclusive) {
                 settled.insert(subject);
             } else {
                 open.insert(subject);
