@@ -119,11 +119,14 @@ impl Queue {
     }
 
     /// The subjects about which an audit came to a conclusion: each job of the newest agreement did, or the newest job if
-    /// it is not part of one. A job that was queued again counts in place of the one that it repeats.
+    /// it is not part of one. A job that was queued again counts in place of the one that it repeats. It does not make its
+    /// agreement a newer one: that is as old as its first job, since what the others found is from then.
     pub async fn settled(&self, audit: &str) -> Result<HashSet<String>, QueueError> {
         let failed = QueueError::when("read the verdicts of an audit");
-        let sql = "WITH newest AS (SELECT id, subject, agreement FROM queue_job WHERE id IN
-               (SELECT max(id) FROM queue_job WHERE audit = $1 GROUP BY subject)),
+        let sql = "WITH begun AS (SELECT subject, min(id) AS first_job FROM queue_job WHERE audit = $1
+               GROUP BY subject, coalesce(agreement, CAST(id AS TEXT))),
+             newest AS (SELECT id, subject, agreement FROM queue_job WHERE id IN
+               (SELECT max(first_job) FROM begun GROUP BY subject)),
              places AS (SELECT subject, id FROM newest WHERE agreement IS NULL
                UNION ALL SELECT n.subject, max(j.id) FROM newest n JOIN queue_job j ON j.agreement = n.agreement
                GROUP BY n.subject, j.key)
