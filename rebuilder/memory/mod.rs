@@ -11,6 +11,7 @@ mod alarms;
 mod attempts;
 mod audits;
 mod error;
+mod listener;
 mod migrate;
 mod schedules;
 
@@ -25,6 +26,7 @@ pub use alarms::{Seen, StoredAlarm, Suspect};
 pub use attempts::{Attempt, Outcome};
 pub use audits::{Audit, Member, Run};
 pub use error::MemoryError;
+pub use listener::Listener;
 pub use schedules::Schedule;
 
 /// A transaction of the memory.
@@ -70,6 +72,16 @@ impl Dialect {
             Self::Postgres => "BEGIN",
         }
     }
+
+    fn begin_by_index(self) -> &'static str {
+        match self {
+            Self::Sqlite => self.begin(),
+            Self::Postgres => {
+                "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+                 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off"
+            }
+        }
+    }
 }
 
 /// Connections that read beside the one that writes, or connections to PostgreSQL.
@@ -83,6 +95,7 @@ const TURN: Duration = Duration::from_mins(2);
 #[derive(Debug, Clone)]
 pub struct Memory {
     place: String,
+    url: listener::Url,
     dialect: Dialect,
     write: AnyPool,
     read: AnyPool,
@@ -158,6 +171,7 @@ impl Memory {
         };
         alone(Self {
             place,
+            url: listener::Url(url),
             dialect,
             write,
             read,
@@ -188,6 +202,13 @@ impl Memory {
     /// Begins a transaction that may write.
     pub async fn begin(&self) -> Result<Tx, MemoryError> {
         let begun = self.write.begin_with(self.dialect.begin()).await;
+        begun.map_err(MemoryError::query("begin a change"))
+    }
+
+    /// Begins a transaction that may write, and whose statements each read a few rows by an index that has them in order.
+    /// PostgreSQL does not know that of a table which has grown since it was analysed: it would read and sort all of it.
+    pub async fn begin_by_index(&self) -> Result<Tx, MemoryError> {
+        let begun = self.write.begin_with(self.dialect.begin_by_index()).await;
         begun.map_err(MemoryError::query("begin a change"))
     }
 

@@ -187,12 +187,16 @@ impl Queue {
             now = self.now()
         );
         let failed = QueueError::when("repeat the job");
+        let mut change = self.begin().await?;
         let row = sqlx::query(AssertSqlSafe(sql))
             .bind(job)
-            .fetch_optional(self.write())
+            .fetch_optional(&mut *change)
             .await
             .map_err(&failed)?;
-        row.ok_or(QueueError::NoJob(job))?.try_get(0).map_err(failed)
+        let new = row.ok_or(QueueError::NoJob(job))?.try_get(0).map_err(&failed)?;
+        self.memory.announce_jobs(&mut change).await?;
+        change.commit().await.map_err(failed)?;
+        Ok(new)
     }
 
     /// At most so many jobs of an ecosystem run at a time, over all workers; `None` takes the limit away.

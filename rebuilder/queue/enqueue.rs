@@ -113,6 +113,7 @@ impl Queue {
                 enqueued.added = enqueued.added.saturating_add(added);
                 enqueued.known = enqueued.known.saturating_add(wanted.saturating_sub(added));
             }
+            self.memory.announce_jobs(&mut line).await?;
             line.commit().await.map_err(&failed)?;
         }
         Ok(enqueued)
