@@ -78,7 +78,7 @@ impl Dialect {
             Self::Sqlite => self.begin(),
             Self::Postgres => {
                 "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
-                 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off"
+                 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
             }
         }
     }
@@ -139,10 +139,15 @@ impl Memory {
                 .acquire_timeout(TURN);
             options.after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if dialect == Dialect::Sqlite {
-                        connection.execute(SQLITE).await?;
-                        if only_reads {
-                            connection.execute("PRAGMA query_only = ON").await?;
+                    match dialect {
+                        Dialect::Postgres => {
+                            connection.execute(POSTGRES).await?;
+                        }
+                        Dialect::Sqlite => {
+                            connection.execute(SQLITE).await?;
+                            if only_reads {
+                                connection.execute("PRAGMA query_only = ON").await?;
+                            }
                         }
                     }
                     Ok(())
@@ -218,6 +223,10 @@ impl Memory {
         self.read.close().await;
     }
 }
+
+/// What each connection to a server begins with. Most statements take less time than it takes to compile them, or to start
+/// other processes for them; the server counts what takes longer in the background.
+const POSTGRES: &str = "SET jit = off; SET max_parallel_workers_per_gather = 0";
 
 /// What each connection to a file begins with. What was committed survives a power cut.
 const SQLITE: &str = "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";
