@@ -119,10 +119,12 @@ trial drain apalis-sqlite
 
 # What "idle" measures of ours includes the verdict's way back; of a library, the way to the first line of the job.
 echo
-sed -nE 's/^(.*): [0-9]+ jobs enqueued in ([0-9.]+) s, drained in ([0-9.]+) s by .*: ([0-9]+)\/s; .*: p50 ([^ ]+) ms, p99 ([^ ]+) ms; run twice or not done: ([0-9]+).*$/\1|\2|\3|\4|\5|\6|\7/p' "$work/lines" |
+# A library that did not end all jobs in time has a row too.
+sed -nE -e 's/^(.*): [0-9]+ jobs enqueued in ([0-9.]+) s, drained in ([0-9.]+) s by .*: ([0-9]+)\/s; .*: p50 ([^ ]+) ms, p99 ([^ ]+) ms; run twice or not done: ([0-9]+).*$/\1|\2|\3|\4|\5|\6|\7/p' \
+    -e 's/^(.*): [0-9]+ jobs enqueued in ([0-9.]+) s, STOPPED with .* jobs done after ([0-9.]+) s by .*: ([0-9]+)\/s; run twice or not done: ([0-9]+).*$/\1|\2|stopped \3|\4|-|-|\5/p' "$work/lines" |
     awk -F'|' -v jobs="$jobs" '
         BEGIN {
-            row = "%-24s %11s %9s %8s %9s %9s %14s\n"
+            row = "%-24s %11s %13s %8s %9s %9s %14s\n"
             printf "%s jobs, 4 workers of 16 places\n", jobs
             printf row, "", "enqueued, s", "drained, s", "jobs/s", "p50, ms", "p99, ms", "twice or never"
         }

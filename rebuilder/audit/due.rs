@@ -77,7 +77,7 @@ mod tests {
         Outcome {
             text: "a".into(),
             version: None,
-            verdict: "x".into(),
+            verdict: crate::run::VerdictName::Mismatch,
             failure: None,
             fault,
             tries: 1,

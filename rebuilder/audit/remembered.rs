@@ -53,7 +53,7 @@ pub(super) fn attempt(line: &ResultLine, subject: &Subject, folder: &Path) -> At
         version: line.version.clone().or_else(|| subject.version.clone()),
         started: line.started.as_millisecond(),
         finished: line.finished.as_millisecond(),
-        verdict: line.outcome.word().to_owned(),
+        verdict: line.outcome.name(),
         failure,
         fault,
         outputs: (count(line.outputs.0), count(line.outputs.1)),

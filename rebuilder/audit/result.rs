@@ -9,7 +9,7 @@ use crate::ledger::Spent;
 use crate::rebuild::failure;
 use crate::rebuild::search::AttemptError;
 use crate::run::failure::Failure;
-use crate::run::{Cost, Record, Verdict};
+use crate::run::{Cost, Record, Verdict, VerdictName};
 
 /// How one subject ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,19 +52,24 @@ pub enum SubjectResult {
 impl SubjectResult {
     /// Whether the result says anything about the release.
     pub fn has_verdict(&self) -> bool {
-        !matches!(self, Self::Inconclusive { .. })
+        self.name().is_conclusive()
     }
 
     /// The verdict's name.
-    pub fn word(&self) -> &'static str {
+    pub fn name(&self) -> VerdictName {
         match self {
-            Self::Reproduced => "reproduced",
-            Self::Equivalent { .. } => "equivalent",
-            Self::Mismatch { .. } => "mismatch",
-            Self::NotReproduced { .. } => "not-reproduced",
-            Self::Inconclusive { .. } => "inconclusive",
-            Self::Refused { .. } => "refused",
+            Self::Reproduced => VerdictName::Reproduced,
+            Self::Equivalent { .. } => VerdictName::Equivalent,
+            Self::Mismatch { .. } => VerdictName::Mismatch,
+            Self::NotReproduced { .. } => VerdictName::NotReproduced,
+            Self::Inconclusive { .. } => VerdictName::Inconclusive,
+            Self::Refused { .. } => VerdictName::Refused,
         }
+    }
+
+    /// The verdict's name in one word.
+    pub fn word(&self) -> &'static str {
+        self.name().word()
     }
 
     /// Why the subject is not reproduced, in one word or two; `None` if it is.

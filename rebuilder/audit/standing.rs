@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::memory::Outcome;
+use crate::run::VerdictName;
 
 /// How good a verdict is; `None` if there is none.
-fn rank(verdict: &str, allow_equivalent: bool) -> Option<u8> {
+fn rank(verdict: VerdictName, allow_equivalent: bool) -> Option<u8> {
     match verdict {
-        "reproduced" => Some(2),
-        "equivalent" => Some(if allow_equivalent { 2 } else { 1 }),
-        "inconclusive" => None,
-        _ => Some(0),
+        VerdictName::Reproduced => Some(2),
+        VerdictName::Equivalent => Some(if allow_equivalent { 2 } else { 1 }),
+        VerdictName::Inconclusive => None,
+        VerdictName::Mismatch | VerdictName::NotReproduced | VerdictName::Refused => Some(0),
     }
 }
 
@@ -26,13 +27,13 @@ pub struct Regressed {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Its best verdict before.
-    pub was: String,
+    pub was: VerdictName,
     /// When it last had that verdict.
     pub was_at: jiff::Timestamp,
     /// Number of the run in which it last had that verdict.
     pub was_in: i64,
     /// Its verdict now.
-    pub is: String,
+    pub is: VerdictName,
     /// Number of the run that found it.
     pub is_in: i64,
 }
@@ -46,20 +47,20 @@ pub(super) fn regressed(past: &[Outcome], allow_equivalent: bool) -> Vec<Regress
     }
     let worse = |all: Vec<&Outcome>| {
         let (newest, earlier) = all.split_last()?;
-        let now = rank(&newest.verdict, allow_equivalent)?;
+        let now = rank(newest.verdict, allow_equivalent)?;
         let same = earlier.iter().filter(|it| it.version == newest.version);
         // Of several equally good results, the last one.
-        let best = same.max_by_key(|it| rank(&it.verdict, allow_equivalent))?;
-        if rank(&best.verdict, allow_equivalent)? <= now {
+        let best = same.max_by_key(|it| rank(it.verdict, allow_equivalent))?;
+        if rank(best.verdict, allow_equivalent)? <= now {
             return None;
         }
         Some(Regressed {
             subject: newest.text.clone(),
             version: newest.version.clone(),
-            was: best.verdict.clone(),
+            was: best.verdict,
             was_at: time(best.finished),
             was_in: best.run,
-            is: newest.verdict.clone(),
+            is: newest.verdict,
             is_in: newest.run,
         })
     };
@@ -149,7 +150,7 @@ pub fn differences(older: &[Outcome], newer: &[Outcome], allow_equivalent: bool)
 fn word(outcome: &Outcome) -> String {
     match &outcome.failure {
         Some(failure) => format!("{}: {failure}", outcome.verdict),
-        None => outcome.verdict.clone(),
+        None => outcome.verdict.to_string(),
     }
 }
 
@@ -159,7 +160,7 @@ fn change(was: Option<&Outcome>, is: Option<&Outcome>, allow_equivalent: bool) -
         (None, Some(_)) => return Some(Change::Added),
         _ => return Some(Change::Removed),
     };
-    let rank = |outcome: &Outcome| rank(&outcome.verdict, allow_equivalent);
+    let rank = |outcome: &Outcome| rank(outcome.verdict, allow_equivalent);
     match (rank(was), rank(is)) {
         // Another version is another file, so the two verdicts cannot be compared.
         _ if was.version != is.version && was.version.is_some() && is.version.is_some() => {
@@ -181,7 +182,7 @@ mod tests {
         Outcome {
             text: text.into(),
             version: (!version.is_empty()).then(|| version.to_owned()),
-            verdict: verdict.into(),
+            verdict: VerdictName::of_word(verdict).unwrap(),
             failure: (verdict == "inconclusive").then(|| "unreachable".to_owned()),
             fault: None,
             tries: 0,
@@ -235,7 +236,7 @@ mod tests {
                 .map(|(run, (version, verdict))| outcome("a", version, verdict, run))
                 .collect();
             let found = regressed(&past, allow_equivalent);
-            let found = found.first().map(|it| (it.was.as_str(), it.is.as_str()));
+            let found = found.first().map(|it| (it.was.word(), it.is.word()));
             assert_eq!(found, expected, "{verdicts:?}");
         }
     }

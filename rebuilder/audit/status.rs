@@ -76,7 +76,7 @@ impl Status {
             match outcome {
                 None => add(&mut status.untried),
                 Some(outcome) => {
-                    add(status.verdicts.entry(outcome.verdict.clone()).or_default());
+                    add(status.verdicts.entry(outcome.verdict.to_string()).or_default());
                     if let Some(failure) = &outcome.failure {
                         add(status.failures.entry(failure.clone()).or_default());
                     }

@@ -1,9 +1,11 @@
 //! The results behind alarms, the alarms, and where they were sent.
 
-use sqlx::Row as _;
 use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
 
+use super::attempts::verdict;
 use super::{Audit, Memory, MemoryError};
+use crate::run::VerdictName;
 
 /// A result with a verdict, of a version that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +13,7 @@ pub struct Seen {
     /// The version.
     pub version: String,
     /// The verdict's name.
-    pub verdict: String,
+    pub verdict: VerdictName,
     /// When it was found, in milliseconds since 1970.
     pub at: i64,
     /// Folder of the audit.
@@ -46,15 +48,16 @@ pub struct StoredAlarm {
     pub document: String,
 }
 
-fn seen(row: &AnyRow, first: usize) -> Result<Seen, sqlx::Error> {
+fn seen(row: &AnyRow, first: usize) -> Result<Seen, MemoryError> {
+    let failed = || MemoryError::query("read a result");
     let column = |number: usize| first.saturating_add(number);
     Ok(Seen {
-        version: row.try_get(column(0))?,
-        verdict: row.try_get(column(1))?,
-        at: row.try_get(column(2))?,
-        audit: row.try_get(column(3))?,
-        text: row.try_get(column(4))?,
-        folder: row.try_get(column(5))?,
+        version: row.try_get(column(0)).map_err(failed())?,
+        verdict: verdict(row.try_get(column(1)).map_err(failed())?)?,
+        at: row.try_get(column(2)).map_err(failed())?,
+        audit: row.try_get(column(3)).map_err(failed())?,
+        text: row.try_get(column(4)).map_err(failed())?,
+        folder: row.try_get(column(5)).map_err(failed())?,
     })
 }
 
@@ -70,36 +73,37 @@ impl Memory {
         );
         let rows = rows.bind(package.to_owned()).fetch_all(self.read());
         let rows = rows.await.map_err(failed())?;
-        let all: Result<_, _> = rows.iter().map(|row| seen(row, 0)).collect();
-        all.map_err(failed())
+        rows.iter().map(|row| seen(row, 0)).collect()
     }
 
     /// The results of an audit that may deserve an alarm.
     pub async fn suspects(&self, audit: &Audit) -> Result<Vec<Suspect>, MemoryError> {
         let failed = || MemoryError::query("read the results");
-        let rows = sqlx::query(
+        let bad = VerdictName::ALL.into_iter().filter(|name| name.is_bad());
+        let bad: Vec<_> = bad.map(|name| format!("'{name}'")).collect();
+        let sql = format!(
             "SELECT a.id, s.purl, r.number, w.version, v.verdict, v.at, u.folder, a.text, a.folder FROM latest l \
              JOIN members m ON m.audit = l.audit AND m.text = l.text AND m.listed = 1 \
              JOIN attempts a ON a.id = l.attempt JOIN verdicts v ON v.attempt = a.id JOIN runs r ON r.id = a.run \
              JOIN subjects s ON s.id = v.subject JOIN versions w ON w.id = v.version JOIN audits u ON u.id = a.audit \
-             WHERE l.audit = $1 AND v.verdict IN ('mismatch', 'not-reproduced', 'refused') \
+             WHERE l.audit = $1 AND v.verdict IN ({}) \
              AND NOT EXISTS (SELECT 1 FROM alarms n WHERE n.attempt = a.id AND n.standing <> 'withheld') ORDER BY a.text",
+            bad.join(", ")
         );
-        let rows = rows
+        let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(audit.id)
             .fetch_all(self.read())
             .await
             .map_err(failed())?;
-        let read = |row: &AnyRow| -> Result<Suspect, sqlx::Error> {
+        let read = |row: &AnyRow| {
             Ok(Suspect {
-                attempt: row.try_get(0)?,
-                package: row.try_get(1)?,
-                run: row.try_get(2)?,
+                attempt: row.try_get(0).map_err(failed())?,
+                package: row.try_get(1).map_err(failed())?,
+                run: row.try_get(2).map_err(failed())?,
                 seen: seen(row, 3)?,
             })
         };
-        let all: Result<_, _> = rows.iter().map(read).collect();
-        all.map_err(failed())
+        rows.iter().map(read).collect()
     }
 
     /// Stores an alarm, and replaces one that was withheld. Returns its row.

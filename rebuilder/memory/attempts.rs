@@ -5,6 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::audits::{Audit, Run, subject};
 use super::{Memory, MemoryError, Tx};
+use crate::run::VerdictName;
 use crate::run::failure::Fault;
 
 /// A rebuild that ended. All times are milliseconds since 1970.
@@ -23,7 +24,7 @@ pub struct Attempt {
     /// When it ended.
     pub finished: i64,
     /// The verdict's name.
-    pub verdict: String,
+    pub verdict: VerdictName,
     /// The code of the failure, if there is no verdict.
     pub failure: Option<String>,
     /// Who is responsible for the failure; `None` if there is a verdict.
@@ -50,7 +51,7 @@ pub struct Outcome {
     /// The version, if it was found out.
     pub version: Option<String>,
     /// The verdict's name.
-    pub verdict: String,
+    pub verdict: VerdictName,
     /// The code of the failure.
     pub failure: Option<String>,
     /// Whose matter it is.
@@ -75,12 +76,13 @@ const COLUMNS: &str = "a.text, (SELECT version FROM versions WHERE id = a.versio
 fn outcome(row: &AnyRow) -> Result<Outcome, MemoryError> {
     let read = || -> Result<_, sqlx::Error> {
         let fault: Option<String> = row.try_get(4)?;
+        let word: String = row.try_get(2)?;
         Ok((
-            fault,
+            (word, fault),
             Outcome {
                 text: row.try_get(0)?,
                 version: row.try_get(1)?,
-                verdict: row.try_get(2)?,
+                verdict: VerdictName::Inconclusive,
                 failure: row.try_get(3)?,
                 fault: None,
                 tries: row.try_get(5)?,
@@ -92,7 +94,8 @@ fn outcome(row: &AnyRow) -> Result<Outcome, MemoryError> {
             },
         ))
     };
-    let (fault, mut outcome) = read().map_err(MemoryError::query("read a result"))?;
+    let ((word, fault), mut outcome) = read().map_err(MemoryError::query("read a result"))?;
+    outcome.verdict = verdict(word)?;
     if let Some(word) = fault {
         let known = Fault::ALL.into_iter().find(|fault| fault.word() == word);
         outcome.fault = Some(known.ok_or(MemoryError::Value {
@@ -101,6 +104,14 @@ fn outcome(row: &AnyRow) -> Result<Outcome, MemoryError> {
         })?);
     }
     Ok(outcome)
+}
+
+/// The verdict that a column names.
+pub(super) fn verdict(word: String) -> Result<VerdictName, MemoryError> {
+    VerdictName::of_word(&word).ok_or(MemoryError::Value {
+        what: "a verdict",
+        value: word,
+    })
 }
 
 impl Memory {
@@ -227,7 +238,9 @@ async fn conclude(
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     );
     let row = row.bind(id).bind(subject).bind(version);
-    let row = row.bind(attempt.verdict.clone()).bind(attempt.failure.clone());
+    let row = row
+        .bind(attempt.verdict.word().to_owned())
+        .bind(attempt.failure.clone());
     let row = row.bind(attempt.fault.map(|fault| fault.word().to_owned()));
     let row = row
         .bind(attempt.outputs.0)

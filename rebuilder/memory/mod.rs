@@ -11,6 +11,7 @@ mod alarms;
 mod attempts;
 mod audits;
 mod error;
+mod listener;
 mod migrate;
 mod schedules;
 
@@ -25,6 +26,7 @@ pub use alarms::{Seen, StoredAlarm, Suspect};
 pub use attempts::{Attempt, Outcome};
 pub use audits::{Audit, Member, Run};
 pub use error::MemoryError;
+pub use listener::Listener;
 pub use schedules::Schedule;
 
 /// A transaction of the memory.
@@ -70,6 +72,16 @@ impl Dialect {
             Self::Postgres => "BEGIN",
         }
     }
+
+    fn begin_by_index(self) -> &'static str {
+        match self {
+            Self::Sqlite => self.begin(),
+            Self::Postgres => {
+                "BEGIN; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_sort = off;
+                 SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off"
+            }
+        }
+    }
 }
 
 /// Connections that read beside the one that writes, or connections to PostgreSQL.
@@ -83,6 +95,7 @@ const TURN: Duration = Duration::from_mins(2);
 #[derive(Debug, Clone)]
 pub struct Memory {
     place: String,
+    url: listener::Url,
     dialect: Dialect,
     write: AnyPool,
     read: AnyPool,
@@ -126,10 +139,15 @@ impl Memory {
                 .acquire_timeout(TURN);
             options.after_connect(move |connection, _| {
                 Box::pin(async move {
-                    if dialect == Dialect::Sqlite {
-                        connection.execute(SQLITE).await?;
-                        if only_reads {
-                            connection.execute("PRAGMA query_only = ON").await?;
+                    match dialect {
+                        Dialect::Postgres => {
+                            connection.execute(POSTGRES).await?;
+                        }
+                        Dialect::Sqlite => {
+                            connection.execute(SQLITE).await?;
+                            if only_reads {
+                                connection.execute("PRAGMA query_only = ON").await?;
+                            }
                         }
                     }
                     Ok(())
@@ -158,6 +176,7 @@ impl Memory {
         };
         alone(Self {
             place,
+            url: listener::Url(url),
             dialect,
             write,
             read,
@@ -191,12 +210,23 @@ impl Memory {
         begun.map_err(MemoryError::query("begin a change"))
     }
 
+    /// Begins a transaction that may write, and whose statements each read a few rows by an index that has them in order.
+    /// PostgreSQL does not know that of a table which has grown since it was analysed: it would read and sort all of it.
+    pub async fn begin_by_index(&self) -> Result<Tx, MemoryError> {
+        let begun = self.write.begin_with(self.dialect.begin_by_index()).await;
+        begun.map_err(MemoryError::query("begin a change"))
+    }
+
     /// Closes all connections; what was committed stays.
     pub async fn close(&self) {
         self.write.close().await;
         self.read.close().await;
     }
 }
+
+/// What each connection to a server begins with. Most statements take less time than it takes to compile them, or to start
+/// other processes for them; the server counts what takes longer in the background.
+const POSTGRES: &str = "SET jit = off; SET max_parallel_workers_per_gather = 0";
 
 /// What each connection to a file begins with. What was committed survives a power cut.
 const SQLITE: &str = "PRAGMA busy_timeout = 30000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;";

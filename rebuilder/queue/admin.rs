@@ -85,16 +85,14 @@ impl Queue {
 
     /// Counts everything.
     pub async fn tally(&self) -> Result<Tally, QueueError> {
+        let (verdicts, mut signing) = self.verdicts().await?;
+        signing.remove("no");
         Ok(Tally {
             jobs: self
                 .count("SELECT state, count(*) FROM queue_job GROUP BY state")
                 .await?,
-            verdicts: self
-                .count("SELECT verdict, count(*) FROM queue_verdict GROUP BY verdict")
-                .await?,
-            signing: self
-                .count("SELECT signing, count(*) FROM queue_verdict WHERE signing <> 'no' GROUP BY signing")
-                .await?,
+            verdicts,
+            signing,
         })
     }
 
@@ -120,21 +118,34 @@ impl Queue {
 
     /// Counts everything else: what has ended, however long ago.
     pub async fn ended(&self) -> Result<Tally, QueueError> {
+        let (verdicts, mut signing) = self.verdicts().await?;
+        signing.retain(|state, _| ["signed", "refused"].contains(&state.as_str()));
         Ok(Tally {
             jobs: self
                 .count(
                     "SELECT state, count(*) FROM queue_job WHERE state IN ('done', 'dead', 'cancelled') GROUP BY state",
                 )
                 .await?,
-            verdicts: self
-                .count("SELECT verdict, count(*) FROM queue_verdict GROUP BY verdict")
-                .await?,
-            signing: self
-                .count(
-                    "SELECT signing, count(*) FROM queue_verdict WHERE signing IN ('signed', 'refused') GROUP BY signing",
-                )
-                .await?,
+            verdicts,
+            signing,
         })
+    }
+
+    /// Counts verdicts by word, and by what the signer said. All of them are read, once.
+    async fn verdicts(&self) -> Result<(BTreeMap<String, i64>, BTreeMap<String, i64>), QueueError> {
+        let failed = QueueError::when("count verdicts");
+        let sql = "SELECT verdict, signing, count(*) FROM queue_verdict GROUP BY verdict, signing";
+        let rows = sqlx::query(sql).fetch_all(self.memory.read()).await;
+        let (mut verdicts, mut signing) = (BTreeMap::new(), BTreeMap::new());
+        for row in rows.map_err(&failed)? {
+            let count: i64 = row.try_get(2).map_err(&failed)?;
+            for (counts, column) in [(&mut verdicts, 0_usize), (&mut signing, 1)] {
+                let word: String = row.try_get(column).map_err(&failed)?;
+                let sum: &mut i64 = counts.entry(word).or_default();
+                *sum = sum.saturating_add(count);
+            }
+        }
+        Ok((verdicts, signing))
     }
 
     async fn count(&self, sql: &'static str) -> Result<BTreeMap<String, i64>, QueueError> {
@@ -187,12 +198,16 @@ impl Queue {
             now = self.now()
         );
         let failed = QueueError::when("repeat the job");
+        let mut change = self.begin().await?;
         let row = sqlx::query(AssertSqlSafe(sql))
             .bind(job)
-            .fetch_optional(self.write())
+            .fetch_optional(&mut *change)
             .await
             .map_err(&failed)?;
-        row.ok_or(QueueError::NoJob(job))?.try_get(0).map_err(failed)
+        let new = row.ok_or(QueueError::NoJob(job))?.try_get(0).map_err(&failed)?;
+        self.memory.announce_jobs(&mut change).await?;
+        change.commit().await.map_err(failed)?;
+        Ok(new)
     }
 
     /// At most so many jobs of an ecosystem run at a time, over all workers; `None` takes the limit away.

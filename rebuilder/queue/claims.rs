@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use sqlx::any::AnyRow;
-use sqlx::{Any, AssertSqlSafe, Executor, Row as _};
+use sqlx::{AssertSqlSafe, Row as _};
 
 use super::sql::rows;
 use super::wire::{Beat, Job, Lease, Resources};
 use super::{Queue, QueueError, Traced};
 use crate::memory::Tx;
+use crate::run::VerdictName;
 
 /// Who asks for jobs.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ impl Claimant {
 }
 
 /// The verdict of a job whose subject the tool refuses to rebuild.
-pub const REFUSED: &str = "refused";
+pub const REFUSED: &str = VerdictName::Refused.word();
 
 /// How an attempt ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,19 +75,19 @@ impl Queue {
     pub async fn claim(&self, who: &Claimant, slots: i64, lease: Duration) -> Result<Vec<Job>, QueueError> {
         let failed = QueueError::when("claim jobs");
         let who = &who.share(slots);
-        let limits = sqlx::query("SELECT ecosystem FROM queue_limit LIMIT 1");
-        let limited = limits.fetch_optional(self.memory.read()).await.map_err(&failed)?;
-        if limited.is_none() {
-            // One statement is its own transaction, and SQLite's begins by writing.
-            return self.claim_from(self.write(), who, slots, lease, &[]).await;
-        }
+        let mut claiming = self.begin_leases().await?;
         // Who counts holds the limits, so that no two count the same room.
-        let mut counting = self.begin().await?;
         let limits = format!(
             "SELECT ecosystem, most FROM queue_limit ORDER BY ecosystem {}",
             self.memory.dialect().for_update()
         );
-        let limits = counting.fetch_all(AssertSqlSafe(limits)).await.map_err(&failed)?;
+        let limits = sqlx::query(AssertSqlSafe(limits)).fetch_all(&mut *claiming);
+        let limits = limits.await.map_err(&failed)?;
+        if limits.is_empty() {
+            let jobs = self.claim_from(&mut claiming, who, slots, lease, &[]).await?;
+            claiming.commit().await.map_err(&failed)?;
+            return Ok(jobs);
+        }
         let mut jobs = Vec::new();
         for _ in 0..slots.max(0) {
             let mut full = Vec::new();
@@ -95,7 +96,7 @@ impl Queue {
                     (row.try_get(0).map_err(&failed)?, row.try_get(1).map_err(&failed)?);
                 let count =
                     sqlx::query("SELECT count(*) FROM queue_job WHERE state = 'running' AND ecosystem = $1");
-                let running = count.bind(ecosystem.clone()).fetch_one(&mut *counting).await;
+                let running = count.bind(ecosystem.clone()).fetch_one(&mut *claiming).await;
                 if running
                     .and_then(|row| row.try_get::<i64, _>(0))
                     .map_err(&failed)?
@@ -104,19 +105,19 @@ impl Queue {
                     full.push(ecosystem);
                 }
             }
-            let found = self.claim_from(&mut *counting, who, 1, lease, &full).await?;
+            let found = self.claim_from(&mut claiming, who, 1, lease, &full).await?;
             if found.is_empty() {
                 break;
             }
             jobs.extend(found);
         }
-        counting.commit().await.map_err(&failed)?;
+        claiming.commit().await.map_err(&failed)?;
         Ok(jobs)
     }
 
-    async fn claim_from<'c>(
+    async fn claim_from(
         &self,
-        connection: impl Executor<'c, Database = Any>,
+        claiming: &mut Tx,
         who: &Claimant,
         slots: i64,
         lease: Duration,
@@ -153,7 +154,7 @@ impl Queue {
             query = query.bind(ecosystem.clone());
         }
         let failed = QueueError::when("claim jobs");
-        let rows = query.fetch_all(connection).await.map_err(&failed)?;
+        let rows = query.fetch_all(&mut **claiming).await.map_err(&failed)?;
         rows.iter().map(job).collect()
     }
 
@@ -198,7 +199,7 @@ impl Queue {
         ends: &BTreeMap<Lease, Ending>,
     ) -> Result<BTreeSet<Lease>, QueueError> {
         let mut taken = BTreeSet::new();
-        let mut ending = self.begin().await?;
+        let mut ending = self.begin_leases().await?;
         for (state, cancelled) in [("done", false), ("cancelled", true)] {
             let of_state: Vec<Lease> = ends
                 .iter()

@@ -11,10 +11,10 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::sql::rows;
 use super::tokens::random;
 use super::wire::{Resources, Task};
-use super::{Queue, QueueError, REFUSED};
+use super::{Queue, QueueError};
 use crate::artifact::Sha256;
 use crate::memory::Tx;
-use crate::run::Verdict;
+use crate::run::VerdictName;
 
 /// A job to be done.
 #[derive(Debug, Clone)]
@@ -113,17 +113,21 @@ impl Queue {
                 enqueued.added = enqueued.added.saturating_add(added);
                 enqueued.known = enqueued.known.saturating_add(wanted.saturating_sub(added));
             }
+            self.memory.announce_jobs(&mut line).await?;
             line.commit().await.map_err(&failed)?;
         }
         Ok(enqueued)
     }
 
     /// The subjects about which an audit came to a conclusion: each job of the newest agreement did, or the newest job if
-    /// it is not part of one. A job that was queued again counts in place of the one that it repeats.
+    /// it is not part of one. A job that was queued again counts in place of the one that it repeats. It does not make its
+    /// agreement a newer one: that is as old as its first job, since what the others found is from then.
     pub async fn settled(&self, audit: &str) -> Result<HashSet<String>, QueueError> {
         let failed = QueueError::when("read the verdicts of an audit");
-        let sql = "WITH newest AS (SELECT id, subject, agreement FROM queue_job WHERE id IN
-               (SELECT max(id) FROM queue_job WHERE audit = $1 GROUP BY subject)),
+        let sql = "WITH begun AS (SELECT subject, min(id) AS first_job FROM queue_job WHERE audit = $1
+               GROUP BY subject, coalesce(agreement, CAST(id AS TEXT))),
+             newest AS (SELECT id, subject, agreement FROM queue_job WHERE id IN
+               (SELECT max(first_job) FROM begun GROUP BY subject)),
              places AS (SELECT subject, id FROM newest WHERE agreement IS NULL
                UNION ALL SELECT n.subject, max(j.id) FROM newest n JOIN queue_job j ON j.agreement = n.agreement
                GROUP BY n.subject, j.key)
@@ -134,8 +138,9 @@ impl Queue {
         for row in rows {
             let subject: String = row.try_get(0).map_err(&failed)?;
             let verdict: Option<String> = row.try_get(1).map_err(&failed)?;
-            let settles = |word: &str| word == REFUSED || Verdict::is_conclusion(word);
-            if verdict.as_deref().is_some_and(settles) {
+            // Probes and cancelled jobs have words of their own.
+            let verdict = verdict.as_deref().and_then(VerdictName::of_word);
+            if verdict.is_some_and(VerdictName::is_conclusive) {
                 settled.insert(subject);
             } else {
                 open.insert(subject);

@@ -38,7 +38,7 @@ pub use trail::Step;
 
 use sqlx::AnyPool;
 
-use crate::memory::{Memory, MemoryError, Tx};
+use crate::memory::{Listener, Memory, MemoryError, Tx};
 
 /// Jobs in a database.
 #[derive(Clone)]
@@ -92,11 +92,21 @@ impl Queue {
         self.memory.dialect().skip_locked()
     }
 
+    /// Listens for jobs that others queue; `None` if the database tells nobody.
+    pub async fn listen(&self) -> Result<Option<Listener>, QueueError> {
+        Ok(self.memory.listen().await?)
+    }
+
     fn write(&self) -> &AnyPool {
         self.memory.write()
     }
 
     async fn begin(&self) -> Result<Tx, QueueError> {
         Ok(self.memory.begin().await?)
+    }
+
+    /// Begins a change of leases, of which there are many a second.
+    async fn begin_leases(&self) -> Result<Tx, QueueError> {
+        Ok(self.memory.begin_by_index().await?)
     }
 }

@@ -22,7 +22,7 @@ impl Queue {
             return Ok(Vec::new());
         }
         let failed = QueueError::when("give jobs back");
-        let mut change = self.begin().await?;
+        let mut change = self.begin_leases().await?;
         let sql = format!(
             "UPDATE queue_job SET state = CASE WHEN released < {FREE} THEN 'ready' WHEN attempt < attempts THEN 'later'
                ELSE 'dead' END, worker = NULL, lease_until = NULL, released = released + 1, changed = {now},
@@ -59,7 +59,7 @@ impl Queue {
     /// Takes back jobs without a live holder, and makes due jobs ready. Returns how many jobs became ready or ended.
     pub async fn reap(&self) -> Result<u64, QueueError> {
         let (failed, now) = (QueueError::when("take lost jobs back"), self.now());
-        let mut reaping = self.begin().await?;
+        let mut reaping = self.begin_leases().await?;
         // The turn stays as it was, so that a lost job goes first. Locked rows are being renewed or ended.
         let sql = format!(
             "UPDATE queue_job SET state = CASE WHEN cancel = 1 THEN 'cancelled' WHEN attempt < attempts THEN 'ready' ELSE 'dead' END,

@@ -18,4 +18,4 @@ pub use readers::READERS;
 pub use record::{
     Attempt, Circumstances, Compared, Concluded, Evidence, OutputResult, Page, Record, Timings,
 };
-pub use verdict::{Stage, Verdict, undeclared};
+pub use verdict::{Stage, Verdict, VerdictName, undeclared};

@@ -31,27 +31,89 @@ pub enum Verdict {
     },
 }
 
-impl Verdict {
-    /// The verdict in one word, as attestations say it.
-    pub fn word(&self) -> &'static str {
+/// The name of a verdict, without what belongs to it; or that of a package which was refused before it was built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerdictName {
+    /// That of [`Verdict::Reproduced`].
+    Reproduced,
+    /// That of [`Verdict::Equivalent`].
+    Equivalent,
+    /// That of [`Verdict::Mismatch`].
+    Mismatch,
+    /// That of [`Verdict::NotReproduced`].
+    NotReproduced,
+    /// That of [`Verdict::Inconclusive`].
+    Inconclusive,
+    /// The evidence or the policy refused the build, so there is no verdict of a run.
+    Refused,
+}
+
+impl VerdictName {
+    /// All names.
+    pub const ALL: [Self; 6] = [
+        Self::Reproduced,
+        Self::Equivalent,
+        Self::Mismatch,
+        Self::NotReproduced,
+        Self::Inconclusive,
+        Self::Refused,
+    ];
+
+    /// The name in one word, as attestations say it.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Reproduced => "reproduced",
             Self::Equivalent => "equivalent",
             Self::Mismatch => "mismatch",
             Self::NotReproduced => "not-reproduced",
-            Self::Inconclusive { .. } => "inconclusive",
+            Self::Inconclusive => "inconclusive",
+            Self::Refused => "refused",
         }
     }
 
-    /// Whether this is the word of a verdict that comes to a conclusion.
-    pub fn is_conclusion(word: &str) -> bool {
-        let conclusions = [
-            Self::Reproduced,
-            Self::Equivalent,
-            Self::Mismatch,
-            Self::NotReproduced,
-        ];
-        conclusions.iter().any(|verdict| verdict.word() == word)
+    /// The name that this word is.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|name| name.word() == word)
+    }
+
+    /// Whether anything is concluded.
+    pub fn is_conclusive(self) -> bool {
+        self != Self::Inconclusive
+    }
+
+    /// Whether the result is good enough.
+    pub fn is_good(self, allow_equivalent: bool) -> bool {
+        self == Self::Reproduced || (allow_equivalent && self == Self::Equivalent)
+    }
+
+    /// Whether different bytes were built, no build was found, or the evidence or the policy refused the build.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::Mismatch | Self::NotReproduced | Self::Refused)
+    }
+}
+
+impl fmt::Display for VerdictName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl Verdict {
+    /// The verdict's name.
+    pub fn name(&self) -> VerdictName {
+        match self {
+            Self::Reproduced => VerdictName::Reproduced,
+            Self::Equivalent => VerdictName::Equivalent,
+            Self::Mismatch => VerdictName::Mismatch,
+            Self::NotReproduced => VerdictName::NotReproduced,
+            Self::Inconclusive { .. } => VerdictName::Inconclusive,
+        }
+    }
+
+    /// The verdict in one word, as attestations say it.
+    pub fn word(&self) -> &'static str {
+        self.name().word()
     }
 }
 

@@ -57,6 +57,8 @@ use uploads::{Places, Sending};
 /// How often the server looks for new jobs, and after how many looks it takes lost ones back.
 const LOOK: Duration = Duration::from_millis(20);
 const LOOKS: u32 = 25;
+/// Time until a server that cannot listen to the database tries again.
+const LISTEN: Duration = Duration::from_secs(5);
 /// After how many looks it is seen which leases ended elsewhere, and which artifacts nobody names.
 const ENDS: u32 = 100;
 const UNNAMED: u32 = 500;
@@ -188,6 +190,7 @@ impl Server {
             counters: health::Counters::default(),
         });
         let ticking = tokio::spawn(running.clone().tick());
+        let listening = tokio::spawn(running.clone().listen());
         let signing = tokio::spawn(running.clone().hand_in());
         let publishing = tokio::spawn(running.clone().publish());
         let warming = tokio::spawn(running.clone().warm());
@@ -199,6 +202,7 @@ impl Server {
         };
         connections::serve(listener, api::router(running), stopping).await;
         ticking.abort();
+        listening.abort();
         signing.abort();
         publishing.abort();
         warming.abort();
@@ -207,6 +211,22 @@ impl Server {
 }
 
 impl Running {
+    /// Wakes waiting claims as soon as the database announces jobs, forever. `tick` finds what is not heard of.
+    async fn listen(self: Arc<Self>) {
+        loop {
+            match self.queue.listen().await {
+                Ok(Some(mut listener)) => {
+                    while listener.heard().await.is_ok() {
+                        self.news.notify_waiters();
+                    }
+                }
+                Ok(None) => return,
+                Err(_) => {}
+            }
+            tokio::time::sleep(LISTEN).await;
+        }
+    }
+
     /// Takes lost jobs back, and wakes waiting claims if a job is ready, forever.
     async fn tick(self: Arc<Self>) {
         let (mut blind, mut newest, mut tick) = (false, 0, 0_u32);

@@ -1,6 +1,7 @@
 //! What pages and programs ask of all builds together, counted once for all of them.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -25,7 +26,7 @@ pub(super) struct Overall {
     components: Cached<Components>,
     trends: Cached<Trends>,
     clusters: Cached<Vec<Cluster>>,
-    ended: Cached<Tally>,
+    ended: Cached<(Instant, Tally)>,
 }
 
 impl Running {
@@ -87,19 +88,20 @@ impl Running {
     }
 
     /// How many jobs, verdicts and runs for the signer there are: open ones as of now, and ended ones as of a little earlier if
-    /// there are very many.
-    pub(super) async fn tally(&self) -> Result<Tally, ApiError> {
-        let ended = self.overall.ended.get(
-            self,
-            "",
-            Changes::Unknown,
-            |queue| async move { queue.ended().await },
-        );
-        let mut tally = Tally::clone(&*ended.await?);
+    /// there are very many. Also gives the age of the latter.
+    pub(super) async fn tally(&self) -> Result<(Tally, Duration), ApiError> {
+        let ended = self
+            .overall
+            .ended
+            .get(self, "", Changes::Unknown, |queue| async move {
+                let begun = Instant::now();
+                Ok((begun, queue.ended().await?))
+            });
+        let (counted, mut tally) = <(Instant, Tally)>::clone(&*ended.await?);
         let open = self.queue.open().await?;
         tally.jobs.extend(open.jobs);
         tally.signing.extend(open.signing);
-        Ok(tally)
+        Ok((tally, counted.elapsed()))
     }
 
     /// A job that waits or runs.

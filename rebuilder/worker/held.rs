@@ -86,8 +86,14 @@ impl HeldJobs {
         (fit, unasked)
     }
 
-    pub(super) fn remove(&self, lease: Lease) {
-        self.jobs().remove(&lease);
+    /// Removes jobs together, so that the next claim asks for all of their slots at once.
+    pub(super) fn remove(&self, leases: impl IntoIterator<Item = Lease>) {
+        {
+            let mut jobs = self.jobs();
+            for lease in leases {
+                jobs.remove(&lease);
+            }
+        }
         self.changed.notify_waiters();
         self.changed.notify_one();
     }

@@ -227,7 +227,7 @@ impl Running {
                     tracing::info!("ended");
                     running.end(lease, outcome);
                 }
-                None => running.held.remove(lease),
+                None => running.held.remove([lease]),
             }
         };
         tokio::spawn(work.instrument(span));
@@ -264,10 +264,10 @@ impl Running {
                     }
                 }
             };
+            self.held.remove(sent.results.iter().map(|result| result.lease));
+            let Some(taken) = taken else { continue };
             for result in &sent.results {
                 let lease = result.lease;
-                self.held.remove(lease);
-                let Some(taken) = &taken else { continue };
                 if let Some((_, reason)) = taken.refused.iter().find(|(refused, _)| *refused == lease) {
                     let note = format!("job {}: the server does not take the result: {reason}", lease.job);
                     self.worker.progress.trouble(&note);

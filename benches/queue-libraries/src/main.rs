@@ -58,8 +58,8 @@ enum Mode {
         /// Number of jobs.
         #[arg(long, default_value_t = 100_000)]
         jobs: u64,
-        /// Seconds after which jobs that have not ended are counted.
-        #[arg(long, default_value_t = 600)]
+        /// Seconds after which jobs that have not ended are counted, and the trial is stopped.
+        #[arg(long, default_value_t = 180)]
         limit: u64,
     },
     /// Kills workers while jobs run, and counts the jobs that were lost or ended twice.
@@ -207,15 +207,23 @@ async fn drain(trial: &Trial, jobs: u64, limit: Duration) -> Result<()> {
     let unfinished = u64::try_from(queue.unfinished().await?)?;
     let twice = record.started_twice();
     let never = unfinished.max(jobs + single - record.ended());
+    let rate = f64::from(u32::try_from(drained_jobs)?) / drained.as_secs_f64();
+    let (end, idle) = if drained_jobs == jobs {
+        let [middle, most] = [50, 99].map(|percent| quantile(&waits, percent));
+        let idle = format!("; to an idle worker: p50 {middle:.1} ms, p99 {most:.1} ms");
+        ("drained in".to_owned(), idle)
+    } else {
+        (
+            format!("STOPPED with only {drained_jobs} jobs done after"),
+            String::new(),
+        )
+    };
     println!(
-        "{}: {jobs} jobs enqueued in {:.1} s, drained in {:.1} s by {WORKERS} workers of {} places: {:.0}/s; to an idle worker: p50 {:.1} ms, p99 {:.1} ms; run twice or not done: {} ({twice} twice, {never} not done)",
+        "{}: {jobs} jobs enqueued in {:.1} s, {end} {:.1} s by {WORKERS} workers of {} places: {rate:.0}/s{idle}; run twice or not done: {} ({twice} twice, {never} not done)",
         trial.library,
         enqueued.as_secs_f64(),
         drained.as_secs_f64(),
         library::PLACES,
-        f64::from(u32::try_from(drained_jobs)?) / drained.as_secs_f64(),
-        quantile(&waits, 50),
-        quantile(&waits, 99),
         twice + never,
     );
     for error in record.errors() {

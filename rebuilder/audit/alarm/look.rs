@@ -9,7 +9,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::rule::{self, Suspicion};
+use super::rule::Suspicion;
 use super::{Alarm, Check, LastGood, Worth, changed};
 use crate::artifact::Subject;
 use crate::audit::pass::Pass;
@@ -18,7 +18,7 @@ use crate::audit::{AuditError, Auditor};
 use crate::bounded;
 use crate::memory::{Memory, Seen, Suspect};
 use crate::plan::Plan;
-use crate::run::{Record, RunFolder};
+use crate::run::{Record, RunFolder, VerdictName};
 
 /// How often a package is rebuilt before its bad result is taken back; the last rebuild is kept as its newest
 /// result.
@@ -56,8 +56,8 @@ impl<'a> Looking<'a> {
         }
     }
 
-    fn is_good(&self, verdict: &str) -> bool {
-        rule::is_good(verdict, self.allow_equivalent)
+    fn is_good(&self, verdict: VerdictName) -> bool {
+        verdict.is_good(self.allow_equivalent)
     }
 
     /// Finds out what a suspicion is worth.
@@ -68,7 +68,7 @@ impl<'a> Looking<'a> {
         past: &[Seen],
     ) -> Result<Alarm, AuditError> {
         let control = self.control(suspect, &suspicion, past).await?;
-        let is_good = control.as_ref().is_some_and(|check| self.is_good(&check.verdict));
+        let is_good = control.as_ref().is_some_and(|check| self.is_good(check.verdict));
         let (worth, repeats) = if is_good {
             self.repeat(&suspect.seen.text).await?
         } else {
@@ -80,7 +80,7 @@ impl<'a> Looking<'a> {
             subject: seen.text.clone(),
             package: suspect.package.clone(),
             version: seen.version.clone(),
-            verdict: seen.verdict.clone(),
+            verdict: seen.verdict,
             at: time(seen.at),
             audit: self.pass.audit.name.clone(),
             run: suspect.run,
@@ -105,7 +105,7 @@ impl<'a> Looking<'a> {
         let mut repeats = Vec::new();
         for number in 1..=REPEATS {
             let check = self.check(text, number == REPEATS).await?;
-            let (good, bad) = (self.is_good(&check.verdict), rule::is_bad(&check.verdict));
+            let (good, bad) = (self.is_good(check.verdict), check.verdict.is_bad());
             repeats.push(check);
             match (good, bad) {
                 (true, _) => {}
@@ -132,14 +132,14 @@ impl<'a> Looking<'a> {
                 None if self.trouble >= TROUBLE => break,
                 None => {
                     let check = self.check(&text, false).await?;
-                    if !self.is_good(&check.verdict) {
+                    if !self.is_good(check.verdict) {
                         self.trouble = self.trouble.saturating_add(1);
                     }
                     self.controls.insert(text, check.clone());
                     check
                 }
             };
-            let says_something = self.is_good(&check.verdict) || rule::is_bad(&check.verdict);
+            let says_something = self.is_good(check.verdict) || check.verdict.is_bad();
             last = Some(check);
             if says_something {
                 break;
@@ -154,7 +154,7 @@ impl<'a> Looking<'a> {
         suspicion: &Suspicion,
         past: &[Seen],
     ) -> Result<Vec<String>, AuditError> {
-        let other = |seen: &&Seen| seen.version != suspect.seen.version && self.is_good(&seen.verdict);
+        let other = |seen: &&Seen| seen.version != suspect.seen.version && self.is_good(seen.verdict);
         let mut all: Vec<String> = Some(&suspicion.last_good)
             .into_iter()
             .filter(other)
@@ -164,7 +164,7 @@ impl<'a> Looking<'a> {
         let newest = self.memory.latest(&self.pass.audit).await?;
         let mut packages: Vec<_> = newest
             .iter()
-            .filter(|outcome| self.is_good(&outcome.verdict) && outcome.text != suspect.seen.text)
+            .filter(|outcome| self.is_good(outcome.verdict) && outcome.text != suspect.seen.text)
             .collect();
         packages.sort_by_key(|outcome| std::cmp::Reverse(outcome.finished));
         all.extend(packages.into_iter().map(|outcome| outcome.text.clone()));
@@ -194,10 +194,10 @@ impl<'a> Looking<'a> {
             }
             Err(_) => None,
         };
-        let verdict = line.as_ref().map_or("inconclusive", |line| line.outcome.word());
+        let name = |line: &ResultLine| line.outcome.name();
         Ok(Check {
             subject: text.to_owned(),
-            verdict: verdict.to_owned(),
+            verdict: line.as_ref().map_or(VerdictName::Inconclusive, name),
             built: line.and_then(|line| line.built),
         })
     }

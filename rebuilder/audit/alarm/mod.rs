@@ -21,7 +21,7 @@ use super::result::Built;
 use super::{AuditError, Auditor};
 use crate::artifact::Subject;
 use crate::memory::{Audit, Memory, MemoryError, Suspect};
-use crate::run::RunFolder;
+use crate::run::{RunFolder, VerdictName};
 use changed::Changed;
 use look::Looking;
 pub use mail::{Mail, Relay};
@@ -60,7 +60,7 @@ pub struct Check {
     /// What was rebuilt.
     pub subject: String,
     /// Its verdict.
-    pub verdict: String,
+    pub verdict: VerdictName,
     /// The digests of its plan and outputs.
     #[serde(skip)]
     pub(super) built: Option<Built>,
@@ -72,7 +72,7 @@ pub struct LastGood {
     /// The version.
     pub version: String,
     /// The verdict.
-    pub verdict: String,
+    pub verdict: VerdictName,
     /// When the result was found.
     pub at: Timestamp,
 }
@@ -87,7 +87,7 @@ pub struct Alarm {
     /// The version.
     pub version: String,
     /// The verdict that raised the suspicion.
-    pub verdict: String,
+    pub verdict: VerdictName,
     /// When it was found.
     pub at: Timestamp,
     /// The audit that found it.

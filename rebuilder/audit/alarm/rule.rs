@@ -32,16 +32,6 @@ pub(super) struct Suspicion {
     pub last_good: Seen,
 }
 
-/// Whether a verdict is good enough.
-pub(super) fn is_good(verdict: &str, allow_equivalent: bool) -> bool {
-    verdict == "reproduced" || (allow_equivalent && verdict == "equivalent")
-}
-
-/// Whether different bytes were built, no build was found, or the evidence or the policy refused the build.
-pub(super) fn is_bad(verdict: &str) -> bool {
-    matches!(verdict, "mismatch" | "not-reproduced" | "refused")
-}
-
 /// Judges the result `now` by all other results of its package that have a verdict. All of the `nearest`
 /// earlier versions must be good; one good result of the same version is enough, as it is known to be
 /// reproducible.
@@ -52,10 +42,10 @@ pub(super) fn suspicion(
     nearest: usize,
     allow_equivalent: bool,
 ) -> Option<Suspicion> {
-    if !is_bad(&now.verdict) {
+    if !now.verdict.is_bad() {
         return None;
     }
-    let good = |seen: &&Seen| is_good(&seen.verdict, allow_equivalent);
+    let good = |seen: &&Seen| seen.verdict.is_good(allow_equivalent);
     let same: Vec<&Seen> = past
         .iter()
         .filter(|seen| seen.version == now.version && seen.at < now.at)
@@ -104,11 +94,12 @@ fn is_earlier(ecosystem: Ecosystem, seen: &Seen, than: &Seen) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::VerdictName;
 
     fn seen(version: &str, verdict: &str, at: i64) -> Seen {
         Seen {
             version: version.to_owned(),
-            verdict: verdict.to_owned(),
+            verdict: VerdictName::of_word(verdict).unwrap(),
             at,
             audit: "a".into(),
             text: format!("pypi:x=={version}"),

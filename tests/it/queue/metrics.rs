@@ -48,6 +48,13 @@ fn value(page: &str, series: &str) -> Option<i64> {
     lines.find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
 }
 
+/// How old the numbers of what has ended are, as the page says it.
+fn age(page: &str) -> Duration {
+    let mut lines = page.lines();
+    let age = lines.find_map(|line| line.strip_prefix("rebuilder_ended_age_seconds "));
+    Duration::from_secs_f64(age.unwrap().parse().unwrap())
+}
+
 fn measure(name: &str, url: Option<String>) {
     let service = Service::start_with_lease(url, "30", &[]);
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -94,12 +101,16 @@ fn measure(name: &str, url: Option<String>) {
     // What is open is never older than the scrape, and what ends is seen soon.
     service.operator(&["queue", "probe", "--count", "7", "--lasting", "1000"]);
     assert_eq!(value(&scrape(), "rebuilder_jobs{state=\"ready\"}"), Some(7));
+    let begun = Instant::now();
     let worker = service.worker("one", None, &["--jobs", "7"]);
     wait_until("what ended is counted", Duration::from_mins(1), || {
         let page = scrape();
-        value(&page, "rebuilder_jobs{state=\"done\"}") == Some(count + 7)
+        let is_counted = value(&page, "rebuilder_jobs{state=\"done\"}") == Some(count + 7)
             && value(&page, "rebuilder_verdicts{verdict=\"probed\"}") == Some(7)
-            && value(&page, "rebuilder_jobs{state=\"ready\"}") == Some(0)
+            && value(&page, "rebuilder_jobs{state=\"ready\"}") == Some(0);
+        // A count that has seen the new jobs is not older than they are.
+        assert!(!is_counted || age(&page) < begun.elapsed(), "{page}");
+        is_counted
     });
     end(worker, Signal::SIGTERM);
 }

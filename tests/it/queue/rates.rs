@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use rebuilder::memory::Memory;
-use rebuilder::queue::wire::Task;
-use rebuilder::queue::{NewJob, Queue};
+use rebuilder::queue::wire::{Resources, Task};
+use rebuilder::queue::{Claimant, NewJob, Queue};
 use rebuilder::store::Store;
 use sqlx::Row as _;
 
@@ -18,6 +18,9 @@ use super::service::{Service, end};
 /// Jobs of which the way to an idle worker is measured, and the pause between two.
 const SINGLE: u64 = 200;
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// How often the verdicts are counted. To count them takes time that the queue would have.
+const LOOK: Duration = Duration::from_millis(200);
 
 fn jobs() -> u64 {
     let text = std::env::var("REBUILDER_QUEUE_JOBS").ok();
@@ -43,7 +46,7 @@ async fn wait_for(memory: &Memory, verdicts: u64) {
             begun.elapsed() < Duration::from_mins(20),
             "the queue does not drain"
         );
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 
@@ -110,4 +113,81 @@ fn many_jobs_are_drained_through_sqlite() {
 fn many_jobs_are_drained_through_postgresql() {
     let postgres = Postgres::start();
     run("PostgreSQL", Some(postgres.url()));
+}
+
+/// How many entries of indexes of jobs were read so far: of the one that has the line in order, and of all others that have
+/// jobs which wait. Connections tell that from time to time.
+async fn entries_read(memory: &Memory) -> (i64, i64) {
+    let read = async |indexes: &str| {
+        let sql = format!(
+            "SELECT coalesce(sum(idx_tup_read), 0)::bigint FROM pg_stat_user_indexes WHERE indexrelname IN ({indexes})"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_one(memory.read());
+        row.await.unwrap().get(0)
+    };
+    let others = "'queue_job_open', 'queue_job_turn'";
+    (read("'queue_job_ready'").await, read(others).await)
+}
+
+/// PostgreSQL knows nothing of the jobs that were added since the table was analysed.
+#[apply(test)]
+fn a_claim_does_not_read_the_whole_line() {
+    const LINE: u64 = 20_000;
+    let postgres = Postgres::start();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(Some(folder.path().join("store"))).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let memory = Memory::open(Some(&postgres.url()), &store).await.unwrap();
+        let queue = Queue::new(memory.clone());
+        let many: Vec<_> = (1..=LINE).map(|number| probe(number, "many")).collect();
+        queue.enqueue(&many).await.unwrap();
+        let (_, before) = entries_read(&memory).await;
+        let who = Claimant {
+            worker: "one".into(),
+            architecture: "x86_64".into(),
+            free: Resources::default(),
+        };
+        let begun = Instant::now();
+        let mut claimed = 0;
+        while entries_read(&memory).await.0 < 1000 {
+            assert!(
+                begun.elapsed() < Duration::from_mins(1),
+                "claims do not read the line in order"
+            );
+            let lease = Duration::from_mins(10);
+            claimed += queue.claim(&who, 16, lease).await.unwrap().len();
+        }
+        let (_, after) = entries_read(&memory).await;
+        // To end a job, others are read too; no claim has read all that wait.
+        assert!(
+            after - before < i64::try_from(LINE).unwrap(),
+            "{claimed} jobs were claimed, and {} entries of other indexes read",
+            after - before
+        );
+        memory.close().await;
+    });
+}
+
+#[apply(test)]
+fn a_server_hears_of_jobs_when_they_are_committed() {
+    let postgres = Postgres::start();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(Some(folder.path().join("store"))).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let file = Memory::open(None, &store).await.unwrap();
+        assert!(file.listen().await.unwrap().is_none());
+        file.close().await;
+        let memory = Memory::open(Some(&postgres.url()), &store).await.unwrap();
+        let queue = Queue::new(memory.clone());
+        let mut listener = memory.listen().await.unwrap().unwrap();
+        let quiet = tokio::time::timeout(Duration::from_millis(200), listener.heard()).await;
+        assert!(quiet.is_err(), "nothing was queued");
+        queue.enqueue(&[probe(1, "many")]).await.unwrap();
+        let heard = tokio::time::timeout(Duration::from_secs(10), listener.heard()).await;
+        heard.unwrap().unwrap();
+        drop(listener);
+        memory.close().await;
+    });
 }

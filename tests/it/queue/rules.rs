@@ -31,11 +31,12 @@ macro_rules! rules {
     ($($name:ident),* $(,)?) => { [$((stringify!($name), |desk: Desk| -> Ruling { Box::pin($name(desk)) })),*] };
 }
 
-const RULES: [Rule; 18] = rules![
+const RULES: [Rule; 19] = rules![
     the_line_is_kept_by_priority_and_audits_take_turns,
     a_job_that_waits_or_runs_is_not_added_again,
     what_the_newest_job_of_an_audit_concluded_is_settled,
     an_agreement_settles_a_subject_if_each_of_its_jobs_does,
+    a_job_queued_again_does_not_make_its_agreement_the_newest,
     only_who_holds_the_lease_is_heard_and_a_repeat_is_told_the_same,
     a_lost_job_goes_first_again_and_poison_ends,
     what_fails_waits_and_then_is_a_dead_letter,
@@ -209,6 +210,36 @@ async fn an_agreement_settles_a_subject_if_each_of_its_jobs_does(desk: Desk) {
     let lease = desk.claim("three", 1).await[0].1;
     assert!(desk.end("three", lease, verdict("reproduced")).await);
     assert!(is_settled("again").await);
+}
+
+async fn a_job_queued_again_does_not_make_its_agreement_the_newest(desk: Desk) {
+    for (newer, expected) in [("inconclusive", false), ("reproduced", true)] {
+        let subject = format!("newer-{newer}");
+        let both = NewJob {
+            agree: 2,
+            ..rebuild(&subject, "a")
+        };
+        let is_settled = async || desk.0.settled("a").await.unwrap().contains(&subject);
+        let done = async |worker: &str, word: &str| {
+            let lease = desk.claim(worker, 1).await[0].1;
+            assert!(desk.end(worker, lease, verdict(word)).await);
+        };
+        desk.0.enqueue(std::slice::from_ref(&both)).await.unwrap();
+        let jobs = desk.0.list(Some("ready"), None, 2).await.unwrap();
+        let cancelled = jobs.iter().map(|job| job.id).max().unwrap();
+        desk.0.cancel(cancelled).await.unwrap();
+        done("one", "reproduced").await;
+        desk.0.enqueue(&[both]).await.unwrap();
+        done("one", "reproduced").await;
+        done("two", newer).await;
+        assert_eq!(is_settled().await, expected, "{newer}");
+
+        // The older agreement is complete later than the newer one, and is not newer for that.
+        desk.0.retry(cancelled).await.unwrap();
+        assert_eq!(is_settled().await, expected, "{newer}: it waits");
+        done("two", "mismatch").await;
+        assert_eq!(is_settled().await, expected, "{newer}: it ended");
+    }
 }
 
 async fn limits_hold_over_all_workers(desk: Desk) {
