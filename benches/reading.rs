@@ -36,6 +36,9 @@ const PATHS: &[(&str, &str)] = &[
     ("API: rates", "/api/results/v1/rates"),
     ("rebuilderd: package", "/api/v1/packages/binary?name=name-77"),
     ("rebuilderd: dashboard", "/api/v1/dashboard"),
+    ("rebuilderd: all files", "/api/v1/packages/binary?limit=50"),
+    ("rebuilderd: bad", "/api/v1/packages/source?status=BAD&limit=50"),
+    ("rebuilderd: names", "/api/v1/meta/distributions"),
 ];
 
 fn main() {

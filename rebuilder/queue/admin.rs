@@ -26,7 +26,7 @@ pub struct Listed {
     /// How many of them were lost with their worker.
     pub lost: i64,
     pub worker: Option<String>,
-    /// Why the last attempt failed.
+    /// Why there is no conclusive verdict, or why the last attempt failed if there is none yet.
     pub reason: Option<String>,
     pub verdict: Option<String>,
     /// What the signer said: `no`, `due`, `waits`, `signed`, `refused`.
@@ -72,7 +72,7 @@ impl Queue {
         let failed = QueueError::when("list jobs");
         let sql =
             "SELECT id, state, subject, audit, priority, queue_job.attempt, attempts, lost, queue_job.worker,
-               coalesce(queue_verdict.reason, queue_job.reason), verdict, signing
+               CASE WHEN verdict IS NULL THEN queue_job.reason ELSE queue_verdict.reason END, verdict, signing
              FROM queue_job LEFT JOIN queue_verdict ON queue_verdict.job = id
              WHERE ($1 = '' OR state = $1) AND id < $2 ORDER BY id DESC LIMIT $3";
         let query = sqlx::query(sql)

@@ -9,7 +9,7 @@ use super::Running;
 use super::api::ApiError;
 use super::cached::{Cached, Changes};
 use crate::queue::Tally;
-use crate::queue::published::{Cluster, Count, Open, Span};
+use crate::queue::published::{Cluster, Column, Count, Filter, Open, Span};
 use crate::report::site::Trends;
 
 /// Weeks that charts show.
@@ -26,7 +26,11 @@ pub(super) struct Overall {
     components: Cached<Components>,
     trends: Cached<Trends>,
     clusters: Cached<Vec<Cluster>>,
-    ended: Cached<(Instant, Tally)>,
+ended: Cached<(Instant, Tally)>,
+    /// Lengths of lists.
+    totals: Cached<i64>,
+    /// Distributions, releases and architectures.
+    seen: Cached<Vec<String>>,
 }
 
 impl Running {
@@ -50,6 +54,48 @@ impl Running {
             .components
             .get(self, key, Changes::OfPublished, |queue| async move {
                 queue.components(asked.as_deref()).await
+            })
+            .await
+    }
+
+    /// How many released files to show there are.
+    pub(super) async fn count_binaries(&self, filter: &Filter) -> Result<i64, ApiError> {
+        // There are few of one package.
+        if filter.name.is_some() || filter.source.is_some() {
+            return Ok(self.queue.count_binaries(filter).await?);
+        }
+        let (key, asked) = (format!("files {filter:?}"), filter.clone());
+        let total = self
+            .overall
+            .totals
+            .get(self, &key, Changes::OfPublished, |queue| async move {
+                queue.count_binaries(&asked).await
+            });
+        Ok(*total.await?)
+    }
+
+    /// How many builds there are, or how many of them are to show.
+    pub(super) async fn count_builds(&self, filter: &Filter, only_newest: bool) -> Result<i64, ApiError> {
+        if filter.name.is_some() {
+            return Ok(self.queue.count_builds(filter, only_newest).await?);
+        }
+        let (key, asked) = (format!("builds {only_newest} {filter:?}"), filter.clone());
+        let total = self
+            .overall
+            .totals
+            .get(self, &key, Changes::OfPublished, |queue| async move {
+                queue.count_builds(&asked, only_newest).await
+            });
+        Ok(*total.await?)
+    }
+
+    /// The different values of a column of what is published.
+    pub(super) async fn seen(&self, column: Column, filter: &Filter) -> Result<Arc<Vec<String>>, ApiError> {
+        let (key, asked) = (format!("{column:?} {filter:?}"), filter.clone());
+        self.overall
+            .seen
+            .get(self, &key, Changes::OfPublished, |queue| async move {
+                queue.seen(column, &asked).await
             })
             .await
     }

@@ -137,67 +137,37 @@ impl Queue {
         Ok(rows.first().copied().unwrap_or(0))
     }
 
-    /// The released files to show, each with its present build, and how many there are in all.
-    pub async fn binaries(&self, filter: &Filter, page: &Page) -> Result<(i64, Vec<Output>), QueueError> {
-        let mut conditions = Conditions::of("o.newest = 1");
-        for (column, value) in [
-            ("o.distribution", &filter.distribution),
-            ("o.release", &filter.release),
-            ("o.component", &filter.component),
-            ("o.name", &filter.name),
-            ("o.version", &filter.version),
-            ("o.status", &filter.status),
-            ("b.source", &filter.source),
-        ] {
-            conditions.and(column, value.as_ref());
-        }
-        for architecture in &filter.architectures {
-            conditions.and("o.architecture", Some(architecture));
-        }
-        let from = if filter.source.is_some() {
-            "published_output o JOIN published_build b ON b.id = o.build"
-        } else {
-            "published_output o"
-        };
-        let counted = format!("SELECT count(*) FROM {from} WHERE {}", conditions.text);
-        let total = self.number(Statement(counted, &conditions.values)).await?;
+    /// The released files to show, each with its present build.
+    pub async fn binaries(&self, filter: &Filter, page: &Page) -> Result<Vec<Output>, QueueError> {
+        let (from, conditions) = outputs(filter);
         let sql = format!("SELECT o.* FROM {from} {}", conditions.page(page, "o.id"));
-        let rows = self
-            .rows(Statement(sql, &conditions.values), Output::read)
-            .await?;
-        Ok((total, rows))
+        self.rows(Statement(sql, &conditions.values), Output::read).await
     }
 
-    /// Builds, or only those to show of their subjects, and how many there are in all.
+    /// How many released files to show there are in all.
+    pub async fn count_binaries(&self, filter: &Filter) -> Result<i64, QueueError> {
+        let (from, conditions) = outputs(filter);
+        let sql = format!("SELECT count(*) FROM {from} WHERE {}", conditions.text);
+        self.number(Statement(sql, &conditions.values)).await
+    }
+
+    /// Builds, or only those to show of their subjects.
     pub async fn builds(
         &self,
         filter: &Filter,
         page: &Page,
         only_newest: bool,
-    ) -> Result<(i64, Vec<Build>), QueueError> {
-        // A subject whose version was left open has no version to name.
-        let mut conditions = Conditions::of(if only_newest {
-            "newest = 1 AND version <> ''"
-        } else {
-            "1 = 1"
-        });
-        for (column, value) in [
-            ("distribution", &filter.distribution),
-            ("release", &filter.release),
-            ("source", &filter.name),
-            ("version", &filter.version),
-            ("status", &filter.status),
-        ] {
-            conditions.and(column, value.as_ref());
-        }
-        for architecture in &filter.architectures {
-            conditions.and("architecture", Some(architecture));
-        }
-        let counted = format!("SELECT count(*) FROM published_build WHERE {}", conditions.text);
-        let total = self.number(Statement(counted, &conditions.values)).await?;
+    ) -> Result<Vec<Build>, QueueError> {
+        let conditions = builds(filter, only_newest);
         let sql = format!("SELECT * FROM published_build {}", conditions.page(page, "id"));
-        let rows = self.rows(Statement(sql, &conditions.values), Build::read).await?;
-        Ok((total, rows))
+        self.rows(Statement(sql, &conditions.values), Build::read).await
+    }
+
+    /// How many builds, or only those to show of their subjects, there are in all.
+    pub async fn count_builds(&self, filter: &Filter, only_newest: bool) -> Result<i64, QueueError> {
+        let conditions = builds(filter, only_newest);
+        let sql = format!("SELECT count(*) FROM published_build WHERE {}", conditions.text);
+        self.number(Statement(sql, &conditions.values)).await
     }
 
     /// One build.
@@ -367,4 +337,52 @@ impl Open {
             run_at: row.try_get(9)?,
         })
     }
+}
+
+/// The tables of the released files to show, and which of them a filter chooses.
+fn outputs(filter: &Filter) -> (&'static str, Conditions) {
+    let mut conditions = Conditions::of("o.newest = 1");
+    for (column, value) in [
+        ("o.distribution", &filter.distribution),
+        ("o.release", &filter.release),
+        ("o.component", &filter.component),
+        ("o.name", &filter.name),
+        ("o.version", &filter.version),
+        ("o.status", &filter.status),
+        ("b.source", &filter.source),
+    ] {
+        conditions.and(column, value.as_ref());
+    }
+    for architecture in &filter.architectures {
+        conditions.and("o.architecture", Some(architecture));
+    }
+    let from = if filter.source.is_some() {
+        "published_output o JOIN published_build b ON b.id = o.build"
+    } else {
+        "published_output o"
+    };
+    (from, conditions)
+}
+
+/// Which builds a filter chooses.
+fn builds(filter: &Filter, only_newest: bool) -> Conditions {
+    // A subject whose version was left open has no version to name.
+    let mut conditions = Conditions::of(if only_newest {
+        "newest = 1 AND version <> ''"
+    } else {
+        "1 = 1"
+    });
+    for (column, value) in [
+        ("distribution", &filter.distribution),
+        ("release", &filter.release),
+        ("source", &filter.name),
+        ("version", &filter.version),
+        ("status", &filter.status),
+    ] {
+        conditions.and(column, value.as_ref());
+    }
+    for architecture in &filter.architectures {
+        conditions.and("architecture", Some(architecture));
+    }
+    conditions
 }

@@ -39,7 +39,7 @@ pub(super) async fn packages(
         limit: i64::MAX,
         ..Page::default()
     };
-    let (_, outputs) = running.queue.binaries(&filter, &all).await?;
+    let outputs = running.queue.binaries(&filter, &all).await?;
     let releases: Vec<_> = outputs.into_iter().map(PkgRelease::from).collect();
     Ok(changed.mark(document(&headers, &releases)?))
 }

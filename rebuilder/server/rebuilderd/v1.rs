@@ -31,16 +31,36 @@ pub(super) async fn binaries(
     Query(question): Query<Question>,
     headers: HeaderMap,
 ) -> Answer {
-    let found = running
-        .queue
-        .binaries(&question.filter(&place), &question.page())
-        .await?;
-    list::<_, BinaryPackage>(&headers, found)
+    let filter = question.filter(&place);
+    let total = running.count_binaries(&filter).await?;
+    let rows = if total == 0 {
+        Vec::new()
+    } else {
+        running.queue.binaries(&filter, &question.page()).await?
+    };
+    list::<_, BinaryPackage>(&headers, (total, rows))
 }
 
 pub(super) async fn binary(State(running): Asked, Path(place): Path<Place>, headers: HeaderMap) -> Answer {
     let found = running.queue.output(place.id).await?.ok_or(ApiError::NotFound)?;
     document(&headers, &BinaryPackage::from(found))
+}
+
+async fn list_of_builds(
+    running: &Running,
+    place: &Place,
+    question: &Question,
+    only_newest: bool,
+) -> Result<(i64, Vec<Build>), ApiError> {
+    let filter = question.filter(place);
+    let total = running.count_builds(&filter, only_newest).await?;
+    let rows = if total == 0 {
+        Vec::new()
+    } else {
+        let page = question.page();
+        running.queue.builds(&filter, &page, only_newest).await?
+    };
+    Ok((total, rows))
 }
 
 pub(super) async fn sources(
@@ -49,10 +69,7 @@ pub(super) async fn sources(
     Query(question): Query<Question>,
     headers: HeaderMap,
 ) -> Answer {
-    let found = running
-        .queue
-        .builds(&question.filter(&place), &question.page(), true)
-        .await?;
+    let found = list_of_builds(&running, &place, &question, true).await?;
     list::<_, SourcePackage>(&headers, found)
 }
 
@@ -70,10 +87,7 @@ pub(super) async fn builds(
     Query(question): Query<Question>,
     headers: HeaderMap,
 ) -> Answer {
-    let found = running
-        .queue
-        .builds(&question.filter(&place), &question.page(), false)
-        .await?;
+    let found = list_of_builds(&running, &place, &question, false).await?;
     list::<_, Rebuild>(&headers, found)
 }
 
@@ -130,9 +144,9 @@ fn within(place: &Place) -> Filter {
 }
 
 async fn seen(running: &Running, place: &Place, headers: &HeaderMap, column: Column) -> Answer {
-    let names = running.queue.seen(column, &within(place)).await?;
+    let names = running.seen(column, &within(place)).await?;
     let names: Vec<_> = names
-        .into_iter()
+        .iter()
         .map(|name| Some(name).filter(|name| !name.is_empty()))
         .collect();
     document(headers, &names)

@@ -46,6 +46,8 @@ pub(super) async fn only_who_holds_the_lease_is_heard_and_a_repeat_is_told_the_s
     assert!(desk.end("quick", second, verdict("changed its mind")).await);
     assert!(!desk.end("slow", first, verdict("late")).await);
     assert_eq!(desk.verdict_of(first).await, ("done".into(), Some("good".into())));
+    // What befell the attempts before is not a reason of this verdict.
+    assert_eq!(desk.0.list(None, None, 1).await.unwrap()[0].reason, None);
 }
 
 pub(super) async fn a_lost_job_goes_first_again_and_poison_ends(desk: Desk) {
