@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use sha2::Digest as _;
+
 use super::both::Both;
 use super::cause::{Cause, Confidence};
 use super::explain::{Context, explain};
@@ -11,6 +13,7 @@ use super::order::sorted_by_locale;
 use super::package::{self, Within};
 use super::partners;
 use super::row::Row;
+use super::source::Source;
 use super::stored::{FieldKind, Fields, Value, joined};
 use super::tree;
 use super::walk::Walked;
@@ -29,7 +32,9 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
         };
         let finding = || Finding::new("name", &released.path, other);
         let reasons = explain(&released.path, other, context);
-        if partners::is_digest(&released.path) && [released, rebuilt].into_iter().all(names_itself) {
+        let whole = partners::is_digest(&released.path) && [released, rebuilt].into_iter().all(names_itself);
+        let rest = Both::new(released, rebuilt).map(without_own_digest);
+        if whole || rest.released.is_some() && rest.same() {
             findings.push(
                 finding()
                     .because(Cause::Checksum, Confidence::Proven)
@@ -61,6 +66,24 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
 fn names_itself(row: &Row) -> bool {
     row.sha256()
         .is_none_or(|sha256| row.path.to_ascii_lowercase().contains(&sha256.to_hex()))
+}
+
+/// The path without the beginning of a digest of the member's bytes, as in `style.55e7cbb9ba48.css`; `None` if it has
+/// none.
+fn without_own_digest(row: &Row) -> Option<String> {
+    /// Fewer digits may be those of a digest by chance.
+    const SHORTEST: usize = 8;
+    let mut digests = vec![row.sha256()?.to_hex()];
+    if let Some(Source::Memory(bytes)) = &row.source {
+        digests.push(hex::encode(md5::Md5::digest(bytes.as_slice())));
+        digests.push(hex::encode(sha1::Sha1::digest(bytes.as_slice())));
+    }
+    let mut parts: Vec<&str> = row.path.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    parts.retain(|part| part.len() >= SHORTEST && digests.iter().any(|digest| digest.starts_with(part)));
+    match parts.as_slice() {
+        [own] => Some(row.path.replacen(own, "", 1)),
+        _ => None,
+    }
 }
 
 /// No normalisation sets aside a field that decides which bytes a reader finds: a compression, or a field that only
@@ -297,4 +320,39 @@ pub(super) fn order(format: &dyn FormatReader, walked: &Walked, within: Within) 
         .set_aside_by(format.order())
         .times(moved.count() as u64);
     Some(within.set_aside(finding))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::package::samples::{sample, tar};
+    use crate::compare::{Options, compare_bytes};
+
+    #[test]
+    fn a_name_follows_if_it_has_the_digest_of_the_bytes_on_both_sides() {
+        let digests: [fn(&[u8]) -> String; 3] = [
+            |bytes| hex::encode(md5::Md5::digest(bytes)),
+            |bytes| hex::encode(sha1::Sha1::digest(bytes)),
+            |bytes| hex::encode(sha2::Sha256::digest(bytes)),
+        ];
+        let (old, new) = ("/* built 2024-01-01 */\n", "/* built 2024-01-02 */\n");
+        let pack = |digest: &str, text: &str, ending: &str| {
+            let name = format!("css/style.{}{ending}", digest.get(..12).unwrap());
+            tar(&[sample(&name, text)])
+        };
+        let first = |released: &[u8], rebuilt: &[u8]| {
+            compare_bytes("x.tar", released, rebuilt, &Options::default()).causes[0].cause
+        };
+        for digest in digests {
+            let (one, other) = (digest(old.as_bytes()), digest(new.as_bytes()));
+            let released = pack(&one, old, ".css");
+            for (rebuilt, wanted) in [
+                (pack(&other, new, ".css"), Cause::Timestamp),
+                (pack(&other, new, ".js"), Cause::Content),
+                (pack(&digest(b"other"), new, ".css"), Cause::Content),
+            ] {
+                assert_eq!(first(&released, &rebuilt), wanted, "{one}");
+            }
+        }
+    }
 }

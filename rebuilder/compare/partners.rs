@@ -43,6 +43,7 @@ pub(super) fn pair(
     join(old, new, &mut found, |_, row| {
         Some(without_compression(&row.path).to_owned())
     });
+    join(old, new, &mut found, |_, row| without_digest(&row.path));
     join(old, new, &mut found, |_, row| Some(without_numbers(&row.path)));
     for (released, rebuilt) in found {
         walked.later.push(Later { released, rebuilt });
@@ -105,6 +106,14 @@ pub(super) fn without_compression(path: &str) -> &str {
         .into_iter()
         .find_map(|codec| path.strip_suffix(codec.ending()))
         .unwrap_or(path)
+}
+
+/// The path without what may be the beginning of a digest; `None` if it has no such part, or several.
+fn without_digest(path: &str) -> Option<String> {
+    static DIGEST: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?-u:\b)[0-9a-f]{8,64}(?-u:\b)").ok());
+    let digest = DIGEST.as_ref()?;
+    (digest.find_iter(path).count() == 1).then(|| digest.replace(path, "#").into_owned())
 }
 
 fn without_numbers(path: &str) -> String {

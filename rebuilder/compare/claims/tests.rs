@@ -207,6 +207,29 @@ fn lists_lie_in_folders_of_archives_too() {
 }
 
 #[test]
+fn the_order_of_a_list_has_no_meaning_if_every_line_that_moved_is_about_another_file() {
+    let line = |text: &str, path: &str| format!("{}  {path}\n", hex::encode(sha2::Sha256::digest(text)));
+    let pack = |lines: &[&str]| {
+        tar(&[
+            sample("x", "x\n"),
+            sample("y", "y\n"),
+            sample("SHA256SUMS", lines.concat()),
+        ])
+    };
+    let (x, y, other) = (line("x\n", "x"), line("y\n", "y"), line("evil\n", "./x"));
+    let text = "# no digest\n";
+    for (released, rebuilt, wanted) in [
+        (vec![&*x, &*y], vec![&*y, &*x], Cause::Order),
+        (vec![text, &*x, &*y], vec![text, &*y, &*x], Cause::Order),
+        (vec![&*x, &*other], vec![&*other, &*x], Cause::Content),
+    ] {
+        let found = compared(&pack(&released), &pack(&rebuilt));
+        assert_eq!(found.outcome, Outcome::Different, "{rebuilt:?}");
+        assert_eq!(first(&found), Some(wanted), "{rebuilt:?} {:?}", found.causes);
+    }
+}
+
+#[test]
 fn a_digest_beside_a_file_is_that_of_the_file() {
     let jar = |time| {
         zip(&[Sample {
@@ -239,15 +262,25 @@ fn a_digest_beside_a_file_is_that_of_the_file() {
     }
 }
 
-/// An OCI image layout with one layer; with `lie`, the manifest makes a wrong claim about the layer besides its
-/// digest.
-fn image(script: &str, time: u64, lie: bool) -> Vec<u8> {
+/// What is wrong in an image.
+#[derive(Clone, Copy, Default)]
+struct Lie<'a> {
+    /// The digest of the layer.
+    digest: bool,
+    /// The size of the layer.
+    size: Option<usize>,
+    /// The digest of the unpacked layer.
+    unpacked: Option<&'a str>,
+}
+
+/// An OCI image layout with one layer.
+fn image(script: &str, time: u64, lie: Lie) -> Vec<u8> {
     let mut members = vec![sample("oci-layout", "{}")];
-    let mut blob = |bytes: Vec<u8>, lie: bool| {
+    let mut blob = |bytes: Vec<u8>, lie: Lie| {
         let digest = hex::encode(sha2::Sha256::digest(&bytes));
-        let size = bytes.len();
+        let size = lie.size.unwrap_or(bytes.len());
         members.push(sample(&format!("blobs/sha256/{digest}"), bytes));
-        let told = if lie {
+        let told = if lie.digest {
             digest.replace(|digit: char| digit.is_ascii_digit(), "0")
         } else {
             digest
@@ -258,23 +291,79 @@ fn image(script: &str, time: u64, lie: bool) -> Vec<u8> {
         time,
         ..sample("bin/run", script)
     };
-    let layer = blob(gzip(&tar(&[file])), lie);
-    let config = blob(b"{\"os\": \"linux\"}".to_vec(), false);
+    let layer = tar(&[file]);
+    let digest = hex::encode(sha2::Sha256::digest(&layer));
+    let unpacked = format!("sha256:{}", lie.unpacked.unwrap_or(&digest));
+    let layer = blob(gzip(&layer), lie);
+    let config = serde_json::json!({"os": "linux", "rootfs": {"type": "layers", "diff_ids": [unpacked]}});
+    let config = blob(config.to_string().into_bytes(), Lie::default());
     let manifest = serde_json::json!({"config": config, "layers": [layer]});
-    let manifest = blob(manifest.to_string().into_bytes(), false);
+    let manifest = blob(manifest.to_string().into_bytes(), Lie::default());
     let index = serde_json::json!({"manifests": [manifest]});
     members.push(sample("index.json", index.to_string()));
     tar(&members)
 }
 
 #[test]
-fn digests_in_images_follow_from_blobs() {
-    let old = image("#!/bin/sh\n", 1, false);
-    let found = compared(&old, &image("#!/bin/sh\n", 2, false));
+fn digests_of_unpacked_layers_are_recomputed() {
+    let digest = |time| {
+        let file = Sample {
+            time,
+            ..sample("bin/run", "#!/bin/sh\n")
+        };
+        hex::encode(sha2::Sha256::digest(tar(&[file])))
+    };
+    let with = |time, unpacked: &str| {
+        let unpacked = Some(unpacked);
+        image(
+            "#!/bin/sh\n",
+            time,
+            Lie {
+                unpacked,
+                ..Lie::default()
+            },
+        )
+    };
+    let (old, new) = (digest(1), digest(2));
+    let other = "0".repeat(64);
+    for (released, rebuilt, wanted) in [
+        (with(1, &old), with(2, &new), Cause::Timestamp),
+        // The same layer; another layer; and what was right only for the released one.
+        (with(1, &old), with(1, &other), Cause::Content),
+        (with(1, &old), with(2, &other), Cause::Content),
+        (with(1, &other), with(2, &new), Cause::Content),
+        (with(1, &old), with(2, &old), Cause::Content),
+    ] {
+        let found = compared(&released, &rebuilt);
+        assert_eq!(first(&found), Some(wanted), "{:?}", found.causes);
+    }
+}
+
+#[test]
+fn digests_and_sizes_in_images_follow_from_blobs() {
+    let honest = |script, time| image(script, time, Lie::default());
+    let old = honest("#!/bin/sh\n", 1);
+    let found = compared(&old, &honest("#!/bin/sh\n", 2));
     assert_eq!(first(&found), Some(Cause::Timestamp), "{:?}", found.causes);
-    let found = compared(&old, &image("#!/bin/sh\n", 2, true));
+    let digest = Lie {
+        digest: true,
+        ..Lie::default()
+    };
+    let size = |size| Lie {
+        size: Some(size),
+        ..Lie::default()
+    };
+    for lie in [digest, size(7), size(10_000)] {
+        let found = compared(&old, &image("#!/bin/sh\n", 2, lie));
+        assert_eq!(first(&found), Some(Cause::Content), "{:?}", found.causes);
+    }
+    // A size that is the same on both sides, and right for none of the layers.
+    let found = compared(
+        &image("#!/bin/sh\n", 1, size(7)),
+        &image("#!/bin/sh\n", 2, size(7)),
+    );
     assert_eq!(first(&found), Some(Cause::Content), "{:?}", found.causes);
-    let found = compared(&old, &image("#!/bin/evil\n", 2, false));
+    let found = compared(&old, &honest("#!/bin/evil\n", 2));
     assert_eq!(
         found.causes[0].example.path.rsplit('/').next(),
         Some("run"),

@@ -30,9 +30,12 @@ pub(super) fn reason(class: Class, old: &Spot, new: &Spot, tool: bool) -> Option
         Class::Date | Class::Month => date::date(old, new),
         Class::Years => date::years(old, new),
         Class::Unix => date::unix(old, new),
-        Class::Temporary => is_made_up(old, new)
-            .then(|| likely(Cause::Randomness, "name of a temporary file".into()))
-            .flatten(),
+        Class::Temporary if !is_made_up(old, new) => None,
+        // A program may use the file; a comment and the line directives of a generator only name it.
+        Class::Temporary if old.is_in_comment() || old.line.trim_start().starts_with('#') => {
+            likely(Cause::Randomness, "name of a temporary file".into())
+        }
+        Class::Temporary => recorded(Cause::Randomness, "name of a temporary file".into()),
         Class::Path => path::path_at(old, new),
         Class::Kernel | Class::Processor if is_requirement(old) || old.is_in_url() => None,
         Class::Kernel | Class::Processor => recorded(Cause::HostSystem, both()),

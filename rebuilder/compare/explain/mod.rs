@@ -155,6 +155,9 @@ impl Reading<'_> {
         if old.len() != new.len() {
             return false;
         }
+        if took_each_others_place(released, &old, rebuilt, &new) {
+            return false;
+        }
         let mut any = false;
         for (old, new) in old.into_iter().zip(new) {
             let spots = (
@@ -175,6 +178,19 @@ impl Reading<'_> {
         }
         any
     }
+}
+
+/// Whether both sides have the same values, but in other places: builds make new values.
+fn took_each_others_place(released: &str, old: &[Range<usize>], rebuilt: &str, new: &[Range<usize>]) -> bool {
+    let values = |text: &'_ str, ranges: &[Range<usize>]| {
+        let values = ranges.iter().filter_map(|range| text.get(range.clone()));
+        values.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (mut old, mut new) = (values(released, old), values(rebuilt, new));
+    let moved = old != new;
+    old.sort_unstable();
+    new.sort_unstable();
+    moved && old == new
 }
 
 /// The values of a class in a text, in order; of overlapping values, the one whose form is first in the list.

@@ -79,6 +79,14 @@ impl Moved<'_> {
         let mut moved = self.moved.iter().filter_map(|at| claims.get(*at)?.as_ref());
         moved.all(|claim| times.get(&file(claim)) == Some(&1))
     }
+
+    /// Whether each of these lines of a list is a claim about a file, rather than a remark or a name alone.
+    pub fn are_claims(self, claims: fn(&[Cow<str>]) -> Vec<Option<Claim>>) -> bool {
+        let claims = claims(self.lines);
+        self.moved
+            .iter()
+            .all(|at| matches!(claims.get(*at), Some(Some(_))))
+    }
 }
 
 /// One field on both sides.

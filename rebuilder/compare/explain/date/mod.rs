@@ -46,6 +46,37 @@ const OTHER_DATES: [&str; 21] = [
     "embargo",
 ];
 
+/// Words in the name of a value that say that it is the time when something was made.
+const TIMES: [&str; 27] = [
+    "time",
+    "date",
+    "epoch",
+    "stamp",
+    "timestamp",
+    "datetime",
+    "mtime",
+    "ctime",
+    "atime",
+    "created",
+    "modified",
+    "built",
+    "generated",
+    "updated",
+    "buildtime",
+    "builddate",
+    "published",
+    "lastmodified",
+    "compiled",
+    "packaged",
+    "creationdate",
+    "moddate",
+    "today",
+    "now",
+    "on",
+    "at",
+    "lastmod",
+];
+
 /// Whether two dates are two times, or one time in two zones or languages; `None` if they may be something else.
 pub(super) fn date(old: &Spot, new: &Spot) -> Option<Reason> {
     let reason = |cause, key: &str, confidence| Some(Reason::new(cause, key, confidence));
@@ -93,7 +124,14 @@ fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
     let is_number = old.value().bytes().all(|byte| byte.is_ascii_digit());
     let weak =
         released.date.is_none() && !released.form.contains('M') || is_number && released.time.is_none();
-    let named = old.is_alone() && new.is_alone() || names_a_time(old);
+    // `Tel 20261125` and `Opens at 09:00:00` have the form of one by chance.
+    let says = if released.date.is_some() {
+        // The heading of a manual page has one.
+        names_a_time(old) || old.line.starts_with(".TH ")
+    } else {
+        says_what_was_done(old)
+    };
+    let named = old.is_alone() && new.is_alone() || says;
     // A configuration may name the date of something that it uses.
     if old.context.pins && !names_a_time(old) && !old.is_in_comment() {
         return Confidence::Possible;
@@ -107,7 +145,10 @@ fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
         return Confidence::Possible;
     }
     let beside = !is_number && !old.context.code && old.before().bytes().any(|byte| byte.is_ascii_digit());
-    if !weak || named || beside || is_number && !old.context.code {
+    // `1.0~20261125`, `nightly-20261125`
+    let is_suffix = old.last_before().is_some_and(|mark| "+-._~".contains(mark));
+    let in_version = is_number && !old.context.code && (is_suffix || is_version);
+    if !weak || named || beside || in_version {
         Confidence::Likely
     } else {
         Confidence::Possible
@@ -124,36 +165,17 @@ fn plausible(written: &Written) -> bool {
 
 /// Whether the name or the words before a value say that it is the time when something was made.
 fn names_a_time(spot: &Spot) -> bool {
-    const TIMES: [&str; 27] = [
-        "time",
-        "date",
-        "epoch",
-        "stamp",
-        "timestamp",
-        "datetime",
-        "mtime",
-        "ctime",
-        "atime",
-        "created",
-        "modified",
-        "built",
-        "generated",
-        "updated",
-        "buildtime",
-        "builddate",
-        "published",
-        "lastmodified",
-        "compiled",
-        "packaged",
-        "creationdate",
-        "moddate",
-        "today",
-        "now",
-        "on",
-        "at",
-        "lastmod",
-    ];
     spot.key_has(&TIMES)
+}
+
+/// Whether a word before a time of day says that something was made then.
+fn says_what_was_done(spot: &Spot) -> bool {
+    const PREPOSITIONS: [&str; 2] = ["on", "at"];
+    let words = words_of(spot.before());
+    words
+        .iter()
+        .chain(&words_of(spot.context.field))
+        .any(|word| !PREPOSITIONS.contains(&word.as_str()) && TIMES.contains(&word.as_str()))
 }
 
 /// Whether the words before a date say that it is not the time of a build.

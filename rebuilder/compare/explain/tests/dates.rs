@@ -24,6 +24,25 @@ fn dates_of_all_forms_are_times() {
         ("03:39:45", "07:12:01", Timestamp, "07:72:01"),
         ("at 20261125", "at 20261126", Timestamp, "at 20261326"),
         (
+            "built at 03:39:45",
+            "built at 07:12:01",
+            Timestamp,
+            "built at 07:72:01",
+        ),
+        (
+            ".TH X 1 20241125",
+            ".TH X 1 20241126",
+            Timestamp,
+            ".TH X 1 20241326",
+        ),
+        ("x 1.0~20241125", "x 1.0~20241126", Timestamp, "x 1.0~20241326"),
+        (
+            "nightly-20241125",
+            "nightly-20241126",
+            Timestamp,
+            "nightly-20241326",
+        ),
+        (
             "Built 11/25/2026",
             "Built 11/26/2026",
             Timestamp,
@@ -160,6 +179,11 @@ fn dates_of_all_forms_are_times() {
         ("All times are UTC", "All times are PST"),
         ("version 1.2.3", "version 1.2.4"),
         ("x = 10", "x = 11"),
+        ("Tel 20261125", "Tel 20261126"),
+        ("Total 20241125 EUR", "Total 20241126 EUR"),
+        ("open 20241125.log", "open 20241126.log"),
+        ("Opens at 09:00:00", "Opens at 10:00:00"),
+        ("copy 2024-11-25 to 2024-11-26", "copy 2024-11-26 to 2024-11-25"),
     ] {
         assert_eq!(
             causes(released, rebuilt, ""),

@@ -3,7 +3,9 @@
 use std::ops::Range;
 
 use super::image::{Image, Section};
-use super::{BUILD_ID, COMMENT, Pair, add_strings, is_name_of_debug_file, moves::Moves, relocations, units};
+use super::{
+    BUILD_ID, COMMENT, Pair, add_strings, is_comment, moves::Moves, names_debug_file, relocations, units,
+};
 use crate::compare::cause::{Cause, Confidence, Reason};
 use crate::compare::explain::Context;
 use crate::compare::file::bytes::{self, excerpt, ranges};
@@ -16,7 +18,7 @@ use crate::compare::normalise::Normalisation;
 pub(super) fn only_names(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8], differing: &[Pair]) -> bool {
     let whole = differing
         .iter()
-        .all(|(old, new)| is_name_of_debug_file(old) && old.size == new.size && old.file == new.file);
+        .all(|pair| names_debug_file(pair) && pair.0.size == pair.1.size && pair.0.file == pair.1.file);
     if !whole || differing.is_empty() || released.len() != rebuilt.len() || !leaf.findings.is_empty() {
         return false;
     }
@@ -48,7 +50,7 @@ pub(super) fn differing_bytes(
 }
 
 pub(super) fn names(leaf: &mut Leaf, differing: &[Pair]) {
-    for (old, new) in differing.iter().filter(|(old, _)| is_name_of_debug_file(old)) {
+    for (old, new) in differing.iter().filter(|pair| names_debug_file(pair)) {
         leaf.add(
             name_finding(old, new)
                 .because(Cause::BuildId, Confidence::Proven)
@@ -86,14 +88,14 @@ fn is_debug(name: &str) -> bool {
 
 /// Whether only debuggers read a section: it does not run, and a linker does not make a program from it.
 pub(super) fn is_for_debuggers(section: &Section, image: &Image) -> bool {
-    const NAMES: [&str; 4] = [".gdb_index", ".gnu.build.attributes", COMMENT, super::DEBUG_LINK];
+    const NAMES: [&str; 3] = [".gdb_index", ".gnu.build.attributes", COMMENT];
     let name = section.name.as_str();
     let of = [".rela", ".rel"]
         .iter()
         .find_map(|start| name.strip_prefix(start))
         .unwrap_or(name);
     let is_symbols = [".symtab", ".strtab", ".shstrtab"].contains(&name) && !image.is_relocatable();
-    !section.loaded && (is_debug(of) || NAMES.contains(&name) || is_symbols)
+    !section.loaded && (is_debug(of) || NAMES.contains(&name) || section.is_debug_link() || is_symbols)
 }
 
 /// Whether a section consists of texts that can be read on their own.
@@ -113,7 +115,7 @@ pub(super) fn compare(
 ) {
     let rest: Vec<&Pair> = differing
         .iter()
-        .filter(|(section, _)| !section.loaded && !is_name_of_debug_file(section) && section.name != COMMENT)
+        .filter(|pair| !pair.0.loaded && !names_debug_file(pair) && !is_comment(pair))
         .collect();
     if rest.is_empty() {
         return;

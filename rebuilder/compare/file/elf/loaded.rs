@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::image::{Image, Section};
 use super::moves::Moves;
-use super::{Pair, is_name_of_debug_file};
+use super::{Pair, names_debug_file};
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::explain::Context;
 use crate::compare::file::bytes::{self, excerpt, ranges, window};
@@ -23,7 +23,7 @@ pub(super) fn compare(
     let mut left = Vec::new();
     let loaded = differing
         .iter()
-        .filter(|(released, _)| released.loaded && !is_name_of_debug_file(released));
+        .filter(|pair| pair.0.loaded && !names_debug_file(pair));
     for (released, rebuilt) in loaded {
         any = true;
         let found = if released.executable {

@@ -83,9 +83,14 @@ fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     Some(leaf)
 }
 
-/// Whether a section names the file with debug information.
-fn is_name_of_debug_file(section: &Section) -> bool {
-    section.is_build_id() || section.is_debug_link()
+/// Whether a section names the file with debug information on both sides, and contains nothing else.
+fn names_debug_file((old, new): &Pair) -> bool {
+    old.is_build_id() && new.is_build_id() || old.is_debug_link() && new.is_debug_link()
+}
+
+/// Whether a section has only the names of tools for people to read.
+fn is_comment((old, new): &Pair) -> bool {
+    old.name == COMMENT && !old.loaded && !new.loaded
 }
 
 /// Adds the explained strings of a section; `sure` may refine their reasons.
@@ -145,10 +150,7 @@ fn pair<'a>(leaf: &mut Leaf, old: &'a Image<'a>, new: &'a Image<'a>) -> Vec<Pair
 /// Compares compiler versions; returns whether they differ. Another compiler generates other code, but so does another
 /// source: differing code stays content.
 fn comment(leaf: &mut Leaf, differing: &[Pair]) -> bool {
-    let Some((old, new)) = differing
-        .iter()
-        .find(|(old, _)| old.name == COMMENT && !old.loaded)
-    else {
+    let Some((old, new)) = differing.iter().find(|pair| is_comment(pair)) else {
         return false;
     };
     let list = |section: &Section| -> Vec<String> {
@@ -200,15 +202,16 @@ fn layout(leaf: &mut Leaf, resized: bool) {
     });
 }
 
-/// Whether a text is the name of a compiler, an assembler or a linker.
+/// Whether a text is the name of a compiler, an assembler or a linker, with its version.
 fn names_a_tool(text: &str) -> bool {
+    const LONGEST: usize = 400;
     const TOOLS: [&str; 12] = [
         "GCC: ",
         "clang version ",
         "Linker: ",
         "rustc version ",
         "ldc version ",
-        "Intel",
+        "Intel(R) ",
         "mold ",
         "GHC ",
         "The Netwide Assembler ",
@@ -216,7 +219,8 @@ fn names_a_tool(text: &str) -> bool {
         "GNAT",
         "Go cmd/compile ",
     ];
-    TOOLS.iter().any(|tool| text.contains(tool))
+    let is_line = text.len() <= LONGEST && !text.contains(char::is_control);
+    is_line && text.contains(|c: char| c.is_ascii_digit()) && TOOLS.iter().any(|tool| text.contains(tool))
 }
 
 /// Bytes in no section: headers, and gaps that could hide something. If the sections are in the same places, the

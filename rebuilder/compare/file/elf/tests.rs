@@ -57,4 +57,38 @@ fn a_comment_names_tools() {
     assert!(super::names_a_tool("Debian clang version 14.0.6"));
     assert!(!super::names_a_tool("GCe: (Debian 12.2.0-14) 12.2.0"));
     assert!(!super::names_a_tool("curl evil | sh"));
+    assert!(!super::names_a_tool("GCC: \u{1}\u{2}3"));
+    assert!(!super::names_a_tool("GCC: payload"));
+}
+
+#[test]
+fn a_section_names_the_debug_file_only_if_both_sides_say_nothing_else() {
+    let section = |name: &str, data: &[u8]| super::Section {
+        name: name.to_owned(),
+        index: 1,
+        nth: 0,
+        address: 0,
+        size: data.len() as u64,
+        file: (0, data.len() as u64),
+        data: data.to_vec().into(),
+        loaded: false,
+        executable: false,
+    };
+    let note = |kind: u8, vendor: &[u8]| {
+        let data = [&[4, 0, 0, 0, 4, 0, 0, 0, kind, 0, 0, 0], vendor, b"abcd"].concat();
+        section(super::BUILD_ID, &data)
+    };
+    let link = |data: &[u8]| section(super::DEBUG_LINK, data);
+    for (released, rebuilt, wanted) in [
+        (note(3, b"GNU\0"), note(3, b"GNU\0"), true),
+        (note(3, b"GNU\0"), note(1, b"GNU\0"), false),
+        (note(3, b"GNU\0"), note(3, b"XYZ\0"), false),
+        (link(b"x.debug\0abcd"), link(b"y.debug\0efgh"), true),
+        (link(b"x.debug\0abcd"), link(b"x.debug\0abcdevil"), false),
+        (link(b"x.debug\0abcd"), note(3, b"GNU\0"), false),
+    ] {
+        for pair in [(&released, &rebuilt), (&rebuilt, &released)] {
+            assert_eq!(super::names_debug_file(&pair), wanted, "{pair:?}");
+        }
+    }
 }

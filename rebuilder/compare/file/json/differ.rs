@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use super::value::{Is, Member, Value, by_name};
+use crate::compare::both::Both;
 use crate::compare::cause::{Cause, Confidence};
+use crate::compare::claims::{Claim, Claims};
 use crate::compare::explain::{Context, explain};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::finding::Finding;
@@ -89,14 +91,7 @@ impl<'a> Differ<'a> {
                 *count = count.saturating_add(1);
             }
         }
-        let digest = |members: &[&Member]| {
-            let mut digests = members.iter().filter(|member| member.name.as_ref() == b"digest");
-            digests.next().map(|member| member.value.raw.to_owned())
-        };
-        // A size beside a digest follows from the same file as the digest.
-        let described = digest(&released)
-            .zip(digest(&rebuilt))
-            .is_some_and(|(old, new)| old != new);
+        let described = self.described(pointer, &released, &rebuilt);
         let (mut released, mut rebuilt) = (released.as_slice(), rebuilt.as_slice());
         while let Some(name) = first_name(released, rebuilt) {
             let (old, new);
@@ -108,20 +103,51 @@ impl<'a> Differ<'a> {
                     self.escapes = self
                         .escapes
                         .saturating_add(u64::from(old.raw_name != new.raw_name));
-                    if described && name == b"size" && old.value.raw != new.value.raw {
-                        self.leaf.add(
-                            Finding::new(below, old.value.raw, new.value.raw)
-                                .because(Cause::Checksum, Confidence::Likely)
-                                .keyed("sizes of other blobs of the image")
-                                .following(),
-                        );
-                    } else {
-                        self.values(&below, &old.value, &new.value);
+                    let is_of_blob = matches!(&*name, b"digest" | b"size");
+                    match described.clone().filter(|_| is_of_blob) {
+                        Some(_) if old.value.raw == new.value.raw => {}
+                        Some(claims) => self
+                            .leaf
+                            .findings
+                            .push(Finding::new(below, told(&old.value), told(&new.value)).claiming(claims)),
+                        None => self.values(&below, &old.value, &new.value),
                     }
                 }
                 _ => self.repeated(&below, old, new),
             }
         }
+    }
+
+    /// What two objects claim about a blob by a digest and a size, if both of them do so. A size follows from the same
+    /// file as the digest beside it.
+    fn described<'m>(
+        &self,
+        pointer: &str,
+        released: &[&'m Member<'m>],
+        rebuilt: &[&'m Member<'m>],
+    ) -> Option<Claims> {
+        let only = |members: &[&'m Member<'m>], name: &[u8]| {
+            let mut own = members.iter().filter(|member| member.name.as_ref() == name);
+            let value = &own.next()?.value;
+            own.next().is_none().then_some(value)
+        };
+        let digests = Both::new(told(only(released, b"digest")?), told(only(rebuilt, b"digest")?));
+        if digests.same() {
+            return None;
+        }
+        let known = self.file.value(&JsonValue {
+            pointer: &below(pointer, "digest"),
+            released: digests.released,
+            rebuilt: digests.rebuilt,
+        });
+        let claims = known?.claims?;
+        let sized =
+            |claim: Option<Claim>, members: &[&'m Member<'m>]| claim?.sized(only(members, b"size")?.raw);
+        Some(Claims::new(
+            Some(sized(claims.sides.released, released)?),
+            Some(sized(claims.sides.rebuilt, rebuilt)?),
+            claims.files,
+        ))
     }
 
     /// Members with one name, of which some side has none or several.
@@ -309,4 +335,12 @@ fn is_permutation(old: &[Value], new: &[Value]) -> bool {
         }
     }
     counts.values().all(|count| *count == 0)
+}
+
+/// The text of a string; other values as written.
+fn told<'a>(value: &'a Value) -> &'a str {
+    match &value.is {
+        Is::Text(text) => std::str::from_utf8(text).unwrap_or(value.raw),
+        _ => value.raw,
+    }
 }

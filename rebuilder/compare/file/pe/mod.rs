@@ -48,6 +48,7 @@ impl FileComparator for Pe {
             }
             blank(&mut sides, &field);
         }
+        linker(&mut leaf, &mut sides);
         following.extend(debug::code_view(&mut leaf, &mut sides));
         signature(&mut leaf, &mut sides);
         regions::compare(
@@ -184,6 +185,32 @@ fn link_time(sides: &Both<Image>, name: &str, field: &Field, reproducible: bool)
             .because(Cause::Timestamp, Confidence::Proven)
             .keyed("time in PE headers"),
     )
+}
+
+/// The version of the linker, which no loader reads.
+fn linker(leaf: &mut Leaf, sides: &mut Both<Image>) {
+    let field = sides
+        .as_ref()
+        .map(|image| image.optional.checked_add(2).and_then(|at| span(at, 2)));
+    let (Some(own), Some(other)) = (field.released, field.rebuilt) else {
+        return;
+    };
+    let version = |image: &Image, field: &Range<usize>| match image.bytes.get(field.clone()) {
+        Some([major, minor]) => format!("{major}.{minor}"),
+        _ => String::new(),
+    };
+    let released = version(&sides.released, &own);
+    let rebuilt = version(&sides.rebuilt, &other);
+    if released == rebuilt {
+        return;
+    }
+    let key = format!("linker {released} → {rebuilt}");
+    leaf.add(
+        Finding::new("version of the linker", released, rebuilt)
+            .because(Cause::ToolVersion, Confidence::Proven)
+            .keyed(key),
+    );
+    blank(sides, &Both::new(own, other));
 }
 
 /// The place of the checksum in the optional header.

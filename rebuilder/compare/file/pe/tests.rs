@@ -58,6 +58,25 @@ fn known_fields_have_their_causes() {
 }
 
 #[test]
+fn the_version_of_the_linker_is_told_beside_what_else_it_changed() {
+    const LINKER: usize = 0x58 + 2;
+    let linked_by = |file: &PeFile| {
+        let mut bytes = pe(file);
+        bytes[LINKER] = 14;
+        bytes
+    };
+    let changed = PeFile {
+        text: b"code and taxt of a program",
+        ..BASE
+    };
+    let found = causes(&pe(&BASE), &linked_by(&BASE));
+    assert_eq!(found, [(Cause::ToolVersion, "version of the linker".into())]);
+    let found = causes(&pe(&BASE), &linked_by(&changed));
+    let only_causes: Vec<_> = found.iter().map(|(cause, _)| *cause).collect();
+    assert_eq!(only_causes, [Cause::Content, Cause::ToolVersion]);
+}
+
+#[test]
 fn a_time_in_no_known_field_is_content() {
     let mut rebuilt = pe(&PeFile {
         time: 1_700_000_999,

@@ -45,8 +45,12 @@ pub(super) fn moved(
     );
     let both = moved_lines(sides, &all_removed, &all_added);
     let normalisation = (known.moved)(both);
-    let is_ambiguous = matches!(known.lines, package::Lines::Checksums(list)
-        if both.any(|side| !side.are_about_single_files(list.claims)));
+    let list = match known.lines {
+        package::Lines::Checksums(list) => Some(list),
+        _ => None,
+    };
+    let is_ambiguous = list.is_some_and(|list| both.any(|side| !side.are_about_single_files(list.claims)));
+    let are_claims = list.is_some_and(|list| !is_ambiguous && both.all(|side| side.are_claims(list.claims)));
     match by_locale.filter(|_| !kind.code && !is_ambiguous) {
         Some(key) => leaf.add(
             finding()
@@ -55,6 +59,13 @@ pub(super) fn moved(
                 .set_aside_by(normalisation),
         ),
         None if is_ambiguous => leaf.add(finding().keyed("order of lines about one file")),
+        // Programs look up the line about a file by its name.
+        None if are_claims => leaf.add(
+            finding()
+                .because(Cause::Order, Confidence::Proven)
+                .keyed("lines")
+                .set_aside_by(normalisation),
+        ),
         None => add(leaf, kind, normalisation, finding),
     }
     changes.pairs.clear();

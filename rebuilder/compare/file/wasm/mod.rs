@@ -40,7 +40,12 @@ impl FileComparator for Wasm {
         }
         let mut build_id = None;
         regions::compare(&mut leaf, &old.regions, &new.regions, |leaf, change| {
-            if change.released.name == BUILD_ID {
+            let is_single = [&old, &new].iter().all(|side| side.number_of(BUILD_ID) == 1);
+            if change.released.name == BUILD_ID
+                && is_single
+                && is_build_id(&change.released.data)
+                && is_build_id(&change.rebuilt.data)
+            {
                 build_id = Some((
                     hex::encode(&change.released.data),
                     hex::encode(&change.rebuilt.data),
@@ -119,6 +124,10 @@ impl<'a> Module<'a> {
             .parts
             .retain(|part| !part.name.starts_with("header of "));
         Some(module)
+    }
+
+    fn number_of(&self, section: &str) -> usize {
+        self.headers.iter().filter(|(name, _)| name == section).count()
     }
 
     fn function(&self, nth: usize) -> String {
@@ -235,6 +244,17 @@ fn functions(section: &[u8]) -> Option<Vec<Range<usize>>> {
     (input.at == section.len()).then_some(functions)
 }
 
+/// Whether a `build_id` section has an identifier of a usual length, and nothing else.
+fn is_build_id(section: &[u8]) -> bool {
+    const LONGEST: usize = 64;
+    let mut input = Input {
+        bytes: section,
+        at: 0,
+    };
+    let length = input.size();
+    length.is_some_and(|length| length <= LONGEST && input.at.checked_add(length) == Some(section.len()))
+}
+
 /// Languages and tools, by the convention for the `producers` section.
 fn producers(leaf: &mut Leaf, released: &[u8], rebuilt: &[u8]) -> Option<()> {
     let (old, new) = (fields(released)?, fields(rebuilt)?);
@@ -276,11 +296,23 @@ fn fields(section: &[u8]) -> Option<Vec<(String, String)>> {
             return None;
         }
         for _ in 0..input.size()? {
-            let name = input.name()?.to_owned();
-            fields.push((name, input.name()?.to_owned()));
+            let (name, version) = (input.name()?, input.name()?);
+            names_a_producer(name, version).then_some(())?;
+            fields.push((name.to_owned(), version.to_owned()));
         }
     }
     (input.at == section.len()).then_some(fields)
+}
+
+/// Whether these are the name of a language or a tool, and a version; languages may have none.
+fn names_a_producer(name: &str, version: &str) -> bool {
+    const LONGEST: usize = 128;
+    let consists_of = |text: &str, marks: &str| {
+        let mut chars = text.chars();
+        text.len() <= LONGEST && chars.all(|c| c.is_ascii_alphanumeric() || marks.contains(c))
+    };
+    let is_version = version.is_empty() || version.contains(|c: char| c.is_ascii_digit());
+    !name.is_empty() && consists_of(name, " +-._/#@") && is_version && consists_of(version, " +-._/:~()")
 }
 
 /// How many functions are imported.

@@ -33,6 +33,21 @@ fn sections_have_the_cause_that_they_mean() {
             with("build_id", b"\x01b"),
             Cause::BuildId,
         ),
+        (
+            with("build_id", b"\x01a"),
+            with("build_id", b"\x01b!"),
+            Cause::Content,
+        ),
+        (
+            wasm(b"hello", &[("build_id", b"\x01a"), ("build_id", b"\x01a")]),
+            wasm(b"hello", &[("build_id", b"\x01b"), ("build_id", b"\x01c")]),
+            Cause::Content,
+        ),
+        (
+            one.clone(),
+            tool(b"\x01\x0cprocessed-by\x01\x05rustc\x06rm -rf"),
+            Cause::Content,
+        ),
         (with("evil", b"a"), with("evil", b"b"), Cause::Content),
         (wasm(b"hello", &base), wasm(b"hullo", &base), Cause::Content),
         (

@@ -1,7 +1,7 @@
 //! The headers of extended headers: they have all the fields of a member's header, but readers use only the length.
 
 use super::header::{GID, GNAME, Header, LINK, MODE, TIME, UID, UNAME};
-use super::kinds::{EXTENDED, EXTENDED_TIME, HIDDEN, NUMBERS_AS_WRITTEN, OBJECT};
+use super::kinds::{EXTENDED, EXTENDED_TIME, HIDDEN, NUMBERS_AS_WRITTEN, OBJECT, SIGNED_SUM};
 use super::pax::records;
 use super::reader::Extended;
 use super::short::{is_object_name, marked};
@@ -104,6 +104,10 @@ fn own(
     let odd = header.odd_numbers();
     if !odd.is_empty() {
         fields.push((&NUMBERS_AS_WRITTEN, Value::Text(odd.join(" "))));
+    }
+    if header.is_summed_signed() {
+        let text = "the sum of signed bytes, of an extended header";
+        fields.push((&SIGNED_SUM, Value::Text(text.to_owned())));
     }
     let shown = shown.unwrap_or_else(|| "of another name".to_owned());
     texts.push(format!(

@@ -6,8 +6,8 @@ use super::header::{GID, GNAME};
 use super::kinds::{
     CHARSET, COMMENT, COMPONENTS, CONTIGUOUS, DATA, DEVICE, DIALECT, DOUBTFUL, FINE_TIME, GNU_TIMES, GROUP,
     HIDDEN, HOME, LINK, LINK_MODE, LINK_SPELLING, MEANING, MODE, NUMBERS_AS_WRITTEN, OBJECT, ODD_PATH,
-    ORIGIN, OWNER, SECURITY, SHORT, SHORT_LINK, SHORT_SIZE, SPARSE_NAME, SPELLING, STAR_TIMES, TIME, TYPE,
-    UNUSED_DEVICE,
+    ORIGIN, OWNER, SECURITY, SHORT, SHORT_LINK, SHORT_SIZE, SIGNED_SUM, SPARSE_NAME, SPELLING, STAR_TIMES,
+    TIME, TYPE, UNUSED_DEVICE,
 };
 use super::names::Names;
 use super::pax_fields::{Globals, Pax, bounded};
@@ -321,6 +321,9 @@ fn unused(header: &Header, pax: &Pax, fields: &mut Fields) {
     let odd = header.odd_numbers();
     if !odd.is_empty() {
         fields.push((&NUMBERS_AS_WRITTEN, Value::Text(odd.join(" "))));
+    }
+    if header.is_summed_signed() {
+        fields.push((&SIGNED_SUM, Value::Text("the sum of signed bytes".to_owned())));
     }
     for (kind, times) in [
         (&GNU_TIMES, header.gnu_times()),

@@ -201,10 +201,12 @@ impl<'a> Header<'a> {
         if matches!(self.magic, Magic::Ustar | Magic::Star) && self.version() != b"00" {
             text.push_str(&format!(" {}", self.version().escape_ascii()));
         }
-        if !self.block.is_ascii() && self.checksum() == Checksum::Signed {
-            text.push_str(", signed checksum");
-        }
         text
+    }
+
+    /// Whether the checksum is that of signed bytes. npm leaves out the member, and cargo refuses the archive.
+    pub fn is_summed_signed(&self) -> bool {
+        !self.block.is_ascii() && self.checksum() == Checksum::Signed
     }
 
     /// Unused bytes: after the end of texts, and where the header has no fields. They have no meaning, so anything but

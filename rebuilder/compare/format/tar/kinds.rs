@@ -65,6 +65,8 @@ pub(super) static MEANING: FieldKind =
 pub(super) static COMMENT: FieldKind = FieldKind::new("comment", Cause::Content).refined(revision);
 pub(super) static NUMBERS_AS_WRITTEN: FieldKind =
     FieldKind::new("numbers that readers take for different ones", Cause::Content);
+pub(super) static SIGNED_SUM: FieldKind =
+    FieldKind::new("checksum that only some readers accept", Cause::AmbiguousArchive);
 pub(super) static DOUBTFUL: FieldKind = FieldKind::new(
     "records that readers take for different ones",
     Cause::AmbiguousArchive,

@@ -41,6 +41,17 @@ impl Head {
         block.at(148, format!("{sum:06o}\0 ").as_bytes()).0
     }
 
+    /// The header with the sum of signed bytes, and the data.
+    pub fn summed_signed(self, data: &[u8]) -> Vec<u8> {
+        let mut block = self.block();
+        let sum: i32 = block.iter().enumerate().fold(0, |sum, (at, byte)| {
+            let byte = if (148..156).contains(&at) { b' ' } else { *byte };
+            sum + i32::from(byte.cast_signed())
+        });
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        [&block, &*padded(data)].concat()
+    }
+
     pub fn with(self, data: &[u8]) -> Vec<u8> {
         [&self.block(), &*padded(data)].concat()
     }

@@ -216,6 +216,10 @@ fn is_date(value: &Value) -> bool {
         })
         .collect();
     let rest = shape.strip_prefix("0000-00-00");
+    // Ruby refuses a day that does not exist, or takes it for another one.
+    let is_day = text
+        .get(..10)
+        .is_some_and(|day| day.parse::<jiff::civil::Date>().is_ok());
     let time = |rest: &str| {
         let zone = rest.strip_prefix(" 00:00:00").map(|rest| {
             let rest = rest.strip_prefix('.').unwrap_or(rest);
@@ -223,7 +227,7 @@ fn is_date(value: &Value) -> bool {
         });
         matches!(zone, Some("" | " Z" | " +00:00" | " -00:00"))
     };
-    rest.is_some_and(|rest| rest.is_empty() || time(rest))
+    is_day && rest.is_some_and(|rest| rest.is_empty() || time(rest))
 }
 
 fn is_version(value: &Value) -> bool {

@@ -82,6 +82,7 @@ fn a_specification_is_compared_by_what_it_means() {
             Some(GemMetadataDate),
         ),
         ("date: 2024-01-02\n", "date: evil\n", None),
+        ("date: 2024-01-02\n", "date: 2024-02-30\n", None),
         ("date: 2024-01-02\n", "", None),
         (
             "rubygems_version: 3.3.15\n",

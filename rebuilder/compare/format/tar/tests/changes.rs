@@ -86,6 +86,23 @@ fn changes() -> Vec<Case> {
         ),
         ("the type", one(head()), one(head().letter(b'Q')), "type"),
         (
+            "a checksum of signed bytes",
+            one(Head::new("é".as_bytes(), 2)),
+            vec![Head::new("é".as_bytes(), 2).summed_signed(b"1\n")],
+            "checksum that only some readers accept",
+        ),
+        (
+            "a checksum of signed bytes of an extended header",
+            extension(|head| head.at(265, "é".as_bytes())),
+            {
+                let body = records(&[("mtime", "1700000000.5")]);
+                let head = Head::new(b"PaxHeaders/f", body.len()).letter(b'x');
+                let head = head.at(265, "é".as_bytes());
+                vec![head.summed_signed(&body), Head::new(b"f", 2).with(b"1\n")]
+            },
+            "checksum that only some readers accept",
+        ),
+        (
             "after a long name",
             longer(b"", short()),
             longer(b"payload", short()),

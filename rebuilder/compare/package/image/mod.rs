@@ -1,6 +1,8 @@
 //! Container images: OCI layouts, and the output of `docker save`. Their files are named by digest, and paired by the
 //! role that the manifests give them.
 
+mod unpacked;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read as _};
 use std::sync::LazyLock;
@@ -23,6 +25,7 @@ pub(super) static IMAGE: Package = Package {
     cleans_paths: true,
     value: digest,
     roles,
+    settle: Some(unpacked::settle),
     ..Package::new("image")
 };
 
@@ -57,7 +60,7 @@ fn digest(located: Located, value: &JsonValue) -> Option<Finding> {
         .because(Cause::Checksum, Confidence::Likely)
         .keyed("digests of other files of the image")
         .following();
-    // The unpacked form of a layer is not a file of the image; the layer itself is compared.
+    // The unpacked form of a layer is not a file of the image.
     if !value.pointer.contains("/diff_ids/")
         && let (Some(released), Some(rebuilt)) = (blob_of(value.released), blob_of(value.rebuilt))
     {
