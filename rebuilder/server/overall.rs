@@ -26,7 +26,7 @@ pub(super) struct Overall {
     components: Cached<Components>,
     trends: Cached<Trends>,
     clusters: Cached<Vec<Cluster>>,
-ended: Cached<(Instant, Tally)>,
+    ended: Cached<(Instant, Tally)>,
     /// Lengths of lists.
     totals: Cached<i64>,
     /// Distributions, releases and architectures.

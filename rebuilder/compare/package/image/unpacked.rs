@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{Documents, array, blob, documents};
 use crate::compare::again::materialise;
-use crate::compare::both::{Both, Which};
+use crate::compare::both::Which;
 use crate::compare::cause::{Cause, Confidence};
 use crate::compare::claims::Algorithm;
 use crate::compare::codec::Codec;
