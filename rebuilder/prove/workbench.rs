@@ -75,16 +75,19 @@ impl<'a> Workbench<'a> {
         let built = self.build(&patch).await?;
         let varied = self.variation.knobs().count();
         let reproducible = built.failed.is_none() && built.differing == 0;
+        let what = match varied {
+            1 => "1 thing varied".to_owned(),
+            _ => format!("all {varied} things varied at once"),
+        };
         Ok(Some(Fixed {
             patch: patch.diff(),
             reproducible,
             result: match &built.failed {
                 Some(reason) => format!("with everything varied, the build still fails: {reason}"),
                 None if reproducible => format!(
-                    "{} {} the same with all {} varied at once",
+                    "{} {} the same with {what}",
                     plural(built.files, "output"),
-                    if built.files == 1 { "stays" } else { "stay" },
-                    plural(varied, "thing")
+                    if built.files == 1 { "stays" } else { "stay" }
                 ),
                 None => format!(
                     "with everything varied at once, {} of {} still differ",

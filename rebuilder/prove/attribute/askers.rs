@@ -23,6 +23,10 @@ pub struct Asker {
 impl Asker {
     /// A sentence for reports.
     pub fn sentence(&self) -> String {
+        let program = self.command.rsplit('/').next().unwrap_or_default();
+        if BUILD_SCRIPTS.contains(&program) {
+            return format!("`{}` read it in {}", self.command, self.line);
+        }
         format!("`{}`, called from {}, read it", self.command, self.line)
     }
 }
@@ -162,17 +166,13 @@ fn only_line(command: &Command, sources: Sources<'_>, files: &[String]) -> Optio
         let Some(text) = sources.text(file).filter(|text| Kind::of(file, text).is_some()) else {
             continue;
         };
-        let Some((line, text)) = lines::in_script(&text, &command.argv) else {
+        let Some(one) = lines::in_script(&text, &command.argv) else {
             continue;
         };
         if found.is_some() {
             return None;
         }
-        found = Some(Line {
-            file: file.clone(),
-            line,
-            text,
-        });
+        found = Some(one.of(file));
     }
     found
 }

@@ -184,27 +184,92 @@ fn spaced(text: &str) -> String {
         .join(" ")
 }
 
-/// The line of a script that has the most words of a command, including its program.
-pub(super) fn in_script(text: &str, argv: &[String]) -> Option<(usize, String)> {
-    let program = argv.first()?.rsplit('/').next()?;
-    let mut best: Option<(usize, usize, String)> = None;
-    for logical in Logical::all(text) {
-        let joined = logical.joined();
-        let code = without_comment(&joined);
-        if !has_word(code, program) {
-            continue;
-        }
-        let found = argv
-            .iter()
-            .skip(1)
-            .filter(|word| !word.is_empty() && code.contains(word.as_str()));
-        let score = found.map(|word| word.len().saturating_add(1)).sum::<usize>();
-        if best.as_ref().is_none_or(|(most, ..)| score > *most) {
-            let (number, line) = logical.line_with(program);
-            best = Some((score, number, line.trim().to_owned()));
+/// A line of a script that may have started a command.
+pub(super) struct Candidate {
+    /// Its number, from 1.
+    pub line: usize,
+    /// Its text, without the spaces around it.
+    pub text: String,
+    /// How much of the command it gives.
+    pub score: usize,
+}
+
+impl Candidate {
+    /// The line, as one of this file.
+    pub fn of(self, file: &str) -> Line {
+        Line {
+            file: file.to_owned(),
+            line: self.line,
+            text: self.text,
         }
     }
-    best.map(|(_, number, line)| (number, line))
+}
+
+/// The line of a script that has the most words of a command, including its program. A line without any other word of
+/// the command must have something that can stand for them.
+pub(super) fn in_script(text: &str, argv: &[String]) -> Option<Candidate> {
+    in_lines(text, argv, |_| true)
+}
+
+/// The same for what make runs outside recipes, such as `$(shell date)`.
+pub(super) fn in_expansion(text: &str, argv: &[String]) -> Option<Candidate> {
+    in_lines(text, argv, |code| {
+        !code.starts_with('\t')
+            && (code.contains("$(shell ") || code.contains("${shell ") || code.contains("!="))
+    })
+}
+
+/// How many lines behind the name of a program its arguments are looked for, if its own line has none.
+const BEHIND: usize = 3;
+
+fn in_lines(text: &str, argv: &[String], chosen: impl Fn(&str) -> bool) -> Option<Candidate> {
+    let program = argv.first()?.rsplit('/').next()?;
+    let words: Vec<_> = argv.iter().skip(1).filter(|word| !word.is_empty()).collect();
+    // An interpreter can be named in other ways, such as `sys.executable`; its script cannot.
+    let script = words.iter().find(|word| !word.starts_with('-'));
+    let script = script.filter(|_| is_interpreter(program));
+    let logical = Logical::all(text);
+    let mut best: Option<Candidate> = None;
+    for (index, line) in logical.iter().enumerate() {
+        let joined = line.joined();
+        let code = without_comment(&joined);
+        let calls = has_word(code, program) || script.is_some_and(|script| has_word(code, script));
+        if !calls || !chosen(code) {
+            continue;
+        }
+        let found = words.iter().filter(|word| has_word(code, word));
+        let score = found.map(|word| word.len().saturating_add(1)).sum::<usize>();
+        let has_one = |line: &Logical<'_>| words.iter().any(|word| has_word(&line.joined(), word));
+        let mut behind = logical.iter().skip(index).skip(1).take(BEHIND);
+        if score == 0 && !words.is_empty() && !expands(code, program) && !behind.any(has_one) {
+            continue;
+        }
+        if best.as_ref().is_none_or(|best| score > best.score) {
+            let named = script.filter(|_| !has_word(code, program));
+            let (number, text) = line.line_with(named.map_or(program, |script| script.as_str()));
+            best = Some(Candidate {
+                line: number,
+                text: text.trim().to_owned(),
+                score,
+            });
+        }
+    }
+    best
+}
+
+/// Whether a program runs scripts, by its name without a version.
+fn is_interpreter(program: &str) -> bool {
+    const ALL: [&str; 8] = ["python", "perl", "ruby", "node", "sh", "bash", "dash", "lua"];
+    ALL.contains(&program.trim_end_matches(|char: char| char.is_ascii_digit() || char == '.'))
+}
+
+/// Whether something behind the name of a program can stand for words that are not in the line.
+fn expands(code: &str, program: &str) -> bool {
+    let behind = code
+        .split_once(program)
+        .map_or("", |(_, behind)| behind.trim_start_matches(['"', '\'']));
+    let joined = [" + ", " % "].iter().any(|operator| behind.contains(operator));
+    joined || behind.starts_with(',') || behind.contains(['$', '@', '*', '{'])
 }
 
 /// The line of a script that names a file, with the longest part of its path.
@@ -230,7 +295,7 @@ pub(super) fn naming(text: &str, path: &str) -> Option<(usize, String)> {
 /// The line, or nothing if it is only a comment in a scripting language.
 fn without_comment(line: &str) -> &str {
     let code = line.trim_start();
-    if code.starts_with('#') || code.starts_with("//") {
+    if code.starts_with('#') || code.starts_with("//") || code.starts_with("dnl ") {
         ""
     } else {
         line
@@ -285,6 +350,18 @@ mod tests {
     }
 
     #[test]
+    fn what_make_runs_outside_recipes_is_found() {
+        let text = "date:\n\tdate +%F\nDAY := $(shell date +%F)\nYEAR != date -u +%Y\n";
+        let line = |command: &str| {
+            let words: Vec<_> = command.split(' ').map(str::to_owned).collect();
+            in_expansion(text, &words).map(|found| found.line)
+        };
+        assert_eq!(line("date +%F"), Some(3));
+        assert_eq!(line("date -u +%Y"), Some(4));
+        assert_eq!(line("date -R"), None);
+    }
+
+    #[test]
     fn lines_of_scripts_are_found_by_their_words() {
         let script = "# gzip -9 a\nset -e\nfor f in a b; do\n  gzip -9 \"$f\"\ndone\n/usr/bin/gzip -c c > c.gz\nsubprocess.run([\"tar\", \"cf\", \"x.tar\", d])\n";
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
@@ -295,11 +372,22 @@ mod tests {
             ("zip x", None),
         ] {
             assert_eq!(
-                in_script(script, &words(command)).map(|(line, _)| line),
+                in_script(script, &words(command)).map(|found| found.line),
                 line,
                 "{command}"
             );
         }
+        // The name of a program alone is not a call of it, unless its arguments can come from elsewhere.
+        let setup = "\"\"\" Makes a python representation \"\"\"\nfrom x import y\ncheck_call([sys.executable, '-B', 'make.py'])\n";
+        let found = in_script(setup, &words("/venv/bin/python3 -B make.py")).unwrap();
+        assert_eq!(found.line, 3);
+        let macros = "dnl date +%Y\nthe date of a release\nAC_DEFINE([YEAR], [m4_esyscmd([date +%Y])])\n";
+        let found = in_script(macros, &words("date +%Y")).unwrap();
+        assert_eq!((found.line, found.score), (3, 4));
+        assert!(in_script("the date of a release\n", &words("date +%Y")).is_none());
+        assert_eq!(in_script("date \"$@\"\n", &words("date +%Y")).unwrap().line, 1);
+        let chained = "use x;\nCommand::new(\"date\")\n    .arg(\"+%Y\")\n";
+        assert_eq!(in_script(chained, &words("date +%Y")).unwrap().line, 2);
         assert_eq!(naming(script, "/b/c.gz").unwrap().0, 6);
         assert_eq!(naming(script, "/b/z"), None);
     }

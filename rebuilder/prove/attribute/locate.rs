@@ -36,29 +36,43 @@ pub(super) fn locate(
         let leaf = command_word(command);
         let found = if ["make", "gmake"].contains(&above.program()) {
             let text = shell_text(command).map_or_else(|| command.line(), str::to_owned);
-            makefiles(writers, sources, parent.process)
-                .into_iter()
-                .find_map(|file| {
-                    Some(line(
-                        &file,
-                        lines::in_makefile(&sources.text(&file)?, &text, leaf)?,
-                    ))
-                })
+            let files = makefiles(writers, sources, parent.process);
+            let recipe = files
+                .iter()
+                .find_map(|file| Some(line(file, lines::in_makefile(&sources.text(file)?, &text, leaf)?)));
+            recipe.or_else(|| {
+                let words = words_of(&text);
+                nearest(&files, sources, |text| lines::in_expansion(text, &words))
+            })
         } else {
-            scripts(writers, sources, parent.process, above)
-                .into_iter()
-                .find_map(|file| {
-                    Some(line(
-                        &file,
-                        lines::in_script(&sources.text(&file)?, &command.argv)?,
-                    ))
-                })
+            let files = scripts(writers, sources, parent.process, above);
+            // The line has the text that a shell was given, but need not name the shell.
+            let words = shell_text(command).map_or_else(|| command.argv.clone(), words_of);
+            nearest(&files, sources, |text| lines::in_script(text, &words))
         };
         if found.is_some() {
             return found;
         }
     }
     None
+}
+
+/// The line that gives the most of a command; of equal ones, the first file's.
+fn nearest(
+    files: &[String],
+    sources: Sources<'_>,
+    find: impl Fn(&str) -> Option<lines::Candidate>,
+) -> Option<Line> {
+    let mut best: Option<(&str, lines::Candidate)> = None;
+    for file in files {
+        let Some(found) = sources.text(file).and_then(|text| find(&text)) else {
+            continue;
+        };
+        if best.as_ref().is_none_or(|(_, best)| found.score > best.score) {
+            best = Some((file.as_str(), found));
+        }
+    }
+    best.map(|(file, found)| found.of(file))
 }
 
 /// The program to look for. A shell that runs a text has none, because any program may be meant.
@@ -68,6 +82,10 @@ fn command_word(command: &Command) -> &str {
     } else {
         command.program()
     }
+}
+
+fn words_of(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// The text that a shell was given (`sh -c TEXT`).
@@ -81,7 +99,7 @@ fn shell_text(command: &Command) -> Option<&str> {
         .skip(1)
         .skip_while(|word| !(word.starts_with('-') && word.ends_with('c')));
     words.next()?;
-    words.next().map(String::as_str)
+    words.find(|word| *word != "--").map(String::as_str)
 }
 
 /// The makefiles that a process read, by their names in the project.
@@ -131,28 +149,115 @@ pub(super) fn scripts(
             format!("{}/{}", command.cwd, word.trim_start_matches("./"))
         }
     };
-    let mut found = Vec::new();
+    let mut paths = Vec::new();
     if shell_text(command).is_none() {
-        let given = command
-            .argv
-            .iter()
-            .skip(1)
-            .filter(|word| !word.starts_with('-'))
-            .take(2);
-        let given = given.map(|word| absolute(word));
-        found.extend(given.filter_map(|path| sources.relative(&path).map(str::to_owned)));
+        let given = command.argv.iter().skip(1);
+        let given = given.filter(|word| !word.starts_with('-')).take(2);
+        paths.extend(given.map(|word| absolute(word)));
     }
     // What cargo compiles and then runs in the folder of its package.
     if command.program().starts_with("build-script-") {
-        found.extend(sources.relative(&absolute("build.rs")).map(str::to_owned));
+        paths.push(absolute("build.rs"));
     }
-    let read = writers.reads(process).filter_map(|path| sources.relative(path));
-    found.extend(
-        read.filter(|name| ENDS.iter().any(|end| name.ends_with(end)))
-            .map(str::to_owned),
-    );
-    found.retain(|name| sources.text(name).is_some());
+    let read = writers.reads(process);
+    let read = read.filter(|path| ENDS.iter().any(|end| path.ends_with(end)));
+    paths.extend(read.map(str::to_owned));
     let mut seen = HashSet::new();
-    found.retain(|name| seen.insert(name.clone()));
-    found
+    let found = paths.iter().filter_map(|path| of_project(writers, sources, path));
+    found.filter(|name| seen.insert(name.clone())).collect()
+}
+
+/// The file of the project that a path is, or that it is a copy of.
+fn of_project(writers: &Writers, sources: Sources<'_>, path: &str) -> Option<String> {
+    let known = |path: &str| {
+        let name = sources.relative(path)?;
+        sources.text(name).is_some().then(|| name.to_owned())
+    };
+    known(path).or_else(|| {
+        let steps = writers.whence(path);
+        steps.iter().find_map(|step| known(step.from.as_deref()?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line that is named for the last program that ran in a build of these files in `/b`.
+    fn named(files: &[(&str, &str)], events: &str, path: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let place = folder.path().join(name);
+            std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+            std::fs::write(place, text).unwrap();
+        }
+        let sources = Sources {
+            seen: "/b",
+            folder: folder.path(),
+            script: None,
+        };
+        let writers = Writers::read(events.as_bytes()).unwrap();
+        let last = u32::try_from(writers.count()).unwrap() - 1;
+        let chain = writers.chain(Hand {
+            process: last,
+            at: usize::MAX,
+        });
+        locate(&writers, sources, &chain, path).map_or("none".to_owned(), |line| line.to_string())
+    }
+
+    const M4: &str = r#"{"start":{"p":0}}
+{"exec":{"p":0,"argv":["/usr/bin/m4","--reload-state=autoconf.m4f","aclocal.m4","configure.ac"],"cwd":"/b"}}
+{"start":{"p":1,"by":0}}
+{"exec":{"p":1,"argv":["sh","-c","--","date +%Y"],"cwd":"/b"}}
+{"start":{"p":2,"by":1}}
+{"exec":{"p":2,"argv":["date","+%Y"],"cwd":"/b"}}
+"#;
+
+    #[test]
+    fn of_several_scripts_the_one_that_gives_the_command_is_named() {
+        let prose = "# Calls install-sh.\n[the date of the last release]\ninstall_sh=\"$dir/install-sh\"\n";
+        let call = "AC_INIT\nAC_DEFINE([YEAR], [m4_esyscmd([date +%Y])])\n";
+        let files = [("aclocal.m4", prose), ("configure.ac", call)];
+        assert_eq!(named(&files, M4, ""), "configure.ac:2");
+        // A line that only has the name of the program, or of a shell, is not named at all.
+        assert_eq!(named(&files[..1], M4, ""), "none");
+    }
+
+    const MAKE: &str = r#"{"start":{"p":0}}
+{"exec":{"p":0,"argv":["make"],"cwd":"/b"}}
+{"read":{"p":0,"path":"/b/Makefile"}}
+{"start":{"p":1,"by":0}}
+{"exec":{"p":1,"argv":["/bin/sh","-c","date +%F | tr - /"],"cwd":"/b"}}
+{"start":{"p":2,"by":1}}
+{"exec":{"p":2,"argv":["date","+%F"],"cwd":"/b"}}
+"#;
+
+    #[test]
+    fn what_make_runs_while_it_reads_a_makefile_is_named() {
+        let text = "# date +%F\nVERSION = 1\nDAY := $(shell date +%F | tr - /)\nall:\n\techo $(DAY)\n";
+        assert_eq!(named(&[("Makefile", text)], MAKE, ""), "Makefile:3");
+    }
+
+    const COPY: &str = r#"{"start":{"p":0}}
+{"exec":{"p":0,"argv":["python3","setup.py","install"],"cwd":"/b"}}
+{"read":{"p":0,"path":"/b/setup.py"}}
+{"read":{"p":0,"path":"/b/p/make.py"}}
+{"open":{"p":0,"path":"/b/build/lib/p/make.py"}}
+{"read":{"p":0,"path":"/b/build/lib/p/make.py"}}
+{"open":{"p":0,"path":"/b/build/wheel/p/make.py"}}
+{"start":{"p":1,"by":0}}
+{"exec":{"p":1,"argv":["/usr/bin/python3","-B","make.py"],"cwd":"/b/build/wheel/p"}}
+{"open":{"p":1,"path":"/b/build/wheel/p/table.py"}}
+"#;
+
+    #[test]
+    fn the_line_of_a_script_is_named_if_a_copy_of_it_ran() {
+        let setup = "\"\"\" makes a python package \"\"\"\ncheck_call([sys.executable, '-B', 'make.py'])\n";
+        let make = "# table.py\nwith open('table.py', 'w') as file: file.write('')\n";
+        let files = [("setup.py", setup), ("p/make.py", make)];
+        assert_eq!(named(&files, COPY, "/b/build/wheel/p/table.py"), "p/make.py:2");
+        // If the script does not name the file, the line that runs the script is named.
+        let files = [("setup.py", setup), ("p/make.py", "write()\n")];
+        assert_eq!(named(&files, COPY, "/b/build/wheel/p/table.py"), "setup.py:2");
+    }
 }

@@ -345,8 +345,9 @@ fn is_header_of_gzip(finding: &Finding) -> bool {
     finding.key.starts_with("gzip:")
 }
 
+/// A command line on one line: a script may be one of its words.
 fn told(command: &Command) -> String {
-    let line = command.line();
+    let line = command.line().split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= TOLD {
         return line;
     }

@@ -109,7 +109,7 @@ pub struct Rule {
     /// where a command of a shell may begin, and `END` for where its name ends.
     pub find: &'static str,
     /// The replacement: a template, in which `§` stands for the shell's dollar, and `EPOCH` for the language's
-    /// expression for SOURCE_DATE_EPOCH in seconds.
+    /// expression for SOURCE_DATE_EPOCH: in seconds, or in Rust as a `SystemTime`.
     pub put: &'static str,
     /// Lines that are not changed, as a regular expression; empty for none.
     pub unless: &'static str,
@@ -166,6 +166,10 @@ fn epoch(kind: Kind) -> &'static str {
         Kind::Perl => "($ENV{SOURCE_DATE_EPOCH} || CORE::time())",
         Kind::Ruby => "(ENV[\"SOURCE_DATE_EPOCH\"] || Time.now.to_i).to_i",
         Kind::Lua => "(tonumber(os.getenv(\"SOURCE_DATE_EPOCH\")) or os.time())",
+        // The standard library's time, which other libraries make theirs from.
+        Kind::Rust => {
+            "std::time::UNIX_EPOCH + std::time::Duration::from_secs(std::env::var(\"SOURCE_DATE_EPOCH\").ok().and_then(|time| time.parse().ok()).unwrap_or(0))"
+        }
         Kind::C => {
             "(getenv(\"SOURCE_DATE_EPOCH\") ? (time_t)strtoll(getenv(\"SOURCE_DATE_EPOCH\"), 0, 10) : time(0))"
         }
@@ -262,7 +266,7 @@ pub fn rewritten(rules: &[Rule], kind: Kind, text: &str, only: Option<&[usize]>)
 }
 
 /// With `import NAME` lines for what is not imported yet, before the first import.
-fn with_python_imports(text: &str, names: &[&str]) -> String {
+pub(super) fn with_python_imports(text: &str, names: &[&str]) -> String {
     let missing = |name: &&&str| {
         let imported = format!(r"(?m)^import (?:.*,\s*)?{}\s*(?:,|#|$)", regex::escape(name));
         !Regex::new(&imported).is_ok_and(|imported| imported.is_match(text))

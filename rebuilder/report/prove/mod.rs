@@ -34,16 +34,21 @@ pub fn headline(proof: &Proof) -> String {
     if proof.reproducible {
         let count = proof.outputs.len();
         let stay = if count == 1 { "stays" } else { "stay" };
+        let whatever = match varied {
+            1 => "if 1 thing varies".to_owned(),
+            _ => format!("whichever of {varied} things vary"),
+        };
         return format!(
-            "{name} is reproducible: {} {stay} the same whichever of {varied} things vary",
+            "{name} is reproducible: {} {stay} the same {whatever}",
             plural(count, "output")
         );
     }
     let mut parts = Vec::new();
     if !proof.culprits.is_empty() {
         parts.push(format!(
-            "{} of {varied} things varied",
-            plural(proof.culprits.len(), "culprit")
+            "{} of {} varied",
+            plural(proof.culprits.len(), "culprit"),
+            plural(varied, "thing")
         ));
     }
     if proof.random.is_some() {

@@ -34,10 +34,41 @@ pub(super) const REMEDY: Remedy = Remedy {
             r"new Date\(\)",
             "new Date(process.env.SOURCE_DATE_EPOCH * 1000)",
         ),
+        // What crates make of a time of the standard library.
+        Rule::new(
+            &[Kind::Rust],
+            r"(^|[^:\w])((?:\w+::)*chrono::)(?:offset::|prelude::)?(?:Utc|Local)::now\(\)",
+            "${1}${2}DateTime::<${2}Utc>::from(EPOCH)",
+        ),
+        Rule::new(
+            &[Kind::Rust],
+            r"(^|[^:\w])(?:Utc|Local)::now\(\)",
+            "${1}::chrono::DateTime::<::chrono::Utc>::from(EPOCH)",
+        ),
+        Rule::new(
+            &[Kind::Rust],
+            r"\b((?:\w+::)*OffsetDateTime)::now_utc\(\)",
+            "${1}::from(EPOCH)",
+        ),
+        Rule::new(
+            &[Kind::Rust],
+            r"\b((?:\w+::)*)OffsetDateTime::now_local\(\)",
+            "Ok::<_, ::time::error::IndeterminateOffset>(${1}OffsetDateTime::from(EPOCH))",
+        ),
+        Rule::new(
+            &[Kind::Rust],
+            r"\b((?:\w+::)*Timestamp)::now\(\)",
+            "${1}::try_from(EPOCH).unwrap_or_default()",
+        ),
+        Rule::new(
+            &[Kind::Rust],
+            r"\b((?:\w+::)*)Zoned::now\(\)",
+            "::jiff::Timestamp::try_from(EPOCH).unwrap_or_default().to_zoned(::jiff::tz::TimeZone::UTC)",
+        ),
         Rule::new(
             &[Kind::Rust],
             r"\b(?:std::time::)?SystemTime::now\(\)",
-            "(std::time::UNIX_EPOCH + std::time::Duration::from_secs(std::env::var(\"SOURCE_DATE_EPOCH\").ok().and_then(|time| time.parse().ok()).unwrap_or(0)))",
+            "(EPOCH)",
         ),
         Rule::new(
             &[Kind::Rust],

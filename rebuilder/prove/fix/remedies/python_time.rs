@@ -36,7 +36,7 @@ pub(super) const REMEDY: Remedy = Remedy {
         .importing(CLOCK),
         Rule::new(
             PY,
-            r#"\btime\.strftime\((\s*f?["'][^"']*["']\s*)\)"#,
+            r#"\btime\.strftime\((\s*f?(?:"[^"]*"|'[^']*')\s*)\)"#,
             "time.strftime(${1}, time.gmtime(EPOCH))",
         )
         .unless("SOURCE_DATE_EPOCH")

@@ -1,6 +1,6 @@
 //! Files and folders get permissions according to the user's mask, unless a program sets others.
 
-use super::super::edit::{Kind, Rule, prefixed};
+use super::super::edit::{Kind, Rule, prefixed, with_python_imports};
 use super::Remedy;
 use crate::compare::Cause;
 use crate::prove::Knob;
@@ -92,12 +92,5 @@ fn python(text: &str) -> Option<String> {
         return None;
     }
     lines.insert(end.saturating_add(1), PYTHON);
-    let has_os = lines.iter().any(|line| line.trim_end() == "import os");
-    let first = lines
-        .iter()
-        .position(|line| is_import(line) && !line.contains("__future__"))?;
-    if !has_os {
-        lines.insert(first, "import os\n");
-    }
-    Some(lines.concat())
+    Some(with_python_imports(&lines.concat(), &["os"]))
 }

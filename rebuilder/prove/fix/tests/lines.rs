@@ -92,6 +92,12 @@ pub(super) const LINES: &[(&str, &str, &str, &str)] = &[
         "now = time.strftime(\"%Y\", time.gmtime(int(os.environ.get(\"SOURCE_DATE_EPOCH\", time.time()))))",
     ),
     (
+        "python-time",
+        "setup.py",
+        "fd.write(time.strftime(\"version = ('%Y', '%m%d')\"))",
+        "fd.write(time.strftime(\"version = ('%Y', '%m%d')\", time.gmtime(int(os.environ.get(\"SOURCE_DATE_EPOCH\", time.time())))))",
+    ),
+    (
         "clock",
         "a.js",
         "const d = new Date().toLocaleString();",
@@ -273,6 +279,30 @@ pub(super) const LINES: &[(&str, &str, &str, &str)] = &[
         "build.rs",
         "    let now = SystemTime::now();",
         "    let now = (std::time::UNIX_EPOCH + std::time::Duration::from_secs(std::env::var(\"SOURCE_DATE_EPOCH\").ok().and_then(|time| time.parse().ok()).unwrap_or(0)));",
+    ),
+    (
+        "clock",
+        "build.rs",
+        "    let utc: DateTime<Utc> = Utc::now();",
+        "    let utc: DateTime<Utc> = ::chrono::DateTime::<::chrono::Utc>::from(std::time::UNIX_EPOCH + std::time::Duration::from_secs(std::env::var(\"SOURCE_DATE_EPOCH\").ok().and_then(|time| time.parse().ok()).unwrap_or(0)));",
+    ),
+    (
+        "clock",
+        "build.rs",
+        "    let day = built::chrono::offset::Local::now().format(\"%F\");",
+        "    let day = built::chrono::DateTime::<built::chrono::Utc>::from(std::time::UNIX_EPOCH + std::time::Duration::from_secs(std::env::var(\"SOURCE_DATE_EPOCH\").ok().and_then(|time| time.parse().ok()).unwrap_or(0))).format(\"%F\");",
+    ),
+    (
+        "clock",
+        "build.rs",
+        "    let year = time::OffsetDateTime::now_utc().year();",
+        "    let year = time::OffsetDateTime::from(std::time::UNIX_EPOCH + std::time::Duration::from_secs(std::env::var(\"SOURCE_DATE_EPOCH\").ok().and_then(|time| time.parse().ok()).unwrap_or(0))).year();",
+    ),
+    (
+        "clock",
+        "build.rs",
+        "    let now = jiff::Zoned::now();",
+        "    let now = ::jiff::Timestamp::try_from(std::time::UNIX_EPOCH + std::time::Duration::from_secs(std::env::var(\"SOURCE_DATE_EPOCH\").ok().and_then(|time| time.parse().ok()).unwrap_or(0))).unwrap_or_default().to_zoned(::jiff::tz::TimeZone::UTC);",
     ),
     (
         "clock",

@@ -34,6 +34,19 @@ fn a_go_file_imports_only_what_it_uses() {
 }
 
 #[test]
+fn a_python_file_imports_nothing_twice() {
+    let remedy = ALL.iter().find(|remedy| remedy.name == "umask").unwrap();
+    let text = "import os, sys\nfrom setuptools import setup\nsetup(name=\"a\")\n";
+    let changed = remedy.apply(Kind::Python, text, None).unwrap();
+    assert!(changed.contains("os.umask"), "{changed}");
+    assert_eq!(changed.matches("import os").count(), 1, "{changed}");
+    let without = remedy
+        .apply(Kind::Python, &text.replace("os, ", ""), None)
+        .unwrap();
+    assert!(without.starts_with("import os\nimport sys\n"), "{without}");
+}
+
+#[test]
 fn a_remedy_leaves_what_it_has_cured() {
     for (name, file, line, _) in LINES {
         let remedy = ALL.iter().find(|remedy| remedy.name == *name).unwrap();
