@@ -47,6 +47,8 @@ import time
 import types
 import zipfile
 
+# What a result of `os.stat` has by position alone; of its times, the positions have whole seconds, the names more.
+BY_POSITION = ("st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size")
 SOURCE = "/build/source"
 
 
@@ -166,10 +168,12 @@ class Shown:
         # Coarse file systems may round down; a second of grace is enough, sources are years old. Copies of them keep
         # their time and not always their mode.
         written = result.st_mtime >= self.started - 1
-        fields = {name: getattr(result, name) for name in dir(result) if name.startswith("st_")}
+        # Python 3.13 takes no field by name that is among the values.
+        fields = {
+            name: getattr(result, name) for name in dir(result) if name.startswith("st_") and name not in BY_POSITION
+        }
         values = list(result)
         values[0] = stat.S_IFMT(result.st_mode) | entry["mode"]
-        fields.update(st_mode=values[0])
         if self.times and written:
             values[8] = entry["time"]
             fields.update(st_mtime=float(entry["time"]), st_mtime_ns=entry["time"] * 10**9)

@@ -141,6 +141,18 @@ print(Shown({\"a/_vendor/b-1.dist-info/RECORD\": entry(1), \"a-1.dist-info/RECOR
     }
 
     #[test]
+    fn a_file_shows_another_mode_and_time_on_every_python() {
+        let script = "
+open(\"a\", \"w\").close()
+shown = Shown({\"a\": {\"time\": 10, \"mode\": 0o640, \"position\": 0}}, False)
+result = shown.shown(os.stat(\"a\"), \"a\")
+print(oct(result.st_mode), oct(result[0]), result.st_mtime, result[8], result.st_mtime_ns, result.st_size)
+";
+        let expected = "0o100640 0o100640 10.0 10 10000000000 0";
+        assert!(printed(script).is_none_or(|found| found == expected));
+    }
+
+    #[test]
     fn a_source_has_the_time_of_the_file_that_is_not_beside_the_metadata() {
         let script = "
 entry = lambda time: {\"time\": time, \"mode\": 0o644, \"position\": 0}
