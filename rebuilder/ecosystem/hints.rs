@@ -50,6 +50,10 @@ pub struct Settings {
     pub archive: Option<(ArchiveState, Origin)>,
     /// Wheels: files without content that the source distribution lacks although its setup asks for them.
     pub markers: Option<Origin>,
+    /// Wheels: what the source distribution lacks is taken from the commit.
+    pub completed: Option<Origin>,
+    /// Wheels: files of the released wheel that an earlier build may have left behind.
+    pub leftovers: Option<(Vec<String>, Origin)>,
     /// Wheels: build requirements may be somewhat younger than the release.
     pub later: Option<Origin>,
     /// npm: the scripts that run before it is packed.

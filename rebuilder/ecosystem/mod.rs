@@ -6,6 +6,7 @@
 
 #![cfg_attr(not(test), warn(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
 
+mod compressor;
 mod crates;
 pub mod debian;
 mod error;

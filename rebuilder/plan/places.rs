@@ -9,8 +9,13 @@ pub const DRIVER: &str = "recipe/build_wheel.py";
 /// Wheels: what that program is told.
 pub const DRIVER_INPUT: &str = "recipe/build.json";
 
-/// Crates: the source of a compressor that is not cargo's own.
+/// Wheels: the files of another commit that its source does not have by itself.
+pub const FURTHER: &str = "further.tar";
+
+/// Crates and wheels: the source of a compressor in the place of zlib.
 pub const COMPRESSOR: &str = "compressor/zlib-ng.crate";
+/// Wheels: the source of another one.
+pub const CLOUDFLARE_ZLIB: &str = "compressor/cloudflare-zlib.crate";
 /// Crates: the object of the commit.
 pub const COMMIT: &str = "commit";
 /// Crates: entries of files that the source lacks, in the form of `git update-index --index-info`.

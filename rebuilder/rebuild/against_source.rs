@@ -40,7 +40,7 @@ impl Sources {
         let is_open = |what: &str| {
             matches!(
                 what,
-                "publish tool" | "state of the checkout" | "files that the source lacks"
+                "publish tool" | "state of the checkout" | "files that the source lacks" | "left out"
             )
         };
         let guessed = plan
@@ -239,6 +239,7 @@ mod tests {
                 Some(("files that the source lacks", "convention")),
                 false,
             ),
+            (Some("declared"), true, Some(("left out", "inferred")), false),
             (
                 Some("convention"),
                 false,

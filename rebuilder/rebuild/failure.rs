@@ -275,6 +275,18 @@ mod tests {
             ),
             (
                 unable(
+                    "pip finds no build requirements: no wheel of a that was there and runs on Python 3.11.2 meets a==9 (the newest is 8)",
+                ),
+                "probably dependency-gone",
+            ),
+            (
+                unable(
+                    "pip finds no build requirements: no wheel of a that was there and runs on Python 3.11.2 meets a<8 and a>8 (the newest is 9)",
+                ),
+                "probably dependency-conflict",
+            ),
+            (
+                unable(
                     "the backend x did not name its requirements: x / ModuleNotFoundError: No module named 'hatchling'",
                 ),
                 "probably unknown-backend",

@@ -4,6 +4,9 @@ Reads /inputs/recipe/build.json:
   archive   file name below /inputs: a source distribution, or the files of a commit
   top       folder to unpack into, for archives without one top folder; else null
   folder    where the package is below the top folder
+  lacking   where the package is in /inputs/further.tar, the files of a commit: what the source lacks of them is added; or
+            null
+  leftovers [path in the wheel, path in /inputs/further.tar] of each file that an earlier build left behind, or null
   backend   build-backend of PEP 517, with backend_path
   hook      "build_wheel", or "get_requires_for_build_wheel" to only ask for further requirements
   options   options of setuptools' bdist_wheel, as in setup.cfg
@@ -47,7 +50,10 @@ import time
 import types
 import zipfile
 
+# What a result of `os.stat` has by position alone; of its times, the positions have whole seconds, the names more.
+BY_POSITION = ("st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size")
 SOURCE = "/build/source"
+FURTHER = "/inputs/further.tar"
 
 
 def unpack(path, top):
@@ -97,6 +103,35 @@ def add_markers(top, markers):
                 with open(os.path.join(package, name), "ab"):
                     pass
                 break
+
+
+def add_lacking(top, folder):
+    """Adds what the source lacks of the package in a folder of the commit; nothing that it has is touched."""
+    above = folder.strip("/") + "/" if folder.strip("/") else ""
+    with tarfile.open(FURTHER) as archive:
+        for member in archive:
+            if member.isreg() and member.name.startswith(above):
+                put(archive, member, os.path.join(top, member.name[len(above):]))
+
+
+def add_leftovers(top, leftovers):
+    """Puts files where setuptools leaves what it has built, and finds it again."""
+    with tarfile.open(FURTHER) as archive:
+        for path, name in leftovers:
+            put(archive, archive.getmember(name), os.path.join(top, "build", "lib", path))
+
+
+def put(archive, member, path):
+    """Writes a file of an archive to a path at which there is none."""
+    if os.path.lexists(path):
+        return
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        return
+    with open(path, "wb") as file:
+        file.write(archive.extractfile(member).read())
+    os.chmod(path, member.mode | 0o400)
 
 
 def date_sources(top, entries, uniform):
@@ -166,10 +201,12 @@ class Shown:
         # Coarse file systems may round down; a second of grace is enough, sources are years old. Copies of them keep
         # their time and not always their mode.
         written = result.st_mtime >= self.started - 1
-        fields = {name: getattr(result, name) for name in dir(result) if name.startswith("st_")}
+        # Python 3.13 takes no field by name that is among the values.
+        fields = {
+            name: getattr(result, name) for name in dir(result) if name.startswith("st_") and name not in BY_POSITION
+        }
         values = list(result)
         values[0] = stat.S_IFMT(result.st_mode) | entry["mode"]
-        fields.update(st_mode=values[0])
         if self.times and written:
             values[8] = entry["time"]
             fields.update(st_mtime=float(entry["time"]), st_mtime_ns=entry["time"] * 10**9)
@@ -471,7 +508,11 @@ def main():
     with open("/inputs/recipe/build.json", encoding="utf-8") as file:
         build = json.load(file)
     top = unpack("/inputs/" + build["archive"], build["top"])
+    if build["lacking"] is not None:
+        add_lacking(top, build["lacking"])
     os.chdir(os.path.join(top, build["folder"]))
+    if build["leftovers"]:
+        add_leftovers(os.getcwd(), build["leftovers"])
     restore_old_names()
     if build["hook"] == "get_requires_for_build_wheel":
         try:

@@ -6,14 +6,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::age::Age;
-use super::{compressor, toolchain};
-use crate::compare::Cause;
+use super::toolchain;
+use crate::ecosystem::compressor;
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, PinnedInput, Plan};
-use crate::run::Record;
 
 /// Steps from the stable release of the day: beta is one ahead, and many users do not update at once.
 const STEPS: [i64; 9] = [-1, 1, -2, -3, -4, -5, -6, -8, -11];
+/// The first release of Rust whose cargo compresses with zlib-rs instead of zlib.
+const FIRST_ZLIB_RS: i64 = 88;
 /// Number of releases that a nightly is ahead of the stable one of its day.
 pub(super) const AHEAD: i64 = 2;
 /// Days by which a nightly may be older than the crate.
@@ -29,53 +30,27 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         hints: hints.with_tool(tool, value, Origin::Tried(because.clone())),
         because: format!("{what}: {because}"),
     };
-    let differing = Differing::of(record);
+    let compression = compressor::alone_differs(record);
     let mut found = Vec::new();
     let uses_zlib = release(plan)
         .and_then(minor)
-        .is_some_and(|minor| minor < compressor::FIRST_ZLIB_RS);
-    if differing == Differing::Compression && uses_zlib && !hints.tools.contains_key(compressor::TOOL) {
+        .is_some_and(|minor| minor < FIRST_ZLIB_RS);
+    if compression && uses_zlib && !hints.tools.contains_key(compressor::TOOL) {
         let what = "compressed with zlib-ng, as by the cargo of some distributions".to_owned();
-        found.push(with(compressor::TOOL, compressor::ZLIB_NG, what));
+        found.push(with(compressor::TOOL, compressor::ZLIB_NG.name, what));
     }
     // A version that the user named is kept.
     let named = hints.tools.get("cargo");
     if named.is_none_or(|hint| matches!(hint.origin, Origin::Tried(_))) {
         let mut releases = releases(plan);
-        if differing == Differing::Compression {
-            releases.retain(|release| {
-                minor(release).is_none_or(|minor| (minor < compressor::FIRST_ZLIB_RS) != uses_zlib)
-            });
+        if compression {
+            releases
+                .retain(|release| minor(release).is_none_or(|minor| (minor < FIRST_ZLIB_RS) != uses_zlib));
         }
         let cargo = releases.iter();
         found.extend(cargo.map(|release| with("cargo", release, format!("cargo of Rust {release}"))));
     }
     found
-}
-
-/// What differs, as far as it matters for the next try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Differing {
-    /// Only the compressed bytes, not their content.
-    Compression,
-    Other,
-}
-
-impl Differing {
-    fn of(record: &Record) -> Self {
-        let mut comparisons = record
-            .outputs
-            .iter()
-            .filter_map(|output| output.differs.as_ref())
-            .peekable();
-        let any = comparisons.peek().is_some();
-        let mut causes = comparisons.flat_map(|comparison| &comparison.causes);
-        if any && causes.all(|cause| cause.cause == Cause::Compression) {
-            Self::Compression
-        } else {
-            Self::Other
-        }
-    }
 }
 
 /// Releases whose cargo may have packed the crate, the most likely first, without the one in the plan.

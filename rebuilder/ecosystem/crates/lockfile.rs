@@ -220,7 +220,7 @@ pub(in crate::ecosystem) async fn crates(
 }
 
 /// A file whose digest `says` states, and whose length is not known.
-pub(super) async fn pin(
+pub(in crate::ecosystem) async fn pin(
     fetcher: &Fetcher,
     says: &str,
     name: String,

@@ -7,7 +7,6 @@
 mod age;
 mod alternatives;
 mod checkout_state;
-mod compressor;
 mod file_metadata;
 mod folder;
 mod lock_form;
@@ -16,7 +15,7 @@ mod members;
 mod package;
 mod plan;
 mod publisher;
-mod registry;
+pub(super) mod registry;
 mod stand_in;
 #[cfg(test)]
 mod tests;

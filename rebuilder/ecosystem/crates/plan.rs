@@ -4,11 +4,11 @@ use super::checkout_state::CheckoutState;
 use super::lock_form::LockForm;
 use super::package::Package;
 use super::registry::{self, Version};
-use super::{compressor, folder, lockfile, members, stand_in, toolchain, trusted_publishing};
+use super::{folder, lockfile, members, stand_in, toolchain, trusted_publishing};
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Ecosystem, PinnedFile, Sha256, Subject};
 use crate::ecosystem::released::artifact;
-use crate::ecosystem::{PlanError, Planner, repository};
+use crate::ecosystem::{PlanError, Planner, compressor, repository};
 use crate::plan::{
     Assumption, Basis, Expected, InlineFile, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, Role,
     assume, places,
@@ -40,7 +40,9 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         place: toolchain::PLACE.into(),
         ..dependency(&cargo.file)
     };
-    let (compressor, compressing) = compressor::choose(planner, &purl).await?.unzip();
+    let known = [compressor::ZLIB_NG];
+    let compressor = compressor::choose(planner, &purl, &known, "cargo's zlib").await?;
+    let (compressor, compressing) = compressor.unzip();
     assumptions.extend(compressing);
     let inputs = std::iter::once(toolchain).chain(compressor);
     let inputs = inputs.chain(packing.locked.iter().map(dependency));

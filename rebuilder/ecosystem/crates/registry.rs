@@ -199,7 +199,7 @@ fn path(name: &str) -> String {
 }
 
 /// File name and address of a crate.
-pub(super) fn download(name: &str, version: &str) -> (String, String) {
+pub(in crate::ecosystem) fn download(name: &str, version: &str) -> (String, String) {
     let file = format!("{name}-{version}.crate");
     let url = format!("{DOWNLOADS}/{name}/{file}");
     (file, url)

@@ -7,6 +7,7 @@ use super::assumptions::{GENERATOR, REQUIREMENTS};
 use super::bounds;
 use super::interpreter;
 use crate::compare::{Node, Presence};
+use crate::ecosystem::compressor;
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, Plan};
 use crate::run::failure::{FailureCode, log};
@@ -23,6 +24,9 @@ const LADDER: [&str; 16] = [
 /// Number of versions of setuptools that are tried before another source.
 const FIRST_RUNGS: usize = 3;
 
+/// Maximum number of files that an earlier build is taken to have left behind.
+const MOST_LEFTOVERS: usize = 20;
+
 /// What a comparison shows about the plan's weaker assumptions.
 #[derive(Debug, Default)]
 struct Seen {
@@ -34,6 +38,8 @@ struct Seen {
     metadata: Vec<String>,
     /// Markers of PEP 561 that only the released wheel has.
     markers: Vec<String>,
+    /// Names of all files of the package that only the released wheel has.
+    names: Vec<String>,
 }
 
 /// The marker of typed packages (PEP 561): its name says everything.
@@ -42,6 +48,12 @@ const MARKER: &str = "py.typed";
 /// Whether a path is that of a marker.
 pub(super) fn is_marker(path: &str) -> bool {
     path.rsplit('/').next() == Some(MARKER)
+}
+
+/// Whether a name of a released file is a path inside the source that every tool reads in the same way.
+pub(super) fn is_inside(name: &str) -> bool {
+    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    name.split('/').all(plain) && !name.contains('\\') && !name.chars().any(char::is_control)
 }
 
 /// Plans that are worth a try, the most likely first.
@@ -62,6 +74,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             .chain(older.into_iter().take(2))
             .chain(from_git(hints, &format!("the {stage} failed")))
             .collect();
+    }
+    if compressor::alone_differs(record) {
+        return compressors(hints, &run.reason());
     }
     let seen = read(record);
     let mut all = Vec::new();
@@ -84,6 +99,10 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             ),
         };
         all.extend(from_git(hints, &because));
+        if seen.missing > 0 {
+            all.extend(completed(hints, &because));
+            all.extend(with_leftovers(hints, &seen.names, &because));
+        }
     }
     all.extend(with_markers(hints, &seen.markers));
     if !seen.metadata.is_empty() {
@@ -124,6 +143,60 @@ fn python_of_day(plan: &Plan, hints: &Hints, because: &str) -> Option<Alternativ
     Some(Alternative {
         hints: hints.with_tool("python", &of_day.value, Origin::Tried(because.to_owned())),
         because: format!("Python {}, the newest at the time: {because}", of_day.value),
+    })
+}
+
+/// Other compressors than zlib, which some systems have in its place.
+fn compressors(hints: &Hints, because: &str) -> Vec<Alternative> {
+    let hint = hints.tools.get(compressor::TOOL);
+    if hint.is_some_and(|hint| !matches!(hint.origin, Origin::Tried(_))) {
+        return Vec::new();
+    }
+    let others = [compressor::ZLIB_NG, compressor::CLOUDFLARE].into_iter();
+    let others = others.filter(|it| hint.is_none_or(|hint| hint.value != it.name));
+    others
+        .map(|it| Alternative {
+            hints: hints.with_tool(compressor::TOOL, it.name, Origin::Tried(because.to_owned())),
+            because: format!("compressed with {}, as some systems do: {because}", it.what),
+        })
+        .collect()
+}
+
+/// Whether the source is from git only because it was tried.
+fn tries_git(hints: &Hints) -> bool {
+    let source = hints.source.as_ref();
+    source.is_some_and(|it| it.git.is_none() && matches!(it.origin, Origin::Tried(_)))
+}
+
+/// The source distribution, with what it lacks of the commit: the folder of a publisher has both.
+fn completed(hints: &Hints, because: &str) -> Option<Alternative> {
+    let open = hints.settings.completed.is_none() && (hints.source.is_none() || tries_git(hints));
+    open.then(|| {
+        let mut hints = Hints {
+            source: None,
+            ..hints.clone()
+        };
+        hints.settings.completed = Some(Origin::Tried(because.to_owned()));
+        Alternative {
+            hints,
+            because: format!("the source distribution, with what it lacks of the commit: {because}"),
+        }
+    })
+}
+
+/// The commit, with files that it lacks and an earlier commit had: an earlier build may have left them behind.
+fn with_leftovers(hints: &Hints, names: &[String], because: &str) -> Option<Alternative> {
+    let possible = (hints.source.is_none() || tries_git(hints)) && hints.settings.completed.is_none();
+    let few = names.len() <= MOST_LEFTOVERS;
+    (possible && few && hints.settings.leftovers.is_none()).then(|| {
+        let mut hints = hints.with_git(Origin::Tried(because.to_owned()));
+        hints.settings.leftovers = Some((names.to_vec(), Origin::Tried(because.to_owned())));
+        Alternative {
+            hints,
+            because: format!(
+                "the source from git, with files that an earlier build may have left behind: {because}"
+            ),
+        }
     })
 }
 
@@ -264,6 +337,8 @@ fn note(path: &str, node: &Node, seen: &mut Seen) {
         }
         Presence::OnlyReleased => {
             seen.missing = seen.missing.saturating_add(1);
+            let name = path.trim_start_matches('/');
+            seen.names.push(name.to_owned());
             if is_marker(path) {
                 seen.markers.push(path.to_owned());
             }
@@ -289,6 +364,65 @@ mod tests {
         assert_eq!(with_markers(&with.hints, &lacking), None);
         assert_eq!(with_markers(&fresh.with_git(tried()), &lacking), None);
         assert_eq!(with_markers(&fresh, &[]), None);
+    }
+
+    #[test]
+    fn what_both_sources_lack_together_is_tried_once_and_only_for_sources_that_nobody_named() {
+        let fresh = Hints::default();
+        let both = completed(&fresh, "x").unwrap().hints;
+        assert!(both.settings.completed.is_some() && both.source.is_none());
+        assert_eq!(completed(&both, "x"), None);
+        let from_git = completed(&fresh.with_git(tried()), "x").unwrap();
+        assert_eq!(from_git.hints.source, None);
+        assert_eq!(
+            completed(&fresh.with_git(Origin::Declared("the user".into())), "x"),
+            None
+        );
+    }
+
+    #[test]
+    fn every_compressor_is_tried_unless_the_user_named_one() {
+        let names = |hints: &Hints| {
+            let found = compressors(hints, "x").into_iter();
+            let value = |it: Alternative| it.hints.tools.get(compressor::TOOL).unwrap().value.clone();
+            found.map(value).collect::<Vec<_>>()
+        };
+        let with = |origin| Hints::default().with_tool(compressor::TOOL, "zlib-ng", origin);
+        assert_eq!(names(&Hints::default()), ["zlib-ng", "cloudflare"]);
+        assert_eq!(names(&with(tried())), ["cloudflare"]);
+        assert!(names(&with(Origin::Declared("the user".into()))).is_empty());
+    }
+
+    #[test]
+    fn leftovers_are_looked_for_if_the_commit_lacks_a_few_files() {
+        let names = |count: usize| vec!["a.py".to_owned(); count];
+        for hints in [Hints::default(), Hints::default().with_git(tried())] {
+            let found = with_leftovers(&hints, &names(1), "x").unwrap();
+            assert_eq!(found.hints.settings.leftovers.as_ref().unwrap().0, names(1));
+            assert!(tries_git(&found.hints));
+            assert_eq!(with_leftovers(&found.hints, &names(1), "x"), None);
+            assert_eq!(with_leftovers(&hints, &names(MOST_LEFTOVERS + 1), "x"), None);
+        }
+        let named = Hints::default().with_git(Origin::Declared("the user".into()));
+        assert_eq!(with_leftovers(&named, &names(1), "x"), None);
+    }
+
+    #[test]
+    fn a_name_that_leads_out_of_the_source_is_no_path_in_it() {
+        for (name, expected) in [
+            ("a/b.py", true),
+            ("a.py", true),
+            ("/a.py", false),
+            ("../a.py", false),
+            ("a/../../b", false),
+            ("a//b", false),
+            ("./a", false),
+            ("a\\b", false),
+            ("a\nb", false),
+            ("", false),
+        ] {
+            assert_eq!(is_inside(name), expected, "{name:?}");
+        }
     }
 
     #[test]

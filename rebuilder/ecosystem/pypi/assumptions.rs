@@ -4,6 +4,7 @@ use super::interpreter;
 use super::plan::Draft;
 use super::requirements::Solution;
 use super::wheel::WheelFacts;
+use crate::ecosystem::compressor;
 use crate::plan::{Assumption, Origin, assume};
 
 /// Name of the assumption from the `Generator` line of the released wheel.
@@ -15,12 +16,13 @@ pub(super) const REQUIREMENTS: &str = "build requirements";
 impl Draft<'_> {
     /// All assumptions, in the order in which the plan lists them.
     pub(super) fn assumptions(&self, required: &[String], chosen: &Solution) -> Vec<Assumption> {
-        let mut all = vec![self.source.assumption.clone()];
+        let mut all = self.source.assumptions.clone();
         all.extend(self.of_tools(required));
         all.extend(self.of_system());
         all.extend(self.of_requirements(required, chosen));
         all.extend(of_installation(chosen));
         all.extend(self.of_files());
+        all.extend(self.compressor.iter().map(|(_, assumption)| assumption.clone()));
         all
     }
 
@@ -35,7 +37,9 @@ impl Draft<'_> {
                 origin,
             )
         });
-        let hints = self.planner.hints.tools.iter().map(|(name, hint)| {
+        let tools = self.planner.hints.tools.iter();
+        let tools = tools.filter(|(name, _)| *name != compressor::TOOL);
+        let hints = tools.map(|(name, hint)| {
             assume(
                 &format!("version of {name}"),
                 hint.value.clone(),

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::further::FurtherFiles;
 use super::plan::Draft;
 use super::source::Place;
 use super::{alternatives, backend, interpreter};
@@ -28,8 +29,15 @@ impl Draft<'_> {
                 .and_then(|tags| tags.split('.').next())
                 .unwrap_or_default()
         });
+        let (lacking, leftovers) = match self.source.further.as_ref().map(|further| &further.files) {
+            Some(FurtherFiles::Lacking(folder)) => (Some(folder), None),
+            Some(FurtherFiles::Leftovers(files)) => (None, Some(files)),
+            None => (None, None),
+        };
         let build = json!({
             "archive": archive,
+            "lacking": lacking,
+            "leftovers": leftovers,
             "top": top,
             "folder": folder,
             "backend": self.source.system.build_backend,
@@ -72,7 +80,10 @@ impl Draft<'_> {
     pub(super) fn without_extensions(&self) -> bool {
         let names = self.facts.clock.entries.keys();
         let compiled = |name: &String| name.ends_with(".so") || name.ends_with(".pyd");
-        !self.native && backend::by_setuptools(&self.facts.generator) && !names.into_iter().any(compiled)
+        // A tool of another kind may have signed the wheel, as those of Bazel and Pants do; setuptools builds it here.
+        let builds = self.source.system.build_backend.starts_with("setuptools");
+        let setuptools = builds || backend::by_setuptools(&self.facts.generator);
+        !self.native && setuptools && !names.into_iter().any(compiled)
     }
 
     /// The version of Python that the wheel names, if no interpreter of that version builds it.
@@ -152,6 +163,18 @@ print(Shown({\"a/_vendor/b-1.dist-info/RECORD\": entry(1), \"a-1.dist-info/RECOR
     }
 
     #[test]
+    fn a_file_shows_another_mode_and_time_on_every_python() {
+        let script = "
+open(\"a\", \"w\").close()
+shown = Shown({\"a\": {\"time\": 10, \"mode\": 0o640, \"position\": 0}}, False)
+result = shown.shown(os.stat(\"a\"), \"a\")
+print(oct(result.st_mode), oct(result[0]), result.st_mtime, result[8], result.st_mtime_ns, result.st_size)
+";
+        let expected = "0o100640 0o100640 10.0 10 10000000000 0";
+        prints(script, expected);
+    }
+
+    #[test]
     fn a_source_has_the_time_of_the_file_that_is_not_beside_the_metadata() {
         let script = "
 entry = lambda time: {\"time\": time, \"mode\": 0o644, \"position\": 0}
@@ -183,6 +206,31 @@ with zipfile.ZipFile(\"a.zip\", \"w\") as archive:
 print(*(oct(member.external_attr >> 16) for member in zipfile.ZipFile(\"a.zip\").infolist()))
 ";
         prints(script, "0o0 0o600");
+    }
+
+    #[test]
+    fn what_a_source_lacks_is_put_beside_what_it_has() {
+        let script = "
+FURTHER = os.path.abspath(\"further.tar\")
+with tarfile.open(FURTHER, \"w\") as archive:
+    for path in (\"p/a/kept.py\", \"p/a/added.py\", \"p/file/below.py\", \"other/x.py\", \"old.py\"):
+        member = tarfile.TarInfo(path)
+        member.size, member.mode = 6, 0o644
+        archive.addfile(member, io.BytesIO(b\"commit\"))
+os.makedirs(\"top/a\")
+for path in (\"top/a/kept.py\", \"top/file\"):
+    with open(path, \"w\") as file:
+        file.write(\"source\")
+add_lacking(\"top\", \"/p\")
+add_leftovers(\"top\", [[\"a/old.py\", \"old.py\"]])
+for folder, _, names in sorted(os.walk(\"top\")):
+    for name in sorted(names):
+        with open(os.path.join(folder, name)) as file:
+            print(os.path.join(folder, name), file.read())
+";
+        let expected =
+            "top/file source\ntop/a/added.py commit\ntop/a/kept.py source\ntop/build/lib/a/old.py commit";
+        prints(script, expected);
     }
 
     #[test]

@@ -12,10 +12,11 @@ use super::{document, release, required};
 use crate::artifact::{Ecosystem, Subject};
 use crate::container::Root;
 use crate::ecosystem::released::artifact;
-use crate::ecosystem::{PlanError, Planner};
+use crate::ecosystem::{PlanError, Planner, compressor};
 use crate::evidence::Claim;
 use crate::plan::{
-    Basis, Expected, Lock, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role, places,
+    Assumption, Basis, Expected, Lock, Origin, PinnedContainer, PinnedGit, PinnedInput, Plan, Recipe, Role,
+    places,
 };
 use crate::policy::Decision;
 use crate::store::Blob;
@@ -51,20 +52,40 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let policy = judgement.policy.gate(&purl)?;
     let facts = facts(&purl, &released.file.name, wheel)?;
     let hint = planner.hints.source.as_ref();
+    let attested = judgement
+        .source
+        .take()
+        .map(|checkout| (checkout.source, judgement.declared_by.clone()));
+    let about = (project.name.as_str(), &facts.addresses[..]);
+    let settings = &planner.hints.settings;
     let source = match (sdist, blobs.get(1)) {
-        (Some(sdist), Some(blob)) if hint.is_none() => Source::sdist(&purl, sdist, blob)?,
+        (Some(sdist), Some(blob)) if hint.is_none() => {
+            let source = Source::sdist(&purl, sdist, blob)?;
+            match &settings.completed {
+                Some(origin) => {
+                    let whole = Source::git(planner, &purl, released, about, attested, hint).await?;
+                    source.completed_from(whole, origin)
+                }
+                None => source,
+            }
+        }
         _ => {
-            let attested = judgement
-                .source
-                .take()
-                .map(|checkout| (checkout.source, judgement.declared_by.clone()));
-            let about = (project.name.as_str(), &facts.addresses[..]);
-            Source::git(planner, &purl, released, about, attested, hint).await?
+            let source = Source::git(planner, &purl, released, about, attested, hint).await?;
+            match &settings.leftovers {
+                Some((names, origin)) => {
+                    source
+                        .with_leftovers(fetcher, &facts.generator, names, origin)
+                        .await?
+                }
+                None => source,
+            }
         }
     };
     let source = source.signed_by(&facts.generator, released.uploaded);
     let native = released.fitness(interpreter::usual().interpreter.minor) == Some(Fitness::Native);
     let (mut recipe, python) = recipe_and_python(planner, &purl, released, &facts, native)?;
+    let known = [compressor::ZLIB_NG, compressor::CLOUDFLARE];
+    let compressor = compressor::choose(planner, &purl, &known, "Python's zlib").await?;
     let (python, lock, root) = prepare(planner, python, &mut recipe).await?;
     let mut draft = Draft {
         planner,
@@ -76,6 +97,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         native,
         source,
         facts,
+        compressor,
         recipe,
         lock,
         root,
@@ -130,15 +152,36 @@ fn recipe_and_python(
     facts: &WheelFacts,
     native: bool,
 ) -> Result<(Recipe, Choice), PlanError> {
+    // Another compressor is compiled first, and only that container has a compiler.
+    let compressing = planner.hints.tools.contains_key(compressor::TOOL);
     let mut recipe = match &planner.recipe {
         Some(recipe) => recipe.clone(),
-        None => Recipe::built_in(if native { "pypi-native-wheel" } else { "pypi-wheel" })?,
+        None if native || compressing => Recipe::built_in("pypi-native-wheel")?,
+        None => Recipe::built_in("pypi-wheel")?,
     };
     let named = named_python(planner, purl, native)?;
     if native || planner.recipe.is_some() {
         return Ok((recipe, interpreter::usual()));
     }
     let python = named.unwrap_or_else(|| interpreter::choose(facts.python.as_ref(), released));
+    let usual = interpreter::usual().interpreter;
+    if compressing && python.interpreter != usual {
+        return Err(PlanError::NotRebuildable {
+            subject: purl.to_owned(),
+            reason: format!(
+                "Python {} cannot use another compressor",
+                python.interpreter.version()
+            ),
+            help: format!(
+                "only the container of Python {} has a compiler to build it",
+                usual.version()
+            ),
+        });
+    }
+    if compressing {
+        let of_day = None;
+        return Ok((recipe, Choice { of_day, ..python }));
+    }
     python.interpreter.container.clone_into(&mut recipe.container);
     Ok((recipe, python))
 }
@@ -172,6 +215,8 @@ pub(super) struct Draft<'a> {
     pub native: bool,
     pub source: Source,
     pub facts: WheelFacts,
+    /// The source of another compressor than Python's own, and what is assumed about it.
+    pub compressor: Option<(PinnedInput, Assumption)>,
     pub recipe: Recipe,
     pub lock: Lock,
     pub root: Root,
@@ -267,7 +312,10 @@ impl Draft<'_> {
             "POETRY_DYNAMIC_VERSIONING_BYPASS",
         ]
         .map(|name| (name, version.as_str()));
-        let values = if git.is_empty() { &[][..] } else { &values[..] };
+        let values = match &self.source.place {
+            Place::Sdist(_) => &[][..],
+            Place::Git { .. } => &values[..],
+        };
         Ok(Plan {
             inputs,
             git,
@@ -305,6 +353,8 @@ impl Draft<'_> {
             }),
             Place::Git { pinned, .. } => git.push(pinned.clone()),
         }
+        let further = self.source.further.iter();
+        git.extend(further.map(|further| further.pinned.clone()));
         let installer = chosen.installer.iter().map(|file| (places::INSTALLER, file));
         let dependencies = chosen.files.iter().map(|file| ("dependencies", file));
         inputs.extend(installer.chain(dependencies).map(|(folder, file)| PinnedInput {
@@ -313,6 +363,7 @@ impl Draft<'_> {
             place: format!("{folder}/{}", file.name),
             file: file.clone(),
         }));
+        inputs.extend(self.compressor.iter().map(|(input, _)| input.clone()));
         (inputs, git)
     }
 }

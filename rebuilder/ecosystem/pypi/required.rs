@@ -4,12 +4,12 @@ use pep508_rs::VersionOrUrl;
 
 use super::plan::Draft;
 use super::{backend, bounds, requirement};
-use crate::ecosystem::PlanError;
+use crate::ecosystem::{PlanError, compressor};
 use crate::execute::Executor;
 use crate::plan::Plan;
 
 /// Tools that are not projects of PyPI.
-const OTHER_TOOLS: [&str; 4] = ["node", "npm", "cargo", "python"];
+const OTHER_TOOLS: [&str; 5] = ["node", "npm", "cargo", "python", compressor::TOOL];
 
 impl Draft<'_> {
     /// The bound from the form of the metadata, unless a hint names the version.

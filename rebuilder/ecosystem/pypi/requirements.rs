@@ -248,10 +248,13 @@ impl Index<'_> {
                 return None;
             }
             let newest = wheels().map(|file| &file.version).max()?;
+            // One that nothing meets is the reason; if each can be met, they contradict each other.
+            let unmet = |bound: &VersionSpecifiers| wheels().all(|file| !bound.contains(&file.version));
+            let alone = bounds.iter().zip(texts).find(|(bound, _)| unmet(bound));
+            let unmet = alone.map_or_else(|| texts.join(" and "), |(_, text)| (*text).to_owned());
             Some(format!(
-                "no wheel of {name} that was there and runs on Python {} meets {} (the newest is {newest})",
-                self.python,
-                texts.join(" and ")
+                "no wheel of {name} that was there and runs on Python {} meets {unmet} (the newest is {newest})",
+                self.python
             ))
         };
         of_project.iter().find_map(impossible)

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::backend;
+use super::further::Further;
 use super::registry::ReleasedFile;
 use super::sdist::{self, BuildSystem};
 use crate::artifact::git_source::GitSource;
@@ -10,7 +11,20 @@ use crate::ecosystem::hints::SourceHint;
 use crate::ecosystem::{PlanError, Planner, repository};
 use crate::plan::{Assumption, Origin, PinnedGit, assume};
 use crate::run::failure::FailureCode;
-use crate::store::{Blob, Checkout};
+use crate::store::{Blob, Checkout, Fetcher};
+use crate::text::plural;
+
+/// Files in which projects keep their version, those of the build first.
+const VERSIONED: [&str; 8] = [
+    "pyproject.toml",
+    "setup.py",
+    "setup.cfg",
+    "version.py",
+    "_version.py",
+    "__version__.py",
+    "__about__.py",
+    "__init__.py",
+];
 
 /// A source, and its build system.
 pub(super) struct Source {
@@ -18,7 +32,10 @@ pub(super) struct Source {
     pub system: BuildSystem,
     /// The origin of the choice of backend.
     pub backend: Origin,
-    pub assumption: Assumption,
+    /// Which source it is, and what of it is left out.
+    pub assumptions: Vec<Assumption>,
+    /// Files of another commit beside its own.
+    pub further: Option<Further>,
 }
 
 /// The place of the files.
@@ -37,11 +54,12 @@ impl Source {
             place: Place::Sdist(file.clone()),
             system,
             backend: backend_origin(declared),
-            assumption: assume(
+            assumptions: vec![assume(
                 "source",
                 name.clone(),
                 Origin::Convention("the source distribution of the same version".into()),
-            ),
+            )],
+            further: None,
         })
     }
 
@@ -71,7 +89,7 @@ impl Source {
             (None, Some((git, declared_by))) => (git, Origin::Declared(declared_by)),
             (None, None) => tagged(planner, purl, released, (package, addresses), hint).await?,
         };
-        let checkout = planner.workshop.fetcher.git(&source).await?;
+        let checkout = planner.workshop.fetcher.git_or_parts(&source).await?;
         let folder = match planner.hints.folder() {
             Some(folder) => folder.to_owned(),
             None => package_folder(&checkout, package)?.ok_or_else(|| {
@@ -88,21 +106,42 @@ impl Source {
                 .map_err(|error| super::document(purl, &path, &error))?,
             None => (BuildSystem::default(), false),
         };
-        let archive = planner.workshop.fetcher.git_archive(&checkout, false).await?;
+        let (pinned, lacking) = pin(planner.workshop.fetcher, &checkout).await?;
+        let value = format!("{} at {}, folder /{folder}", source.repository, checkout.commit);
         Ok(Self {
             system,
             backend: backend_origin(declared),
-            assumption: assume(
-                "source",
-                format!("{} at {}, folder /{folder}", source.repository, checkout.commit),
-                origin,
-            ),
-            place: Place::Git {
-                pinned: PinnedGit::source(checkout.source.clone(), false, Some(archive.sha256)),
-                folder,
-            },
+            assumptions: std::iter::once(assume("source", value, origin))
+                .chain(lacking)
+                .collect(),
+            place: Place::Git { pinned, folder },
+            further: None,
         })
     }
+}
+
+/// The files of a commit, and what is assumed about those that a mirror on this machine lacks.
+pub(super) async fn pin(
+    fetcher: &Fetcher,
+    checkout: &Checkout,
+) -> Result<(PinnedGit, Option<Assumption>), PlanError> {
+    let without: Vec<_> = checkout.lacking()?.into_iter().map(|file| file.path).collect();
+    let archive = if without.is_empty() {
+        fetcher.git_archive(checkout, false).await?
+    } else {
+        fetcher.git_archive_without(checkout, &without).await?
+    };
+    let lacking = without.first().map(|first| {
+        let what = plural(without.len(), "file");
+        let value = format!("{what} that the mirror lacks, {first} the first");
+        let from = "the mirror has only parts of the commit; the wheel is built without these".to_owned();
+        assume("left out", value, Origin::Inferred(from))
+    });
+    let pinned = PinnedGit {
+        without,
+        ..PinnedGit::source(checkout.source.clone(), false, Some(archive.sha256))
+    };
+    Ok((pinned, lacking))
 }
 
 /// The commit of the version's tag, in the repository that a hint or the metadata of the wheel names.
@@ -129,9 +168,40 @@ async fn tagged(
     };
     let about = (package, version.as_str(), "");
     let cannot = |reason: String| cannot(purl, &reason);
-    let (git, tag) = repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
-    let from = format!("METADATA of the wheel, and the tag {tag}");
-    Ok((git, Origin::Inferred(from)))
+    let fetcher = planner.workshop.fetcher;
+    let untagged = match repository::tagged(fetcher, &repository, about, fits, cannot).await {
+        Ok((git, tag)) => {
+            let from = format!("METADATA of the wheel, and the tag {tag}");
+            return Ok((git, Origin::Inferred(from)));
+        }
+        Err(error @ PlanError::Lacking { .. }) => error,
+        Err(other) => return Err(other),
+    };
+    let is_it = |file: &[u8]| sets_version(&String::from_utf8_lossy(file), &version);
+    for name in VERSIONED {
+        if let Some(found) = fetcher.git_origin(&repository, name, &version, is_it).await? {
+            let source = GitSource::new(&repository, None, Some(&found.commit));
+            let source = source.map_err(|error| cannot(error.to_string()))?;
+            let from = format!(
+                "METADATA of the wheel leads to a repository without a tag for it; the first commit whose {} has this version",
+                found.path
+            );
+            return Ok((source, Origin::Inferred(from)));
+        }
+    }
+    Err(untagged)
+}
+
+/// Whether a line of a file gives a version to a name such as `version` or `__version__`.
+fn sets_version(file: &str, version: &str) -> bool {
+    let sets = |line: &str| {
+        let (name, value) = line.split_once('=')?;
+        let name = name.trim().trim_end_matches('_').to_ascii_lowercase();
+        let value = value.split('#').next()?;
+        let value = value.trim_matches(|c: char| c.is_whitespace() || "'\",".contains(c));
+        Some(name.ends_with("version") && value == version)
+    };
+    file.lines().any(|line| sets(line) == Some(true))
 }
 
 /// The origin of a source's backend.
@@ -162,5 +232,28 @@ fn cannot(purl: &str, reason: &str) -> PlanError {
         subject: purl.to_owned(),
         reason: reason.to_owned(),
         help: "name the repository and the commit with --source https://HOST/PATH@COMMIT".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_found_however_a_project_writes_it() {
+        for (line, expected) in [
+            ("    version=\"0.1.6\",", true),
+            ("__version__ = '0.1.6'  # keep", true),
+            ("version = 0.1.6", true),
+            ("msrest_version = \"0.1.6\"", true),
+            ("VERSION='0.1.6'", true),
+            ("version = \"0.1.60\"", false),
+            ("version = \"10.1.6\"", false),
+            ("requires = [\"a==0.1.6\"]", false),
+            ("since = \"0.1.6\"", false),
+            ("0.1.6", false),
+        ] {
+            assert_eq!(sets_version(line, "0.1.6"), expected, "{line}");
+        }
     }
 }

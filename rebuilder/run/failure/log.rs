@@ -50,11 +50,11 @@ const PATTERNS: &[(FailureCode, &str)] = {
         ),
         (
             Code::DependencyConflict,
-            r"these package versions have conflicting dependencies|ResolutionImpossible|npm (?:ERR!|error) (?:code )?ERESOLVE",
+            r"no wheel of \S+ that was there and runs on Python \S+ meets .+ and |these package versions have conflicting dependencies|ResolutionImpossible|npm (?:ERR!|error) (?:code )?ERESOLVE",
         ),
         (
             Code::DependencyGone,
-            r"No matching distribution found for|Could not find a version that satisfies the requirement|npm (?:ERR!|error) (?:code E404|code ETARGET|notarget No matching version)|ERR_PNPM_(?:FETCH_404|NO_MATCHING_VERSION)|Couldn't find (?:any versions for|package) |failed to select a version for|no matching package named|Unable to locate package|has no installation candidate|unmet build dependencies|Unmet build dependencies",
+            r"no wheel of \S+ that was there and runs on Python|No matching distribution found for|Could not find a version that satisfies the requirement|npm (?:ERR!|error) (?:code E404|code ETARGET|notarget No matching version)|ERR_PNPM_(?:FETCH_404|NO_MATCHING_VERSION)|Couldn't find (?:any versions for|package) |failed to select a version for|no matching package named|Unable to locate package|has no installation candidate|unmet build dependencies|Unmet build dependencies",
         ),
         (
             Code::TestsFailed,

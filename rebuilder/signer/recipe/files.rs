@@ -76,7 +76,7 @@ fn commit_name(text: &str) -> String {
 }
 
 /// The facts that the planner writes.
-const FACTS: [&str; 17] = [
+const FACTS: [&str; 19] = [
     "archive",
     "backend",
     "backend_path",
@@ -84,6 +84,8 @@ const FACTS: [&str; 17] = [
     "folder",
     "hook",
     "impure",
+    "lacking",
+    "leftovers",
     "markers",
     "no_mode",
     "options",
@@ -108,10 +110,11 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
         return Err("that does not ask for a wheel".into());
     }
     let sources = plan.inputs.iter().filter(|input| input.role == Role::Source);
-    let mut places = sources
+    let mut archives = sources
         .map(|input| input.place.as_str())
-        .chain(plan.git.iter().map(|git| git.place.as_str()));
-    if !places.any(|place| text("archive") == Some(place)) {
+        .chain(plan.git.iter().map(|git| git.place.as_str()))
+        .filter(|place| *place != places::FURTHER);
+    if !archives.any(|place| text("archive") == Some(place)) {
         return Err("that uses another archive than its source".into());
     }
     let object = |c: char| c.is_ascii_alphanumeric() || "_.:".contains(c);
@@ -135,6 +138,13 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
             return Err(format!("in which {key:?} is not yes or no"));
         }
     }
+    if text("lacking").is_some_and(|folder| !is_inside(folder.trim_start_matches('/'))) {
+        return Err("that adds files from outside the folder of a source".into());
+    }
+    let leftovers = facts.get("leftovers").and_then(serde_json::Value::as_array);
+    if !leftovers.into_iter().flatten().all(is_leftover) {
+        return Err("that adds files outside the folder of earlier builds".into());
+    }
     let markers = facts.get("markers").and_then(serde_json::Value::as_array);
     if !markers.into_iter().flatten().all(is_marker) {
         return Err("that adds files other than the markers of typed packages".into());
@@ -157,6 +167,17 @@ fn is_harmless(name: &str, value: &serde_json::Value) -> bool {
             .is_some_and(|tag| is_word(tag) && tag.starts_with("py")),
         _ => false,
     }
+}
+
+/// Whether a value is the name of a file in a wheel and the path that an earlier commit had it at.
+fn is_leftover(value: &serde_json::Value) -> bool {
+    let paths = value.as_array().map(Vec::as_slice).unwrap_or_default();
+    let plain = |value: &serde_json::Value| {
+        value
+            .as_str()
+            .is_some_and(|path| !path.is_empty() && path != "." && is_inside(path))
+    };
+    paths.len() == 2 && paths.iter().all(plain)
 }
 
 /// Whether a value is the path of a marker of PEP 561 inside the source.
@@ -189,6 +210,20 @@ mod tests {
             (serde_json::json!(["a/py.typed"]), false),
         ] {
             assert_eq!(is_marker(&path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_build_left_behind_is_inside_its_folder() {
+        for (value, expected) in [
+            (serde_json::json!(["a/b.py", "src/a/b.py"]), true),
+            (serde_json::json!(["../b.py", "b.py"]), false),
+            (serde_json::json!(["b.py", "/etc/passwd"]), false),
+            (serde_json::json!(["b.py", ""]), false),
+            (serde_json::json!(["b.py"]), false),
+            (serde_json::json!("b.py"), false),
+        ] {
+            assert_eq!(is_leftover(&value), expected, "{value}");
         }
     }
 

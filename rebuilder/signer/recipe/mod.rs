@@ -278,6 +278,9 @@ fn patterns(plan: &Plan, recipe: &Recipe, kind: Ecosystem, known: &Known<'_>) ->
     Ok(())
 }
 
+/// Where the files of the commit are that a plan builds from.
+const SOURCE: &str = "source.tar";
+
 /// Whether a recipe looks for an input there.
 fn is_place(role: Role, kind: Ecosystem, place: &str) -> bool {
     let below = |folder: &str| {
@@ -286,7 +289,10 @@ fn is_place(role: Role, kind: Ecosystem, place: &str) -> bool {
     };
     match (role, kind) {
         (Role::Source, _) => below("source"),
-        (Role::Dependency, Ecosystem::Pypi) => below("dependencies") || below(places::INSTALLER),
+        (Role::Dependency, Ecosystem::Pypi) => {
+            let compressor = [places::COMPRESSOR, places::CLOUDFLARE_ZLIB].contains(&place);
+            below("dependencies") || below(places::INSTALLER) || compressor
+        }
         (Role::Dependency, Ecosystem::Crates) => below("dependencies") || place == places::COMPRESSOR,
         (Role::Dependency, _) => below("dependencies"),
     }
@@ -315,13 +321,7 @@ fn places(plan: &Plan, kind: Ecosystem) -> Result<(), SignerError> {
         .iter()
         .filter(|input| input.role == Role::Source)
         .count();
-    let one = match kind {
-        Ecosystem::Debian => git.is_empty() && files > 0,
-        // Either the source distribution or a commit.
-        Ecosystem::Pypi => git.is_empty() && files == 1 || git == ["source.tar"] && files == 0,
-        _ => git == ["source.tar"] && files == 0,
-    };
-    if one {
+    if are_sources(kind, files, &git) {
         Ok(())
     } else {
         Err(SignerError::Plan(format!(
@@ -332,9 +332,44 @@ fn places(plan: &Plan, kind: Ecosystem) -> Result<(), SignerError> {
     }
 }
 
+/// Whether plans of a kind are made from so many files, and from git at these places.
+fn are_sources(kind: Ecosystem, files: usize, git: &[&str]) -> bool {
+    match (kind, git) {
+        (Ecosystem::Debian, git) => git.is_empty() && files > 0,
+        // Either the source distribution or a commit; files of another commit may be put beside either.
+        (Ecosystem::Pypi, [git @ .., places::FURTHER]) => {
+            git.is_empty() && files == 1 || git == [SOURCE] && files == 0
+        }
+        (Ecosystem::Pypi, []) => files == 1,
+        (_, git) => git == [SOURCE] && files == 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wheel_has_one_source_and_at_most_another_commit_beside_it() {
+        use Ecosystem::{Debian, Npm, Pypi};
+        for (kind, files, git, expected) in [
+            (Pypi, 1, &[][..], true),
+            (Pypi, 0, &["source.tar"], true),
+            (Pypi, 1, &["further.tar"], true),
+            (Pypi, 0, &["source.tar", "further.tar"], true),
+            (Pypi, 0, &["further.tar"], false),
+            (Pypi, 1, &["source.tar"], false),
+            (Pypi, 1, &["source.tar", "further.tar"], false),
+            (Pypi, 0, &["further.tar", "source.tar"], false),
+            (Pypi, 2, &[], false),
+            (Npm, 0, &["source.tar"], true),
+            (Npm, 0, &["source.tar", "further.tar"], false),
+            (Debian, 2, &[], true),
+            (Debian, 2, &["source.tar"], false),
+        ] {
+            assert_eq!(are_sources(kind, files, git), expected, "{kind} {files} {git:?}");
+        }
+    }
 
     #[test]
     fn inputs_are_where_planners_put_them() {
@@ -342,7 +377,8 @@ mod tests {
         let table = [
             ("dependencies/a.whl", [true, true, true, true]),
             ("installer/pip-24.0-py3-none-any.whl", [true, false, false, false]),
-            ("compressor/zlib-ng.crate", [false, true, false, false]),
+            ("compressor/zlib-ng.crate", [true, true, false, false]),
+            ("compressor/cloudflare-zlib.crate", [true, false, false, false]),
             ("compressor/other.crate", [false; 4]),
             ("installers/pip.whl", [false; 4]),
             ("recipe/build_wheel.py", [false; 4]),

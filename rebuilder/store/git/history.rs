@@ -1,4 +1,9 @@
-//! Finds the commit of a repository's history that set a version, for packages that name no commit and have no tag.
+//! Looks into a repository's history: for the commit that set a version, if a package names no commit and has no tag;
+//! and for the last commit that had a file, if a release has it although its own commit does not.
+
+use std::fs::File;
+
+use nix::fcntl::Flock;
 
 use super::checkout::Checkout;
 use super::command::{configuration, remove_parts, run};
@@ -20,6 +25,15 @@ pub struct Origin {
     pub path: String,
 }
 
+/// A commit, and the files in it that a later one removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Name of the commit.
+    pub commit: String,
+    /// Their paths.
+    pub paths: Vec<String>,
+}
+
 impl Fetcher {
     /// The oldest commit of any branch that added `text` to a file called `name`, if `fits` accepts that file. The
     /// answer is never pinned; it only helps to find a commit. The history is kept apart from the commits that are
@@ -31,30 +45,8 @@ impl Fetcher {
         text: &str,
         fits: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Origin>, GitError> {
-        let failed = |reason: String| GitError::Tags {
-            repository: repository.to_owned(),
-            reason,
-        };
-        let kept = format!("{repository}#history");
-        let source = GitSource {
-            repository: repository.to_owned(),
-            reference: None,
-            commit: None,
-        };
-        let history = Checkout::new(&source, "", self.store().git(&kept), configuration(self.store())?);
-        let lock = format!("git-{}", Sha256::of(&kept));
-        let store = self.store().clone();
-        let lock = tokio::task::spawn_blocking(move || store.exclusive(&lock)).await;
-        let _lock = lock.map_err(|error| history.content(&error))??;
-        let place = self.git_place(repository).await;
-        let place = place.map_err(|refusal| GitError::refused(repository, refusal, failed))?;
-        let place = place.ok_or_else(|| failed("the run is offline".to_owned()))?;
-        if !history.folder().exists() {
-            let mut init = history.git(&["init", "--quiet", "--bare", "--"]);
-            init.arg(history.folder());
-            run(init, CHECK_LIMIT, None).await?.map_err(failed)?;
-        }
-        self.fetch_history(&history, &place, repository, failed).await?;
+        let failed = |reason: String| unlisted(repository, reason);
+        let (history, _lock) = self.history(repository).await?;
         let searched = format!("-S{text}");
         let glob = format!(":(glob)**/{name}");
         let log = history.git(&[
@@ -78,6 +70,78 @@ impl Fetcher {
             }
         }
         Ok(None)
+    }
+
+    /// The commit before the one that removed one of these files, in the history of `commit`, and which of them it has.
+    /// The first of them that was ever removed decides; `None` if none was. Like any answer from a history, this one
+    /// is never pinned.
+    pub async fn git_before_removal(
+        &self,
+        repository: &str,
+        commit: &str,
+        paths: &[String],
+    ) -> Result<Option<Removed>, GitError> {
+        let (history, _lock) = self.history(repository).await?;
+        for path in paths {
+            let literal = format!(":(literal){path}");
+            let log = history.git(&[
+                "log",
+                "-1",
+                "--no-show-signature",
+                "--no-renames",
+                "--diff-filter=D",
+                "--format=%P",
+                commit,
+                "--",
+                &literal,
+            ]);
+            // A commit of no branch has no history here.
+            let Ok(parents) = run(log, CHECK_LIMIT, None).await? else {
+                return Ok(None);
+            };
+            let parents = String::from_utf8_lossy(&parents);
+            let Some(parent) = parents.split_whitespace().next() else {
+                continue;
+            };
+            let mut there = Vec::new();
+            for path in paths {
+                let show = history.git(&["cat-file", "-e", &format!("{parent}:{path}")]);
+                if run(show, CHECK_LIMIT, None).await?.is_ok() {
+                    there.push(path.clone());
+                }
+            }
+            return Ok(Some(Removed {
+                commit: parent.to_owned(),
+                paths: there,
+            }));
+        }
+        Ok(None)
+    }
+
+    /// All branches of a repository, as they are now; while the lock is held, nobody else changes them.
+    async fn history(&self, repository: &str) -> Result<(Checkout, Flock<File>), GitError> {
+        let failed = |reason: String| unlisted(repository, reason);
+        let kept = format!("{repository}#history");
+        let source = GitSource {
+            repository: repository.to_owned(),
+            reference: None,
+            commit: None,
+        };
+        let history = Checkout::new(&source, "", self.store().git(&kept), configuration(self.store())?);
+        let lock = format!("git-{}", Sha256::of(&kept));
+        let store = self.store().clone();
+        let lock = tokio::task::spawn_blocking(move || store.exclusive(&lock)).await;
+        let lock = lock.map_err(|error| history.content(&error))??;
+        let place = self.git_place(repository).await;
+        let place = place.map_err(|refusal| GitError::refused(repository, refusal, failed))?;
+        let place = place.ok_or_else(|| failed("the run is offline".to_owned()))?;
+        if !history.folder().exists() {
+            let mut init = history.git(&["init", "--quiet", "--bare", "--"]);
+            init.arg(history.folder());
+            run(init, CHECK_LIMIT, None).await?.map_err(failed)?;
+        }
+        self.fetch_history(&history, &place, repository, failed).await?;
+        Ok((history, lock))
     }
 
     /// Fetches all branches of a repository; leftovers of a failed fetch are removed.
@@ -113,6 +177,13 @@ impl Fetcher {
             return Err(failed(reason));
         }
         Ok(())
+    }
+}
+
+fn unlisted(repository: &str, reason: String) -> GitError {
+    GitError::Tags {
+        repository: repository.to_owned(),
+        reason,
     }
 }
 
