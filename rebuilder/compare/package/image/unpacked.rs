@@ -107,7 +107,7 @@ fn confirm(node: &mut Node, faults: &[(Which, Told, String)]) {
         match found {
             Some(finding) => {
                 finding.cause = Cause::Content;
-                finding.key = KEY.to_owned();
+                KEY.clone_into(&mut finding.key);
                 finding.follows = false;
                 finding.place = why.into();
             }
