@@ -33,8 +33,11 @@ pub(super) fn member(format: &str, released: &Row, rebuilt: &Row, within: Within
         let finding = || Finding::new("name", &released.path, other);
         let reasons = explain(&released.path, other, context);
         let whole = partners::is_digest(&released.path) && [released, rebuilt].into_iter().all(names_itself);
-        let rest = Both::new(released, rebuilt).map(without_own_digest);
-        if whole || rest.released.is_some() && rest.same() {
+        let follows = || {
+            let rest = Both::new(released, rebuilt).map(without_own_digest);
+            rest.released.is_some() && rest.same()
+        };
+        if whole || follows() {
             findings.push(
                 finding()
                     .because(Cause::Checksum, Confidence::Proven)
@@ -73,13 +76,18 @@ fn names_itself(row: &Row) -> bool {
 fn without_own_digest(row: &Row) -> Option<String> {
     /// Fewer digits may be those of a digest by chance.
     const SHORTEST: usize = 8;
+    let mut parts: Vec<&str> = row.path.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    parts.retain(|part| part.len() >= SHORTEST && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    if parts.is_empty() {
+        // Most names have none, and the digests take time.
+        return None;
+    }
     let mut digests = vec![row.sha256()?.to_hex()];
     if let Some(Source::Memory(bytes)) = &row.source {
         digests.push(hex::encode(md5::Md5::digest(bytes.as_slice())));
         digests.push(hex::encode(sha1::Sha1::digest(bytes.as_slice())));
     }
-    let mut parts: Vec<&str> = row.path.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-    parts.retain(|part| part.len() >= SHORTEST && digests.iter().any(|digest| digest.starts_with(part)));
+    parts.retain(|part| digests.iter().any(|digest| digest.starts_with(part)));
     match parts.as_slice() {
         [own] => Some(row.path.replacen(own, "", 1)),
         _ => None,

@@ -51,7 +51,7 @@ pub(super) fn settle(settling: &Settling, node: &mut Node) {
             .map(|one| (&one.layer, &one.digest))
             .collect::<HashSet<_>>()
     });
-    // The same layer with the same digest is no difference.
+    // The same layer with the same digest is not a difference.
     let is_new = |one: &&Told| {
         let own = (&one.layer, &one.digest);
         differing.contains(one.layer.as_str())
