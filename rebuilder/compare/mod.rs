@@ -270,6 +270,31 @@ mod tests {
     }
 
     #[test]
+    fn a_format_that_is_not_unpacked_is_compared_as_bytes() {
+        let mut udf = vec![0; 32 << 10];
+        udf.extend(b"\0BEA01\x01");
+        for (magic, name) in [
+            (&b"7z\xbc\xaf\x27\x1c\0\x04"[..], "7z"),
+            (b"Rar!\x1a\x07\x01\0", "RAR"),
+            (b"MSCF\0\0\0\0", "cabinet"),
+            (&udf, "UDF"),
+        ] {
+            let [old, new] = [b"\x01\x02\x03", b"\x01\x02\x04"].map(|rest| [magic, rest].concat());
+            let found = compare_bytes("x", &old, &new, &Options::default());
+            let causes: Vec<_> = found.causes.iter().map(|cause| cause.cause).collect();
+            assert_eq!(causes, [Cause::Content, Cause::Unread], "{name}");
+            let format = found.tree.map(|tree| tree.format);
+            assert_eq!(format.as_deref(), Some(name));
+            // Only one side has this format.
+            let found = compare_bytes("x", &old, &new[1..], &Options::default());
+            assert!(
+                found.causes.iter().all(|cause| cause.cause == Cause::Content),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
     fn every_format_recognises_its_own_example() {
         for (name, magic) in examples() {
             if magic.is_empty() {

@@ -55,6 +55,7 @@ normalisations! {
     ArMetadata "ar-metadata" true "ar, deb" "time, owner and mode of ar members" "dpkg and linkers read only names and contents";
     Bzip2Compression "bzip2-compression" true "bzip2" "how the bytes are compressed" "both sides decompress to the same bytes";
     CargoVcsHash "cargo-vcs-hash" true "crate" "git commit in NAME-VERSION/.cargo_vcs_info.json" "cargo never reads it when building";
+    CpioChecksums "cpio-checksums" true "cpio" "whether the new format stores checksums (crc) or not (newc)" "each checksum is added up and is right; unpackers read the rest alike";
     CpioFileOrder "cpio-file-order" true "cpio" "order of members, if the same tree is unpacked" "paths that are repeated or overlap, links and their targets, and folders and their contents keep their order";
     CpioInode "cpio-inode" true "cpio" "inode, device and number of links on the file system that the files came from" "unpackers only use them to find hard links, which are compared";
     DebMd5sums "deb-md5sums" true "deb" "lines of DEBIAN/md5sums and their order" "each digest is recomputed: on both sides it is that of the file in data.tar; dpkg looks each file up by its name";

@@ -119,6 +119,16 @@ impl<'a> Comparer<'a> {
         node.format = leaf.format.into();
         node.findings.extend(leaf.findings);
         node.excerpts.extend(leaf.excerpts);
+        let names = heads.as_ref().map(|head| format::not_unpacked(head));
+        let both = names.released.filter(|_| names.released == names.rebuilt);
+        if let Some(name) = both.filter(|_| !node.findings.is_empty()) {
+            node.format = name.into();
+            node.findings.push(
+                Finding::new(format!("members of {name}"), "not unpacked", "not unpacked")
+                    .because(Cause::Unread, Confidence::Proven)
+                    .keyed("formats whose bytes are compared, but not their members"),
+            );
+        }
         Ok(())
     }
 

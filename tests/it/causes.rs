@@ -147,7 +147,8 @@ fn names(normalisations: &Value) -> String {
     }
 }
 
-/// A script that builds one small program twice: with the stamp of its commit, and without it.
+/// A script that builds one small program: with the stamp of its commit, without it, without the names of folders, and
+/// in another folder.
 const STAMPED: &str = r#"set -e
 export GOFLAGS=-mod=mod GOPROXY=off
 git init -q .
@@ -157,10 +158,15 @@ git add .
 git -c user.name=a -c user.email=a@example.org commit -qm one
 go build -buildvcs=true -o ../stamped .
 go build -buildvcs=false -o ../bare .
+go build -buildvcs=false -trimpath -o ../trimmed .
+mkdir ../another-folder
+cp go.mod main.go ../another-folder
+cd ../another-folder
+go build -buildvcs=false -o ../elsewhere .
 "#;
 
 #[apply(test)]
-fn a_go_program_without_its_stamp_differs_in_build_information_alone() {
+fn a_go_program_without_its_stamp_or_its_folders_differs_in_build_information_alone() {
     let has = |tool: &str| Command::new(tool).arg("version").output().is_ok();
     if !has("go") || !has("git") {
         common::skip("go or git");
@@ -180,11 +186,11 @@ fn a_go_program_without_its_stamp_differs_in_build_information_alone() {
         "{}",
         String::from_utf8_lossy(&built.stderr)
     );
-    let causes = |rebuilt: &str| -> Vec<(String, String)> {
+    let between = |released: &str, rebuilt: &str| -> Vec<(String, String)> {
         let output = Command::cargo_bin("rebuilder")
             .unwrap()
             .args(["--json", "--quiet", "compare"])
-            .args([home.path().join("stamped"), home.path().join(rebuilt)])
+            .args([home.path().join(released), home.path().join(rebuilt)])
             .output()
             .unwrap();
         let found = common::json(&output);
@@ -196,8 +202,13 @@ fn a_go_program_without_its_stamp_differs_in_build_information_alone() {
             .map(|cause| (word(cause, "cause"), word(cause, "confidence")))
             .collect()
     };
+    let causes = |rebuilt: &str| between("stamped", rebuilt);
     let named = |confidence: &str| ("go-build-information".to_owned(), confidence.to_owned());
     assert_eq!(causes("bare"), [named("proven")]);
+    assert_eq!(between("bare", "trimmed"), [named("proven")]);
+    assert_eq!(between("trimmed", "bare"), [named("proven")]);
+    let folder = ("build-path".to_owned(), "proven".to_owned());
+    assert_eq!(between("bare", "elsewhere"), [folder]);
     // One bit in the code, in what the program loads last, and in the symbols is content, beside the same line.
     let bytes = std::fs::read(home.path().join("bare")).unwrap();
     for at in [0x1100, bytes.len() / 2, bytes.len() - 1] {
@@ -207,5 +218,18 @@ fn a_go_program_without_its_stamp_differs_in_build_information_alone() {
         let causes = causes("other");
         assert_eq!(causes[0].0, "content", "{at:#x}: {causes:?}");
         assert!(causes.contains(&named("possible")), "{at:#x}: {causes:?}");
+    }
+    // So is one in a program without the names of folders, and another name of a file.
+    let bytes = std::fs::read(home.path().join("trimmed")).unwrap();
+    let name = bytes
+        .windows(23)
+        .position(|window| window == b"\0example.com/m/main.go\0")
+        .unwrap();
+    for at in [0x1100, name + 20, bytes.len() / 2, bytes.len() - 1] {
+        let mut other = bytes.clone();
+        other[at] ^= 1;
+        std::fs::write(home.path().join("other"), other).unwrap();
+        let causes = between("bare", "other");
+        assert_eq!(causes[0].0, "content", "{at:#x}: {causes:?}");
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Context<'a> {
     pub dependency: bool,
     /// Whether folders in it are those of the build.
     pub build_folder: bool,
+    /// The folders of both builds, released and rebuilt, as the file itself names them.
+    pub folders: &'a [(String, String)],
     /// Name of the field, if the text is the value of one.
     pub field: &'a str,
     /// The meaning of that field in its package.

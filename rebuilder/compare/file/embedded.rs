@@ -42,6 +42,9 @@ impl<'a> Embedded<'a> {
 
     /// The reasons that together explain the whole string; none if one of them does not count in binary data.
     pub fn reasons(&self, released: &str, rebuilt: &str, context: Context) -> Vec<Reason> {
+        if let Some(reason) = self.built_in(released, rebuilt, context.folders) {
+            return vec![reason];
+        }
         let reasons = explain(released, rebuilt, context);
         let hold = |reason: &Reason| match reason.cause {
             Cause::BuildPath => self.once(&reason.key, || self.folders(&reason.key)),
@@ -62,6 +65,16 @@ impl<'a> Embedded<'a> {
         } else {
             Vec::new()
         }
+    }
+
+    /// The reason if one of the folders that the file names took the other's place, here and everywhere.
+    fn built_in(&self, released: &str, rebuilt: &str, folders: &[(String, String)]) -> Option<Reason> {
+        let (old, new) = folders
+            .iter()
+            .find(|(old, new)| in_folder(released, old, new).as_deref() == Some(rebuilt))?;
+        let key = format!("{old} → {new}");
+        let everywhere = self.once(&key, || self.folders(&key));
+        everywhere.then(|| Reason::new(Cause::BuildPath, key, Confidence::Proven))
     }
 
     /// The earlier answer to a question, or a new one if the budget allows it.
@@ -135,6 +148,13 @@ impl<'a> Embedded<'a> {
         });
         all && differing > 0
     }
+}
+
+/// The text with another folder in place of one that it names, if every occurrence is this folder or a path below it.
+pub(super) fn in_folder(text: &str, old: &str, new: &str) -> Option<String> {
+    let occurrences = named(text.as_bytes(), old);
+    let all = occurrences > 0 && occurrences == count(text.as_bytes(), old);
+    all.then(|| text.replace(old, new))
 }
 
 /// The number of occurrences of a value.

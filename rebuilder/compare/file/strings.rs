@@ -8,7 +8,7 @@ use std::ops::Range;
 use imara_diff::{Algorithm, Diff, InternedInput};
 
 use super::bytes::window;
-use super::embedded::Embedded;
+use super::embedded::{Embedded, in_folder};
 use crate::compare::cause::Reason;
 use crate::compare::explain::Context;
 use crate::compare::finding::Hunk;
@@ -71,7 +71,11 @@ pub(super) fn compare(released_data: &[u8], rebuilt_data: &[u8], context: Contex
         (at_old, at_new) = (before.end, after.end);
         let lengths = before.len().abs_diff(after.len());
         found.unexplained = found.unexplained.saturating_add(lengths as u64);
-        let pairs = part(&old, before).iter().zip(part(&new, after));
+        let mut others = part(&new, after).to_vec();
+        if lengths == 0 {
+            arrange(part(&old, before.clone()), &mut others, context.folders);
+        }
+        let pairs = part(&old, before).iter().zip(&others);
         for (released, rebuilt) in pairs {
             let reasons = match (printable(released.1), printable(rebuilt.1)) {
                 (Some(old), Some(new)) if lengths == 0 => data.reasons(old, new, context),
@@ -95,6 +99,27 @@ fn pieces(data: &[u8]) -> Vec<Piece<'_>> {
         at = at.saturating_add(piece.len()).saturating_add(1);
     }
     pieces
+}
+
+/// Puts each string beside the one that it is in the other build's folder: tables of strings are in the order of hashes.
+fn arrange(old: &[Piece], new: &mut [Piece], folders: &[(String, String)]) {
+    /// Strings are looked for one by one.
+    const MOST: usize = 64;
+    if folders.is_empty() || new.len() > MOST {
+        return;
+    }
+    for (at, (_, piece)) in old.iter().enumerate() {
+        let Some(text) = printable(piece) else { continue };
+        let mut moved = folders.iter().filter_map(|(old, new)| in_folder(text, old, new));
+        let is_free = |moved: &str| {
+            let mut free = new.iter().enumerate().skip(at);
+            free.find(|(_, (_, other))| *other == moved.as_bytes())
+                .map(|(nth, _)| nth)
+        };
+        if let Some(nth) = moved.find_map(|moved| is_free(&moved)) {
+            new.swap(at, nth);
+        }
+    }
 }
 
 /// Number of NULs after each string, and before the first one.
@@ -173,4 +198,61 @@ fn printable(bytes: &[u8]) -> Option<&str> {
 
 fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(window(bytes, 0, 400)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::cause::{Cause, Confidence};
+
+    /// The causes and keys of all strings; `None` if something stays unexplained.
+    fn explained(old: &str, new: &str, folders: &[(&str, &str)]) -> Option<Vec<(Cause, Confidence, String)>> {
+        let folders: Vec<_> = folders
+            .iter()
+            .map(|(old, new)| ((*old).to_owned(), (*new).to_owned()))
+            .collect();
+        let context = Context {
+            folders: &folders,
+            ..Context::default()
+        };
+        let found = compare(old.as_bytes(), new.as_bytes(), context).unwrap();
+        found.complete().then(|| {
+            let all = found.explained.into_iter().map(|told| told.reason);
+            all.map(|reason| (reason.cause, reason.confidence, reason.key))
+                .collect()
+        })
+    }
+
+    #[test]
+    fn folders_that_the_file_names_take_each_others_place() {
+        const FOLDERS: &[(&str, &str)] = &[("/srv/here", "/srv/another-place")];
+        let (old, new) = ("one\0/srv/here/x.c\0two", "one\0/srv/another-place/x.c\0two");
+        let reason = (
+            Cause::BuildPath,
+            Confidence::Proven,
+            "/srv/here → /srv/another-place".to_owned(),
+        );
+        assert_eq!(explained(old, new, FOLDERS), Some(vec![reason.clone()]));
+        assert_eq!(explained(old, new, &[]), None);
+        // A table of strings is in any order.
+        let swapped = "one\0/srv/another-place\0/srv/another-place/x.c\0two";
+        assert_eq!(
+            explained("one\0/srv/here/x.c\0/srv/here\0two", swapped, FOLDERS),
+            Some(vec![reason.clone(), reason])
+        );
+        for (old, new) in [
+            // Another file, and another change in the same string.
+            (old, "one\0/srv/another-place/y.c\0two"),
+            (old, "one\0/srv/another-place/x.c \0two"),
+            // The beginning of another name.
+            ("/srv/hereafter\0", "/srv/another-placeafter\0"),
+            // One string keeps its folder.
+            (
+                "/srv/here/x.c\0/srv/here/y.c\0",
+                "/srv/another-place/x.c\0/srv/here/y.c\0",
+            ),
+        ] {
+            assert_eq!(explained(old, new, FOLDERS), None, "{old:?} {new:?}");
+        }
+    }
 }

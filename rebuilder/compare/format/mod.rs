@@ -93,6 +93,22 @@ pub(super) fn detect(head: &[u8]) -> Option<&'static dyn FormatReader> {
     FORMATS.iter().copied().find(|format| format.begins(head))
 }
 
+/// The name of a format whose members no reader here unpacks; its files are compared as bytes.
+pub(super) fn not_unpacked(head: &[u8]) -> Option<&'static str> {
+    const MARKS: [(usize, &[u8], &str); 4] = [
+        (0, b"7z\xbc\xaf\x27\x1c", "7z"),
+        (0, b"Rar!\x1a\x07", "RAR"),
+        (0, b"MSCF\0\0\0\0", "cabinet"),
+        // The first descriptor of a disc image that is not also one of ISO 9660.
+        ((32 << 10) + 1, b"BEA01", "UDF"),
+    ];
+    let begins = |at: usize, mark: &[u8]| head.get(at..).is_some_and(|rest| rest.starts_with(mark));
+    let mut known = MARKS.into_iter();
+    known
+        .find(|(at, mark, _)| begins(*at, mark))
+        .map(|(_, _, name)| name)
+}
+
 /// The archive format of a file that begins with `head`, or that can be read in any order and ends like an archive.
 pub(super) fn find(source: &Source, head: &[u8]) -> io::Result<Option<&'static dyn FormatReader>> {
     let begins = detect(head);

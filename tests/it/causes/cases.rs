@@ -192,6 +192,14 @@ pub(super) const CASES: &[Case] = &[
         "x.o",
         "@C gcc -g -fdebug-prefix-map=$PWD=/build/$N/a -c x.c",
     ),
+    // Only the debug information says that these are folders of a build.
+    case(
+        "build-path",
+        "object file with file names in assertions, path of another length",
+        ["N=here", "N=another-place"],
+        "x.o",
+        "@C gcc -g -ffile-prefix-map=$PWD=/srv/$N -c \"$PWD/x.c\"",
+    ),
     case(
         "build-host",
         "user and host in text",

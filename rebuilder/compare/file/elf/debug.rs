@@ -104,13 +104,22 @@ fn holds_texts(name: &str) -> bool {
     names || !is_debug(name) && !name.starts_with(".rel") && name != ".symtab"
 }
 
+/// The folders of both builds, if the debug information differs and names them.
+pub(super) fn folders((old, new): (&Image, &Image), differing: &[Pair]) -> Vec<(String, String)> {
+    if differing.iter().any(|(section, _)| is_debug(&section.name)) {
+        units::folders(old, new)
+    } else {
+        Vec::new()
+    }
+}
+
 /// Compares these sections. `explained` says whether other differences in the file have a reason that these follow
 /// from.
 pub(super) fn compare(
     leaf: &mut Leaf,
     (old, new): (&Image, &Image),
     differing: &[Pair],
-    explained: bool,
+    (explained, folders): (bool, &[(String, String)]),
     moves: &Moves,
 ) {
     let rest: Vec<&Pair> = differing
@@ -124,7 +133,10 @@ pub(super) fn compare(
     if rest.iter().any(|(section, _)| is_debug(&section.name)) {
         units::compare(leaf, old, new);
     }
-    let left: Vec<&Pair> = rest.into_iter().filter(|pair| !texts(leaf, pair)).collect();
+    let left: Vec<&Pair> = rest
+        .into_iter()
+        .filter(|pair| !texts(leaf, pair, folders))
+        .collect();
     let (debugging, read): (Vec<&Pair>, Vec<&Pair>) = left
         .into_iter()
         .partition(|(own, other)| is_for_debuggers(own, old) && is_for_debuggers(other, new));
@@ -164,12 +176,13 @@ pub(super) fn compare(
 }
 
 /// Explains the texts of a section; returns whether nothing else differs.
-fn texts(leaf: &mut Leaf, (old, new): &Pair) -> bool {
+fn texts(leaf: &mut Leaf, (old, new): &Pair, folders: &[(String, String)]) -> bool {
     if !holds_texts(&old.name) {
         return false;
     }
     let context = Context {
         build_folder: is_debug(&old.name),
+        folders,
         ..Context::default()
     };
     let Some(texts) = strings::compare(&old.data, &new.data, context) else {

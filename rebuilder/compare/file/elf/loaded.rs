@@ -17,6 +17,7 @@ pub(super) fn compare(
     leaf: &mut Leaf,
     (old, new): (&Image, &Image),
     differing: &[Pair],
+    folders: &[(String, String)],
     moves: &mut Moves,
 ) -> bool {
     let (mut any, mut explained) = (false, true);
@@ -29,7 +30,11 @@ pub(super) fn compare(
         let found = if released.executable {
             None
         } else {
-            strings::compare(&released.data, &rebuilt.data, Context::default())
+            let context = Context {
+                folders,
+                ..Context::default()
+            };
+            strings::compare(&released.data, &rebuilt.data, context)
         };
         let Some(found) = found.filter(|found| !found.explained.is_empty()) else {
             left.push((*released, *rebuilt));

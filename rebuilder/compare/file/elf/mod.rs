@@ -70,8 +70,10 @@ fn compare(released: &[u8], rebuilt: &[u8]) -> Option<Leaf> {
     }
     debug::names(&mut leaf, &differing);
     let mut moves = Moves::new(&pairs, old.little_endian);
-    let loaded = loaded::compare(&mut leaf, (&old, &new), &differing, &mut moves);
-    debug::compare(&mut leaf, (&old, &new), &differing, loaded || has_tool, &moves);
+    let folders = debug::folders((&old, &new), &differing);
+    let loaded = loaded::compare(&mut leaf, (&old, &new), &differing, &folders, &mut moves);
+    let explained = loaded || has_tool;
+    debug::compare(&mut leaf, (&old, &new), &differing, (explained, &folders), &moves);
     let alone = old.sections.len() != pairs.len() || new.sections.len() != pairs.len();
     let resized = alone || differing.iter().any(|(old, new)| old.size != new.size);
     if released.len() == rebuilt.len() && old.layout() == new.layout() {

@@ -93,6 +93,38 @@ fn units(image: &Image) -> Option<Vec<Unit>> {
     Some(units)
 }
 
+/// The folders in which both sides were compiled, where they differ: absolute, and each always with the same other one.
+pub(super) fn folders(old: &Image, new: &Image) -> Vec<(String, String)> {
+    /// One program is built in few folders.
+    const MOST: usize = 16;
+    let (Some(old), Some(new)) = (units(old), units(new)) else {
+        return Vec::new();
+    };
+    let mut folders: Vec<(String, String)> = Vec::new();
+    if old.len() != new.len() {
+        return folders;
+    }
+    for (released, rebuilt) in old.into_iter().zip(new) {
+        let pair = (released.folder, rebuilt.folder);
+        let is_path = |folder: &str| folder.starts_with('/') && folder.len() > 1;
+        if pair.0 == pair.1 || !is_path(&pair.0) || !is_path(&pair.1) || folders.contains(&pair) {
+            continue;
+        }
+        let crosses = |(from, to): &(String, String)| {
+            [from, to]
+                .into_iter()
+                .any(|known| *known == pair.0 || *known == pair.1)
+        };
+        if folders.len() == MOST || folders.iter().any(crosses) {
+            return Vec::new();
+        }
+        folders.push(pair);
+    }
+    // The longest first: one folder may be below another one.
+    folders.sort_by_key(|(from, _)| std::cmp::Reverse(from.len()));
+    folders
+}
+
 pub(super) fn compare(leaf: &mut Leaf, old: &Image, new: &Image) {
     let (Some(old), Some(new)) = (units(old), units(new)) else {
         return;

@@ -94,6 +94,15 @@ impl<'a> File<'a> {
         section.uncompressed_data().ok()
     }
 
+    /// The name of a section that only debuggers read.
+    pub fn debug_name(&self, nth: usize) -> Option<String> {
+        let section = self.object.section_by_index(SectionIndex(nth)).ok()?;
+        let name = section.name().ok()?;
+        let is_debug = name.starts_with(".debug_") || name.starts_with(".zdebug_");
+        let is_loaded = self.sections.get(nth)?.is_loaded();
+        (is_debug && !is_loaded).then(|| name.to_owned())
+    }
+
     /// Whether all bytes between the header, the tables and the sections are zeros.
     pub fn has_only_known_bytes(&self) -> Option<bool> {
         let [header, _, _] = SIZES;

@@ -1,10 +1,12 @@
 //! Go programs: the linker's record of the build (`debug/buildinfo`), in any format of executable.
 //!
 //! If both records have the same length, the rebuilt one and the build ID replace the released ones; the rest of the
-//! files is then compared as if there were no record. Records of different lengths move everything after them: `relink`
-//! proves for ELF programs that nothing else differs. Otherwise the records are named beside a change of content.
+//! files is then compared as if there were no record. Records of different lengths move everything after them, and so do
+//! the names of source files: `relink` proves for ELF programs that nothing else differs. Otherwise the records are named
+//! beside a change of content.
 
 mod elf;
+mod files;
 mod modules;
 mod moves;
 mod record;
@@ -44,23 +46,27 @@ impl FileComparator for Go {
         }
         let substituted = substitute(&mut released, &old, &new);
         let all = *released == *pair.rebuilt;
-        let relinked = !all
-            && old != new
-            && relink::follows(
-                &released,
-                pair.rebuilt,
-                (if substituted { &new } else { &old }, &new),
-            );
-        let confidence = if substituted || relinked {
+        let own = if substituted { &new } else { &old };
+        let relinked = if all {
+            None
+        } else {
+            relink::follows(&released, pair.rebuilt, (own, &new))
+        };
+        let confidence = if substituted || relinked.is_some() {
             Confidence::Proven
         } else {
             Confidence::Possible
         };
         modules::compare(&mut leaf, (&old, &new), confidence);
-        if relinked {
+        if let Some(relinked) = relinked {
             leaf.add(moved());
+            leaf.findings.extend(relinked.names);
+            if !relinked.debug.is_empty() {
+                leaf.add(debug_information(&relinked.debug));
+            }
+            return Some(leaf);
         }
-        if all || relinked {
+        if all {
             return Some(leaf);
         }
         let rest = super::read_as_another(self, &Pair::new(pair.file, &released, pair.rebuilt));
@@ -84,9 +90,18 @@ impl FileComparator for Go {
     }
 }
 
-/// The finding for everything that lies elsewhere because the record has another length.
+/// The finding for debug information, which has the names of source files too.
+fn debug_information(sections: &[String]) -> Finding {
+    Finding::new(sections.join(", "), "not loaded", "not loaded")
+        .because(Cause::DebugInformation, Confidence::Likely)
+        .keyed("debug information and symbol tables")
+        .times(sections.len() as u64)
+        .following()
+}
+
+/// The finding for everything that lies elsewhere because something in front of it has another length.
 fn moved() -> Finding {
-    let place = "addresses of what lies behind the Go build information";
+    let place = "addresses of what lies behind the Go build information and the names of source files";
     Finding::new(place, "", "")
         .because(Cause::MovedAddress, Confidence::Proven)
         .keyed("addresses in code and tables")

@@ -8,7 +8,14 @@ use crate::compare::file::comparator::Leaf;
 use crate::compare::finding::Finding;
 
 /// Maps what a line is about (`path`, `mod PATH`, `dep PATH`, `build KEY`) to its value, including a replacement.
-type Lines = BTreeMap<String, String>;
+pub(super) type Lines = BTreeMap<String, String>;
+
+/// The line that says whether the folders of source files were left out.
+pub(super) const TRIMPATH: &str = "build -trimpath";
+/// The key of all that follows from it.
+pub(super) const TRIMMED: &str = "built with -trimpath on one side only";
+/// Go leaves these out with `-trimpath`, because they may name folders.
+const LEFT_OUT: [&str; 4] = ["CGO_CFLAGS", "CGO_CPPFLAGS", "CGO_CXXFLAGS", "CGO_LDFLAGS"];
 
 /// Shown for a line that one side does not have.
 const NONE: &str = "none";
@@ -32,6 +39,7 @@ pub(super) fn compare(leaf: &mut Leaf, (old, new): (&Record, &Record), confidenc
         return;
     };
     let before = leaf.findings.len();
+    let is_trimmed_once = released.contains_key(TRIMPATH) != rebuilt.contains_key(TRIMPATH);
     let mut names: Vec<&String> = released.keys().chain(rebuilt.keys()).collect();
     names.sort_unstable();
     names.dedup();
@@ -39,7 +47,15 @@ pub(super) fn compare(leaf: &mut Leaf, (old, new): (&Record, &Record), confidenc
         let (old, new) = (released.get(name), rebuilt.get(name));
         if old != new {
             let told = |value: Option<&String>| value.cloned().unwrap_or_else(|| NONE.to_owned());
-            leaf.add(line(name, &told(old), &told(new), confidence));
+            let finding = line(name, &told(old), &told(new), confidence);
+            let is_empty = old.or(new).is_some_and(String::is_empty);
+            let flag = name.strip_prefix("build ").unwrap_or_default();
+            let is_left_out = LEFT_OUT.contains(&flag) && is_empty;
+            leaf.add(if is_trimmed_once && (name == TRIMPATH || is_left_out) {
+                finding.keyed(TRIMMED)
+            } else {
+                finding
+            });
         }
     }
     if leaf.findings.len() == before {
@@ -81,7 +97,7 @@ fn line(name: &str, old: &str, new: &str, confidence: Confidence) -> Finding {
 }
 
 /// `None` for lines that Go does not write, and for repeated names.
-fn lines(modules: &[u8]) -> Option<Lines> {
+pub(super) fn lines(modules: &[u8]) -> Option<Lines> {
     let text = std::str::from_utf8(modules).ok()?;
     let mut lines = Lines::new();
     let mut last = String::new();

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::elf::{File, Section};
+use super::files::{self, Renamed};
 use super::record::{self, Record};
 use super::relink::beyond_alignment;
 
@@ -52,6 +53,8 @@ pub(super) struct Map {
     /// Addresses and lengths of what has another size.
     resized: Vec<((u64, u64), (u64, u64))>,
     record: Option<((u64, u64), (u64, u64))>,
+    /// Other names of source files, and the addresses of their list.
+    names: Option<(Renamed, (u64, u64))>,
 }
 
 /// Maximum length of zeros that align a constant.
@@ -101,6 +104,12 @@ impl Map {
                 zeros: (0, 0),
             }]);
         }
+        if own.data != other.data
+            && self.names.is_none()
+            && let Some(renamed) = files::renamed(own.data, other.data, sides.records)
+        {
+            return self.functions((own, other), renamed);
+        }
         let places = (
             record::framed(own.data, &old.modules),
             record::framed(other.data, &new.modules),
@@ -137,6 +146,40 @@ impl Map {
             parts: Vec::new(),
         }
         .parts()
+    }
+
+    /// Pairs the parts of two tables of functions.
+    fn functions(&mut self, (own, other): (&Section, &Section), renamed: Renamed) -> Option<Vec<Moved>> {
+        let address = |section: &Section, at: usize| section.address.checked_add(at as u64);
+        let mut names = (own.address, other.address);
+        for (at, to) in renamed.lists {
+            names = (address(own, at)?, address(other, to)?);
+            self.bounds.insert(names);
+        }
+        let parts = renamed.same.iter().map(|(released, rebuilt)| {
+            (released.len() == rebuilt.len()).then_some(Moved {
+                from: released.start,
+                to: rebuilt.start,
+                length: released.len(),
+                zeros: (0, 0),
+            })
+        });
+        let parts = parts.collect();
+        self.names = Some((renamed, names));
+        parts
+    }
+
+    /// The names of source files, if they differ.
+    pub fn names(&self) -> Option<&Renamed> {
+        self.names.as_ref().map(|(renamed, _)| renamed)
+    }
+
+    /// Whether two lengths at a pointer are those of the names of source files.
+    pub fn is_length_of_names(&self, pointers: (u64, u64), lengths: (u64, u64)) -> bool {
+        self.names.as_ref().is_some_and(|(renamed, places)| {
+            let (own, other) = &renamed.lengths;
+            *places == pointers && own.contains(&lengths.0) && other.contains(&lengths.1)
+        })
     }
 
     pub fn parts(&self, nth: usize) -> Option<&[Moved]> {

@@ -1,4 +1,4 @@
-//! Whether two ELF programs are the same but for the record of the build.
+//! Whether two ELF programs are the same but for the record of the build and the folders of source files.
 //!
 //! The linker sorts constants by their length, and the record is one of them. A longer record moves most of what lies
 //! behind it. Here, the record is substituted: what remains of every section must be the same bytes, zeros that align a
@@ -7,15 +7,22 @@
 use std::ops::Range;
 
 use super::elf::{File, Section};
+use super::files::Renamed;
 use super::moves::{Map, Sides};
 use super::record::Record;
+use crate::compare::finding::Finding;
 
-/// Whether all differences follow from those of the two records. Both must have their build ID in common.
-pub(super) fn follows(released: &[u8], rebuilt: &[u8], records: (&Record, &Record)) -> bool {
-    prove(released, rebuilt, records).is_some()
+/// What else differs in two programs.
+pub(super) struct Relinked {
+    /// The names of source files, if they differ.
+    pub names: Option<Finding>,
+    /// Debug information that differs because these names do.
+    pub debug: Vec<String>,
 }
 
-fn prove(released: &[u8], rebuilt: &[u8], records: (&Record, &Record)) -> Option<()> {
+/// What follows from the two records and the folders of source files; `None` if that is not all. Both programs must have
+/// their build ID in common.
+pub(super) fn follows(released: &[u8], rebuilt: &[u8], records: (&Record, &Record)) -> Option<Relinked> {
     let (old, new) = records;
     let comparable = old.version == new.version && !old.modules.is_empty() && !new.modules.is_empty();
     let files = comparable.then_some((File::read(released)?, File::read(rebuilt)?))?;
@@ -27,6 +34,10 @@ fn prove(released: &[u8], rebuilt: &[u8], records: (&Record, &Record)) -> Option
     holds(files.0.has_only_known_bytes()? && files.1.has_only_known_bytes()?)?;
     holds(files.0.is_loaded_as_named() && files.1.is_loaded_as_named())?;
     headers(&files, &map)?;
+    let mut relinked = Relinked {
+        names: map.names().map(Renamed::finding),
+        debug: Vec::new(),
+    };
     let sections = files.0.sections.iter().zip(&files.1.sections);
     for (nth, (own, other)) in sections.enumerate() {
         if !own.is_stored() {
@@ -43,14 +54,19 @@ fn prove(released: &[u8], rebuilt: &[u8], records: (&Record, &Record)) -> Option
         } else {
             let (data, other_data) = (files.0.uncompressed(nth)?, files.1.uncompressed(nth)?);
             let (data, other_data): (&[u8], &[u8]) = (&data, &other_data);
-            part(
+            let same = part(
                 &map,
                 (own, data, 0..data.len()),
                 (other, other_data, 0..other_data.len()),
-            )?;
+            );
+            if same.is_none() {
+                let names = (files.0.debug_name(nth)?, files.1.debug_name(nth)?);
+                holds(relinked.names.is_some() && names.0 == names.1)?;
+                relinked.debug.push(names.0);
+            }
         }
     }
-    Some(())
+    Some(relinked)
 }
 
 fn holds(is_true: bool) -> Option<()> {
@@ -157,7 +173,12 @@ impl Fields<'_> {
             let pointer = self.longs(start.checked_sub(8)?)?;
             Some(pointer == self.map.record() && pair == self.map.record_lengths())
         };
-        holds(self.map.same(pair.0, pair.1) || length().unwrap_or_default())?;
+        // A slice has a capacity behind its length.
+        let of_names = [8, 16].into_iter().any(|back| {
+            let pointer = start.checked_sub(back).and_then(|at| self.longs(at));
+            pointer.is_some_and(|pointer| self.map.is_length_of_names(pointer, pair))
+        });
+        holds(of_names || self.map.same(pair.0, pair.1) || length().unwrap_or_default())?;
         start.checked_add(8)
     }
 
@@ -181,7 +202,8 @@ impl Fields<'_> {
         let values = self.longs(start.checked_add(8)?)?;
         let sizes = self.longs(start.checked_add(16)?)?;
         holds(values.0 == values.1 || self.map.same(values.0, values.1))?;
-        holds(sizes.0 == sizes.1 || self.map.is_resized(values, sizes))?;
+        let resized = self.map.is_resized(values, sizes) || self.map.is_length_of_names(values, sizes);
+        holds(sizes.0 == sizes.1 || resized)?;
         start.checked_add(SIZE)
     }
 

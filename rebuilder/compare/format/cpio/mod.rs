@@ -42,8 +42,15 @@ static HOME: FieldKind = FieldKind::by(
 static DEVICE: FieldKind = FieldKind::new("device", Cause::Content);
 static UNUSED_DEVICE: FieldKind = FieldKind::new("device number", Cause::ArchiveDialect);
 static SPELLING: FieldKind = FieldKind::new("path as written", Cause::ArchiveDialect);
+/// Sums are added up, and wrong ones are content.
+static CHECKSUM: FieldKind = FieldKind::by("checksum", Cause::ArchiveDialect, Normalisation::CpioChecksums);
 static SUM: FieldKind = FieldKind::new("sum in a format without sums", Cause::Content);
 static WRONG_SUMS: FieldKind = FieldKind::new("sums that do not fit the contents", Cause::Content);
+/// GNU cpio passes over headers that are not in the format of the first one.
+static MIXED: FieldKind = FieldKind::new(
+    "headers in another format than the first",
+    Cause::AmbiguousArchive,
+);
 static BEHIND_NAME: FieldKind = FieldKind::new("bytes behind the name", Cause::Content);
 static PADDING: FieldKind = FieldKind::new("bytes between members", Cause::Content);
 /// GNU cpio reads only the first archive, but the kernel reads all of them.
@@ -64,7 +71,11 @@ impl FormatReader for Cpio {
     }
 
     fn normalisations(&self) -> &'static [Normalisation] {
-        &[Normalisation::CpioFileOrder, Normalisation::CpioInode]
+        &[
+            Normalisation::CpioChecksums,
+            Normalisation::CpioFileOrder,
+            Normalisation::CpioInode,
+        ]
     }
 
     fn order(&self) -> Option<Normalisation> {
@@ -105,6 +116,7 @@ impl Cpio {
                 ));
             };
             let (name, behind) = header.read_name(&mut reader)?;
+            walk.dialect(&header, &name);
             if name == b"TRAILER!!!" {
                 walk.trailer(&header, &behind);
                 if !walk.next_archive(&mut reader, visit)? {
@@ -150,12 +162,24 @@ struct Walk {
     part: u64,
     /// The first name of each file that has several.
     linked: HashMap<((u64, u64), u64), String>,
+    /// The format of this archive's first header.
+    first: Option<Dialect>,
+    mixed: Noted,
     padding: Noted,
     wrong_sums: Noted,
     fields: Fields,
 }
 
 impl Walk {
+    fn dialect(&mut self, header: &Header, name: &[u8]) {
+        let first = *self.first.get_or_insert(header.dialect);
+        if header.dialect != first {
+            let (own, first) = (header.dialect.name(), first.name());
+            let name = path_text(name);
+            self.mixed.add(format!("{name} is {own}, not {first}"));
+        }
+    }
+
     fn member(
         &mut self,
         header: &Header,
@@ -211,7 +235,9 @@ impl Walk {
     fn fields_of(&mut self, header: &Header, path: &str) -> Fields {
         let mode = mode(header);
         let what = Type::of_mode(mode).unwrap_or(Type::Other);
-        let dialect = format!("{}{}", header.dialect.name(), header.letters);
+        let has_sums = header.dialect == Dialect::Sums;
+        let dialect = if has_sums { Dialect::New } else { header.dialect };
+        let dialect = format!("{}{}", dialect.name(), header.letters);
         let mut fields: Fields = vec![
             (&DIALECT, Value::Text(dialect)),
             (&TYPE, Value::Type(what)),
@@ -239,7 +265,12 @@ impl Walk {
         } else if header.device != (0, 0) {
             fields.push((&UNUSED_DEVICE, numbers(header.device)));
         }
-        if header.dialect != Dialect::Sums && header.sum != 0 {
+        if has_sums {
+            // Writers sum the contents of files only; readers ignore the sum of anything else.
+            let is_summed = what == Type::File || header.sum != 0;
+            let stored = if is_summed { "stored (crc)" } else { "zero (crc)" };
+            fields.push((&CHECKSUM, Value::Text(stored.to_owned())));
+        } else if header.sum != 0 {
             fields.push((&SUM, Value::Text(format!("{:#x}", header.sum))));
         }
         if self.part > 0 {
@@ -278,6 +309,7 @@ impl Walk {
         let head = reader.buffer();
         self.part = self.part.saturating_add(1);
         self.linked.clear();
+        self.first = None;
         if Header::begins(head) {
             return Ok(true);
         }
@@ -300,6 +332,7 @@ impl Walk {
             .extend(after.into_iter().filter(|(kind, _)| *kind == &AFTER));
         self.fields.extend(self.padding.field(&PADDING));
         self.fields.extend(self.wrong_sums.field(&WRONG_SUMS));
+        self.fields.extend(self.mixed.field(&MIXED));
         Ok(self.fields)
     }
 }

@@ -38,8 +38,12 @@ fn pad(bytes: &mut Vec<u8>, block: usize) {
 }
 
 fn archive(files: &[File]) -> Vec<u8> {
+    written(&[files, &[END]].concat())
+}
+
+fn written(files: &[File]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for file in files.iter().chain([&END]) {
+    for file in files {
         bytes.extend(file.magic.bytes());
         let numbers = [file.inode, file.mode, 0, 0, file.links, file.time];
         let home = if file.mode == 0 { [0, 0] } else { [8, 1] };
@@ -214,6 +218,87 @@ fn sums_are_added_up() {
         causes(&compared(&none(0), &none(1))),
         [(Cause::Content, "sum in a format without sums")]
     );
+}
+
+/// A folder, a file and a link, each in the form with sums if the letter for it is in `summed`; `e` is the end mark.
+fn in_forms(summed: &str) -> Vec<u8> {
+    let file = |letter: char, file: File<'static>| {
+        let is_summed = summed.contains(letter);
+        let is_file = file.mode & 0o170_000 == 0o100_000;
+        let bytes = file.data.iter().map(|byte| u32::from(*byte));
+        File {
+            magic: if is_summed { "070702" } else { "070701" },
+            sum: if is_summed && is_file { bytes.sum() } else { 0 },
+            ..file
+        }
+    };
+    let folder = File {
+        path: "d",
+        mode: 0o040_755,
+        ..FILE
+    };
+    let (text, link) = (
+        File {
+            path: "d/f",
+            data: b"text",
+            ..FILE
+        },
+        File {
+            path: "l",
+            data: b"d/f",
+            mode: 0o120_777,
+            ..FILE
+        },
+    );
+    written(&[
+        file('d', folder),
+        file('f', text),
+        file('l', link),
+        file('e', END),
+    ])
+}
+
+#[test]
+fn right_sums_are_set_aside() {
+    let found = compared(&in_forms(""), &in_forms("dfle"));
+    assert_eq!(found.outcome, Outcome::Equivalent, "{:?}", found.tree);
+    assert_eq!(causes(&found), [(Cause::ArchiveDialect, "checksum")]);
+    let names: Vec<_> = found
+        .normalisations
+        .iter()
+        .map(|applied| applied.name.name())
+        .collect();
+    assert_eq!(names, ["cpio-checksums"]);
+    // The sum of the file, in its last digit.
+    let good = in_forms("dfle");
+    let at = good.windows(4).position(|bytes| bytes == b"d/f\0").unwrap() - 1;
+    let mut wrong = good;
+    wrong[at] ^= 1;
+    let found = compared(&in_forms(""), &wrong);
+    assert_eq!(found.outcome, Outcome::Different);
+    assert_eq!(
+        causes(&found)[0],
+        (Cause::Content, "sums that do not fit the contents")
+    );
+}
+
+#[test]
+fn headers_of_two_forms_in_one_archive_are_ambiguous() {
+    for mixed in ["d", "f", "l", "e", "dfl", "dfe", "fle"] {
+        for whole in ["", "dfle"] {
+            let found = compared(&in_forms(whole), &in_forms(mixed));
+            assert_eq!(found.outcome, Outcome::Different, "{whole} {mixed}");
+            let expected = (
+                Cause::AmbiguousArchive,
+                "headers in another format than the first",
+            );
+            assert!(
+                causes(&found).contains(&expected),
+                "{whole} {mixed}: {:?}",
+                found.tree
+            );
+        }
+    }
 }
 
 #[test]

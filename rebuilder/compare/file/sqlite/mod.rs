@@ -1,7 +1,13 @@
 //! SQLite databases (sqlite.org/fileformat): compares the fields of the header by name, and the rest page by page.
 //!
 //! The change counter and the version of the library do not affect the content of the tables. All other fields do, or
-//! programs can read them, so they are content; so is the data that deleted rows leave in free pages.
+//! programs can read them, so they are content; so is the data that deleted rows leave in free pages. If the schema, the
+//! rows and the entries of the indexes are all the same, only the physical order differs.
+
+mod content;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::collections::HashSet;
 
@@ -18,6 +24,9 @@ const HEADER: usize = 100;
 const CHANGE_COUNTER: usize = 24;
 const FIRST_FREE_PAGE: usize = 32;
 const FREE_PAGES: usize = 36;
+const PAGES: usize = 28;
+/// Offset of the counter of changes to the schema.
+const SCHEMA_COOKIE: usize = 40;
 /// Offset of the change counter's value when the version was written; the number of pages in the header is valid only
 /// if both are equal.
 const VERSION_VALID_FOR: usize = 92;
@@ -31,10 +40,10 @@ const FIELDS: &[(usize, usize, &str)] = &[
     (19, 1, "version for readers"),
     (20, 1, "reserved bytes of each page"),
     (21, 3, "fractions of payload"),
-    (28, 4, "number of pages"),
+    (PAGES, 4, "number of pages"),
     (FIRST_FREE_PAGE, 4, "first free page"),
     (FREE_PAGES, 4, "number of free pages"),
-    (40, 4, "schema cookie"),
+    (SCHEMA_COOKIE, 4, "schema cookie"),
     (44, 4, "schema format"),
     (48, 4, "size of the cache"),
     (52, 4, "largest root page"),
@@ -59,14 +68,24 @@ impl FileComparator for Sqlite {
         let mut leaf = Leaf::of("SQLite");
         versions(&mut leaf, &old, &new);
         counters(&mut leaf, &old, &new);
+        let reordered = reordered(&mut leaf, &old, &new);
         for (at, length, name) in FIELDS {
             let (released, rebuilt) = (window(old.bytes, *at, *length), window(new.bytes, *at, *length));
-            if released != rebuilt {
-                let finding = Finding::new(*name, told(released), told(rebuilt));
-                leaf.add(finding.keyed("fields of SQLite headers"));
+            if released == rebuilt || reordered && [PAGES, FIRST_FREE_PAGE, FREE_PAGES].contains(at) {
+                continue;
             }
+            let finding = Finding::new(*name, told(released), told(rebuilt));
+            leaf.add(if reordered && *at == SCHEMA_COOKIE {
+                finding
+                    .because(Cause::Order, Confidence::Proven)
+                    .keyed("number of changes to the schema of SQLite databases")
+            } else {
+                finding.keyed("fields of SQLite headers")
+            });
         }
-        pages(&mut leaf, &old, &new);
+        if !reordered {
+            pages(&mut leaf, &old, &new);
+        }
         Some(leaf)
     }
 }
@@ -118,6 +137,11 @@ impl<'a> Database<'a> {
 
     fn count(&self) -> usize {
         self.bytes.len().div_ceil(self.page)
+    }
+
+    /// Whether readers trust the number of pages in the header.
+    fn is_counted(&self) -> bool {
+        self.number(CHANGE_COUNTER) == self.number(VERSION_VALID_FOR)
     }
 
     /// Walks the list of free pages: trunk pages, each with the number of the next one and a list of leaves.
@@ -187,7 +211,7 @@ fn counters(leaf: &mut Leaf, old: &Database, new: &Database) {
         }
     };
     let finding = Finding::new("change counter", told(released), told(rebuilt));
-    leaf.add(if released.0 == released.1 && rebuilt.0 == rebuilt.1 {
+    leaf.add(if old.is_counted() && new.is_counted() {
         finding
             .because(Cause::Order, Confidence::Proven)
             .keyed("number of SQLite transactions")
@@ -195,6 +219,42 @@ fn counters(leaf: &mut Leaf, old: &Database, new: &Database) {
         // Only on one side do readers trust the number of pages in the header.
         finding.keyed("fields of SQLite headers")
     });
+}
+
+/// Whether only the physical order of pages and of entries in them differs. Bytes that no entry has may be anything, so
+/// they are content unless they are zeros.
+fn reordered(leaf: &mut Leaf, old: &Database, new: &Database) -> bool {
+    let same_pages = old.bytes.get(HEADER..) == new.bytes.get(HEADER..);
+    if same_pages || old.page != new.page || !old.is_counted() || !new.is_counted() {
+        return false;
+    }
+    let Some(same) = content::same(old, new) else {
+        return false;
+    };
+    let count = |database: &Database| {
+        let free = database.number(FREE_PAGES).unwrap_or(0);
+        format!("{} pages, {free} of them free", database.count())
+    };
+    let hidden = same.rest.0.count > 0 || same.rest.1.count > 0;
+    let confidence = if hidden {
+        leaf.add(
+            Finding::new(
+                "bytes that belong to no row",
+                content::told(old, &same.rest.0),
+                content::told(new, &same.rest.1),
+            )
+            .keyed("bytes of SQLite databases that belong to no row"),
+        );
+        Confidence::Possible
+    } else {
+        Confidence::Proven
+    };
+    leaf.add(
+        Finding::new("physical order", count(old), count(new))
+            .because(Cause::Order, confidence)
+            .keyed("physical order of SQLite databases; schema, rows and indexes are the same"),
+    );
+    true
 }
 
 /// Compares pages with the same number, without the header; one finding for each kind of page.
@@ -236,104 +296,5 @@ fn pages(leaf: &mut Leaf, old: &Database, new: &Database) {
             leaf.excerpts
                 .push(excerpt(start, released, rebuilt, &ranges(released, rebuilt)));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::compare::{Options, Outcome, compare_bytes};
-
-    /// Three pages of 512 bytes: a table, another one, and a free page.
-    fn database() -> Vec<u8> {
-        let mut file = MAGIC.to_vec();
-        file.resize(3 * 512, 0);
-        file[16..18].copy_from_slice(&512_u16.to_be_bytes());
-        for (at, number) in [
-            (24, 7_u32),
-            (28, 3),
-            (32, 3),
-            (36, 1),
-            (56, 1),
-            (92, 7),
-            (96, 3_040_001),
-        ] {
-            file[at..at + 4].copy_from_slice(&number.to_be_bytes());
-        }
-        file[100] = 13;
-        file[512] = 13;
-        file
-    }
-
-    fn first(old: &[u8], new: &[u8]) -> (Cause, String, String) {
-        let comparison = compare_bytes("x.db", old, new, &Options::default());
-        assert_eq!(comparison.outcome, Outcome::Different);
-        let cause = &comparison.causes[0];
-        (cause.cause, cause.key.clone(), cause.example.place.clone())
-    }
-
-    /// The database with numbers at some offsets.
-    fn with(numbers: &[(usize, u32)]) -> Vec<u8> {
-        let mut file = database();
-        for (at, number) in numbers {
-            file[*at..*at + 4].copy_from_slice(&number.to_be_bytes());
-        }
-        file
-    }
-
-    #[test]
-    fn the_counter_and_the_version_are_no_content() {
-        let found = first(&database(), &with(&[(24, 9), (92, 9)]));
-        assert_eq!((found.0, found.2.as_str()), (Cause::Order, "change counter"));
-        let found = first(&database(), &with(&[(96, 3_041_002)]));
-        assert_eq!(
-            (found.0, found.1.as_str()),
-            (Cause::ToolVersion, "SQLite 3.40.1 → 3.41.2")
-        );
-    }
-
-    #[test]
-    fn a_counter_that_is_not_that_of_the_version_is_content() {
-        for numbers in [&[(24, 9)], &[(92, 9)]] {
-            assert_eq!(first(&database(), &with(numbers)).0, Cause::Content);
-        }
-    }
-
-    #[test]
-    fn every_other_byte_is_content() {
-        let old = database();
-        for at in (16..old.len()).filter(|at| !(24..28).contains(at) && !(92..100).contains(at)) {
-            let mut new = old.clone();
-            new[at] ^= 0x10;
-            let (cause, key, place) = first(&old, &new);
-            assert_eq!(cause, Cause::Content, "byte {at}: {place} {key}");
-            // With a different counter as well.
-            new[27] = 9;
-            new[95] = 9;
-            assert_eq!(first(&old, &new).0, Cause::Content, "byte {at}");
-        }
-        assert_eq!(first(&old, &[old.clone(), vec![0; 512]].concat()).2, "length");
-    }
-
-    #[test]
-    fn pages_are_named_by_what_they_hold() {
-        let old = database();
-        for (at, key) in [
-            (600, "pages of tables of SQLite databases"),
-            (1200, "free pages of SQLite databases"),
-        ] {
-            let mut new = old.clone();
-            new[at] ^= 1;
-            assert_eq!(first(&old, &new).1, key);
-        }
-    }
-
-    #[test]
-    fn a_list_of_free_pages_that_goes_round_ends() {
-        let mut old = database();
-        old[1024..1028].copy_from_slice(&3_u32.to_be_bytes());
-        let mut new = old.clone();
-        new[1100] = 1;
-        assert_eq!(first(&old, &new).1, "free pages of SQLite databases");
     }
 }
