@@ -10,6 +10,8 @@ Reads /inputs/recipe/build.json:
   backend   build-backend of PEP 517, with backend_path
   hook      "build_wheel", or "get_requires_for_build_wheel" to only ask for further requirements
   options   options of setuptools' bdist_wheel, as in setup.cfg
+  arguments words that setup.py finds on its command line
+  empty     names of packages that were folders without files
   uniform   the one time of all files in the released wheel, or null
   entries   [path, mode, time] of each file of the released wheel, in its order; no time where all have one
   windows   whether the released wheel was written on Windows
@@ -103,6 +105,16 @@ def add_markers(top, markers):
                 with open(os.path.join(package, name), "ab"):
                     pass
                 break
+
+
+def add_empty(top, names):
+    """Makes folders without files beside the list of packages, which names them."""
+    for above in ("", "src", "lib", "python"):
+        folder = os.path.join(top, above)
+        if os.path.isdir(folder) and any(name.endswith(".egg-info") for name in os.listdir(folder)):
+            for name in names:
+                os.makedirs(os.path.join(folder, name), exist_ok=True)
+            break
 
 
 def add_lacking(top, folder):
@@ -497,9 +509,9 @@ def repair(folder, platform):
                         os.path.join(folder, name)], check=True)
 
 
-def run_setup(out):
+def run_setup(out, arguments):
     """What everybody used before backends: setuptools before 40.8 has none."""
-    sys.argv = ["setup.py", "bdist_wheel", "-d", out]
+    sys.argv = ["setup.py", *arguments, "bdist_wheel", "-d", out]
     sys.path.insert(0, os.getcwd())
     runpy.run_path("setup.py", run_name="__main__")
 
@@ -514,6 +526,7 @@ def main():
     if build["leftovers"]:
         add_leftovers(os.getcwd(), build["leftovers"])
     restore_old_names()
+    settings = {"--global-option": build["arguments"]} if build["arguments"] else None
     if build["hook"] == "get_requires_for_build_wheel":
         try:
             hook = getattr(backend(build["backend"], build["backend_path"]), build["hook"], None)
@@ -521,7 +534,7 @@ def main():
             if not build["backend"].startswith("setuptools.build_meta"):
                 raise
             hook = lambda _: setup_requires()
-        required = list(hook({})) if hook else []
+        required = list(hook(settings or {})) if hook else []
         with open("/out/requires.json", "w", encoding="utf-8") as file:
             json.dump(required, file)
         return
@@ -530,6 +543,7 @@ def main():
         for position, (path, mode, *time) in enumerate(build["entries"])
     }
     add_markers(os.getcwd(), build["markers"])
+    add_empty(os.getcwd(), build["empty"])
     date_sources(top, entries, build["uniform"])
     order_listings(entries)
     if build["options"]:
@@ -554,9 +568,9 @@ def main():
     except (ImportError, AttributeError):
         if not build["backend"].startswith("setuptools.build_meta"):
             raise
-        run_setup(out)
+        run_setup(out, build["arguments"])
     else:
-        print("built", chosen.build_wheel(out, None))
+        print("built", chosen.build_wheel(out, settings))
     if build["platform"]:
         repair(out, build["platform"])
 

@@ -5,6 +5,7 @@
 
 use super::assumptions::{GENERATOR, REQUIREMENTS};
 use super::bounds;
+use super::flags;
 use super::interpreter;
 use crate::compare::{Node, Presence};
 use crate::ecosystem::compressor;
@@ -45,6 +46,9 @@ struct Seen {
 /// The marker of typed packages (PEP 561): its name says everything.
 const MARKER: &str = "py.typed";
 
+/// The list of packages that setuptools writes.
+const TOP_LEVEL: &str = "top_level.txt";
+
 /// Whether a path is that of a marker.
 pub(super) fn is_marker(path: &str) -> bool {
     path.rsplit('/').next() == Some(MARKER)
@@ -82,6 +86,11 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let mut all = Vec::new();
     let absent = record.outputs.iter().find(|output| output.rebuilt.is_none());
     if let Some(output) = absent {
+        let other = record.outputs.iter().find(|output| output.released.is_none());
+        if let Some(other) = other {
+            let because = format!("the build makes {} instead of {}", other.name, output.name);
+            all.extend(with_flags(hints, &because));
+        }
         // A source distribution may lack its setup.
         all.extend(from_git(
             hints,
@@ -110,12 +119,16 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             [one] => format!("{one} differs"),
             several => format!("{} differ", several.join(", ")),
         };
+        if seen.metadata.iter().any(|name| name == TOP_LEVEL) {
+            all.extend(with_empty_packages(hints, &because));
+        }
         let mut versions = setuptools(plan, hints, &because).into_iter();
         all.extend(versions.by_ref().take(FIRST_RUNGS));
         all.extend(
             from_git(hints, &because).filter(|_| all.iter().all(|other| other.hints.source.is_none())),
         );
         all.extend(python_of_day(plan, hints, &because));
+        all.extend(with_flags(hints, &because).into_iter().take(1));
         all.extend(versions);
     }
     all
@@ -212,6 +225,35 @@ fn with_markers(hints: &Hints, markers: &[String]) -> Option<Alternative> {
             because: format!("an empty {MARKER}, if the setup asks for it: {because}"),
         }
     })
+}
+
+/// The source distribution, with an empty folder for each package that it only names.
+fn with_empty_packages(hints: &Hints, because: &str) -> Option<Alternative> {
+    let open = hints.source.is_none() && hints.settings.completed.is_none() && hints.settings.empty.is_none();
+    open.then(|| {
+        let mut hints = hints.clone();
+        hints.settings.empty = Some(Origin::Tried(because.to_owned()));
+        Alternative {
+            hints,
+            because: format!(
+                "an empty folder for each package that the source distribution only names: {because}"
+            ),
+        }
+    })
+}
+
+/// The words that a setup script may look for on its command line, each alone; a plan says which it is.
+fn with_flags(hints: &Hints, because: &str) -> Vec<Alternative> {
+    let numbers = (0..flags::MOST).filter(|_| hints.settings.flag.is_none());
+    let with = numbers.map(|number| {
+        let mut hints = hints.clone();
+        hints.settings.flag = Some((number, Origin::Tried(because.to_owned())));
+        Alternative {
+            hints,
+            because: format!("a word on the command line that the setup looks for: {because}"),
+        }
+    });
+    with.collect()
 }
 
 /// Build requirements from the weeks after the release, if those of its day use the network.
@@ -378,6 +420,26 @@ mod tests {
             completed(&fresh.with_git(Origin::Declared("the user".into())), "x"),
             None
         );
+    }
+
+    #[test]
+    fn packages_without_files_are_folders_of_a_source_distribution_alone() {
+        let fresh = Hints::default();
+        let with = with_empty_packages(&fresh, "x").unwrap().hints;
+        assert!(with.settings.empty.is_some());
+        assert_eq!(with_empty_packages(&with, "x"), None);
+        assert_eq!(with_empty_packages(&fresh.with_git(tried()), "x"), None);
+    }
+
+    #[test]
+    fn each_word_of_a_setup_is_tried_alone() {
+        let numbers = |hints: &Hints| {
+            let number = |it: Alternative| it.hints.settings.flag.unwrap().0;
+            with_flags(hints, "x").into_iter().map(number).collect::<Vec<_>>()
+        };
+        let fresh = Hints::default();
+        assert_eq!(numbers(&fresh), [0, 1, 2]);
+        assert!(numbers(&with_flags(&fresh, "x").pop().unwrap().hints).is_empty());
     }
 
     #[test]

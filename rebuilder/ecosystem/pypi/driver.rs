@@ -44,6 +44,8 @@ impl Draft<'_> {
             "backend_path": self.backend_path(),
             "hook": hook,
             "options": self.options(),
+            "empty": self.source.empty,
+            "arguments": self.source.arguments,
             "uniform": self.facts.clock.uniform,
             "entries": self.facts.clock.shown(),
             "windows": self.facts.windows,
@@ -231,6 +233,27 @@ for folder, _, names in sorted(os.walk(\"top\")):
         let expected =
             "top/file source\ntop/a/added.py commit\ntop/a/kept.py source\ntop/build/lib/a/old.py commit";
         prints(script, expected);
+    }
+
+    #[test]
+    fn a_setup_finds_its_words_before_the_command() {
+        let script = "
+with open(\"setup.py\", \"w\") as file:
+    file.write(\"import sys; print(*sys.argv)\")
+run_setup(\"/out\", [\"--release\"])
+";
+        prints(script, "setup.py --release bdist_wheel -d /out");
+    }
+
+    #[test]
+    fn an_empty_folder_is_beside_the_packages() {
+        let script = "
+for found in (\"src/a\", \"src/a.egg-info\"):
+    os.makedirs(found)
+add_empty(os.getcwd(), [\"local\", \"a\"])
+print(*sorted(folder for folder, _, _ in os.walk(\".\")))
+";
+        prints(script, ". ./src ./src/a ./src/a.egg-info ./src/local");
     }
 
     #[test]

@@ -66,7 +66,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
                     let whole = Source::git(planner, &purl, released, about, attested, hint).await?;
                     source.completed_from(whole, origin)
                 }
-                None => source,
+                None => match &settings.empty {
+                    Some(origin) => source.with_empty_packages(&purl, blob, origin)?,
+                    None => source,
+                },
             }
         }
         _ => {
@@ -82,6 +85,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         }
     };
     let source = source.signed_by(&facts.generator, released.uploaded);
+    let source = match &settings.flag {
+        Some(flag) => source.with_flag(&purl, blobs.get(1), &facts, flag)?,
+        None => source,
+    };
     let native = released.fitness(interpreter::usual().interpreter.minor) == Some(Fitness::Native);
     let (mut recipe, python) = recipe_and_python(planner, &purl, released, &facts, native)?;
     let known = [compressor::ZLIB_NG, compressor::CLOUDFLARE];
