@@ -16,6 +16,9 @@ use crate::store::Blob;
 /// Maximum number of words of a script that are tried.
 pub(super) const MOST: usize = 3;
 
+/// Number of characters behind a word in which a script says where it looks for it.
+const NEAR: usize = 40;
+
 /// A word, and whether the name of the project follows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Flag {
@@ -62,16 +65,15 @@ impl Source {
 /// The words that a setup script looks for: `"--word" in sys.argv`, or a switch of a parser of its own that leaves the
 /// rest to setuptools.
 fn looked_for(setup: &str) -> Vec<Flag> {
-    let tight: String = setup.chars().filter(|c| !c.is_whitespace()).collect();
+    let tight = without_spaces(setup);
     let parses = tight.contains("parse_known_args(");
     let mut found: Vec<Flag> = Vec::new();
     for quote in ['\'', '"'] {
-        let opening = format!("{quote}--");
-        for (at, _) in tight.match_indices(&opening) {
-            let Some((head, rest)) = tight.split_at_checked(at) else {
+        for (at, _) in setup.match_indices(&format!("{quote}--")) {
+            let Some((head, literal)) = setup.split_at_checked(at) else {
                 continue;
             };
-            let Some((word, after)) = rest.get(1..).and_then(|rest| rest.split_once(quote)) else {
+            let Some((word, after)) = literal.get(1..).and_then(|rest| rest.split_once(quote)) else {
                 continue;
             };
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -79,12 +81,14 @@ fn looked_for(setup: &str) -> Vec<Flag> {
                 continue;
             }
             let call = after.split(')').next().unwrap_or_default();
-            let switch = parses && head.ends_with("add_argument(") && call.contains("store_true");
+            let switch = parses && head.trim_end().ends_with("add_argument(") && call.contains("store_true");
             // Whoever asks where a word is wants what follows it.
             let valued =
                 tight.contains(&format!("argv.index({quote}{word}{quote})")) && tight.contains("+1]");
             let named = valued && word.contains("name");
-            if switch || (after.starts_with("insys.argv") && (named || !valued)) {
+            let next: String = after.chars().take(NEAR).collect();
+            let asked = without_spaces(&next).starts_with("insys.argv");
+            if switch || (asked && (named || !valued)) {
                 found.push(Flag {
                     word: word.to_owned(),
                     named,
@@ -93,6 +97,10 @@ fn looked_for(setup: &str) -> Vec<Flag> {
         }
     }
     found
+}
+
+fn without_spaces(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace()).collect()
 }
 
 #[cfg(test)]
