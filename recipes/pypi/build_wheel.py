@@ -11,6 +11,7 @@ Reads /inputs/recipe/build.json:
   hook      "build_wheel", or "get_requires_for_build_wheel" to only ask for further requirements
   options   options of setuptools' bdist_wheel, as in setup.cfg
   arguments words that setup.py finds on its command line
+  described whether the description is that of PKG-INFO in the source distribution, rather than what setup.py composes
   empty     names of packages that were folders without files
   uniform   the one time of all files in the released wheel, or null
   entries   [path, mode, time] of each file of the released wheel, in its order; no time where all have one
@@ -32,6 +33,7 @@ file's content; that is the backend's alone.
 import builtins
 import collections
 import collections.abc
+import email
 import fractions
 import html
 import html.parser
@@ -459,6 +461,25 @@ def sort_requirements():
         found._write_requirements = in_order
 
 
+def description(top):
+    """The description in PKG-INFO, which setuptools wrote when the setup had all files that it reads."""
+    with open(os.path.join(top, "PKG-INFO"), encoding="utf-8", newline="\n") as file:
+        message = email.message_from_string(file.read())
+    text = message["Description"]
+    if text is None:
+        text = message.get_payload()
+    else:
+        text = text.replace("\n" + 8 * " ", "\n")
+    return text if text and text.strip() != "UNKNOWN" else None
+
+
+def describe(text):
+    """Makes setuptools write this description."""
+    importlib.import_module("setuptools")
+    found = importlib.import_module("distutils.dist")
+    found.DistributionMetadata.get_long_description = lambda self: text
+
+
 def leave_out_extensions(name, impure):
     """Makes setuptools build no compiled code, as if the setup had been told so, by a variable or for want of a compiler."""
     os.environ[re.sub("[^A-Z0-9]", "_", name.upper()) + "_NO_EXTENSIONS"] = "1"
@@ -553,6 +574,10 @@ def main():
     Shown(entries, build["uniform"] is not None).install()
     if build["python"]:
         appear_as_python(build["python"])
+    if build["described"] and os.path.isfile("PKG-INFO"):
+        text = description(os.getcwd())
+        if text:
+            describe(text)
     if build["sorted"]:
         sort_requirements()
     if build["pure"]:

@@ -37,6 +37,8 @@ struct Seen {
     other: u64,
     /// Files that the build writes and that differ or are only in one wheel, by name.
     metadata: Vec<String>,
+    /// Whether the released metadata is longer than the rebuilt one.
+    lacks_text: bool,
     /// Markers of PEP 561 that only the released wheel has.
     markers: Vec<String>,
     /// Names of all files of the package that only the released wheel has.
@@ -119,6 +121,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             [one] => format!("{one} differs"),
             several => format!("{} differ", several.join(", ")),
         };
+        if seen.lacks_text {
+            all.extend(with_description(hints, &because));
+        }
         if seen.metadata.iter().any(|name| name == TOP_LEVEL) {
             all.extend(with_empty_packages(hints, &because));
         }
@@ -238,6 +243,20 @@ fn with_empty_packages(hints: &Hints, because: &str) -> Option<Alternative> {
             because: format!(
                 "an empty folder for each package that the source distribution only names: {because}"
             ),
+        }
+    })
+}
+
+/// The description that the source distribution's own metadata has: its setup may read files that it lacks.
+fn with_description(hints: &Hints, because: &str) -> Option<Alternative> {
+    let open =
+        hints.source.is_none() && hints.settings.completed.is_none() && hints.settings.description.is_none();
+    open.then(|| {
+        let mut hints = hints.clone();
+        hints.settings.description = Some(Origin::Tried(because.to_owned()));
+        Alternative {
+            hints,
+            because: format!("the description in PKG-INFO of the source distribution: {because}"),
         }
     })
 }
@@ -373,6 +392,8 @@ fn note(path: &str, node: &Node, seen: &mut Seen) {
     match node.presence {
         _ if written => {
             let name = path.rsplit('/').next().unwrap_or(path);
+            let (released, rebuilt) = node.sizes;
+            seen.lacks_text |= name == "METADATA" && rebuilt < released;
             if name != "RECORD" {
                 seen.metadata.push(name.to_owned());
             }
@@ -429,6 +450,15 @@ mod tests {
         assert!(with.settings.empty.is_some());
         assert_eq!(with_empty_packages(&with, "x"), None);
         assert_eq!(with_empty_packages(&fresh.with_git(tried()), "x"), None);
+    }
+
+    #[test]
+    fn the_description_of_a_source_distribution_is_tried_once() {
+        let fresh = Hints::default();
+        let with = with_description(&fresh, "x").unwrap().hints;
+        assert!(with.settings.description.is_some());
+        assert_eq!(with_description(&with, "x"), None);
+        assert_eq!(with_description(&fresh.with_git(tried()), "x"), None);
     }
 
     #[test]

@@ -78,6 +78,15 @@ impl Draft<'_> {
                 origin.clone(),
             ));
         }
+        if let Some(origin) = &self.planner.hints.settings.description
+            && self.is_described()
+        {
+            all.push(assume(
+                "description",
+                "as PKG-INFO of the source distribution has it, whatever its setup composes now",
+                origin.clone(),
+            ));
+        }
         if self.facts.no_mode {
             all.push(assume(
                 "archive writer",

@@ -44,6 +44,7 @@ impl Draft<'_> {
             "backend_path": self.backend_path(),
             "hook": hook,
             "options": self.options(),
+            "described": self.is_described(),
             "empty": self.source.empty,
             "arguments": self.source.arguments,
             "uniform": self.facts.clock.uniform,
@@ -76,6 +77,13 @@ impl Draft<'_> {
         let names = self.facts.clock.entries.keys().filter(|_| wanted && sdist);
         let markers = names.filter(|name| alternatives::is_marker(name));
         markers.map(String::as_str).collect()
+    }
+
+    /// Whether the source distribution's own metadata gives the description.
+    pub(super) fn is_described(&self) -> bool {
+        let wanted = self.planner.hints.settings.description.is_some();
+        let setuptools = self.source.system.build_backend.starts_with("setuptools");
+        wanted && setuptools && matches!(self.source.place, Place::Sdist(_))
     }
 
     /// Whether setuptools must not build compiled code, since the released wheel has none.
@@ -254,6 +262,23 @@ add_empty(os.getcwd(), [\"local\", \"a\"])
 print(*sorted(folder for folder, _, _ in os.walk(\".\")))
 ";
         prints(script, ". ./src ./src/a ./src/a.egg-info ./src/local");
+    }
+
+    #[test]
+    fn a_source_distribution_says_how_it_was_described() {
+        let script = "
+for text in (
+    \"Metadata-Version: 2.1\\nDescription: A\\n        =\\n        \\n          b\\n        \\nKeywords: x\\n\",
+    \"Metadata-Version: 2.2\\nName: a\\n\\nA\\n=\\n\\n  b\\n\",
+    \"Metadata-Version: 1.1\\nDescription: UNKNOWN\\n\",
+    \"Name: a\\n\",
+):
+    with open(\"PKG-INFO\", \"w\") as file:
+        file.write(text)
+    print(repr(description(os.getcwd())))
+";
+        let expected = "'A\\n=\\n\\n  b\\n'\n'A\\n=\\n\\n  b\\n'\nNone\nNone";
+        prints(script, expected);
     }
 
     #[test]
