@@ -119,18 +119,21 @@ impl Draft<'_> {
     /// The folders of the source that contain the backend itself, unless another version of that backend built the
     /// wheel.
     pub(super) fn backend_path(&self) -> &[String] {
-        let generator = self.facts.generator.split_once(' ');
-        let bootstraps = generator.is_none_or(|(name, version)| {
-            name != self.project.name
-                || version == self.released.version.to_string()
-                || version.contains("+local")
-        });
-        if bootstraps {
+        let version = self.released.version.to_string();
+        if bootstraps(&self.facts.generator, &self.project.name, &version) {
             &self.source.system.backend_path
         } else {
             &[]
         }
     }
+}
+
+/// Whether a backend that is itself built may have built itself, rather than an earlier version of it.
+fn bootstraps(generator: &str, project: &str, version: &str) -> bool {
+    generator.split_once(' ').is_none_or(|(name, signed)| {
+        let signed = signed.trim_matches(['(', ')']);
+        name != project || signed == version || signed.contains("+local")
+    })
 }
 
 #[cfg(test)]
@@ -251,6 +254,21 @@ with open(\"setup.py\", \"w\") as file:
 run_setup(\"/out\", [\"--release\"])
 ";
         prints(script, "setup.py --release bdist_wheel -d /out");
+    }
+
+    #[test]
+    fn a_backend_builds_itself_unless_another_version_signed() {
+        for (generator, expected) in [
+            ("setuptools (84.2.1)", true),
+            ("setuptools (84.2.0)", false),
+            ("setuptools 84.2.1", true),
+            ("setuptools (0.0.0+local)", true),
+            ("bdist_wheel (0.43.0)", true),
+            ("", true),
+        ] {
+            let found = bootstraps(generator, "setuptools", "84.2.1");
+            assert_eq!(found, expected, "{generator}");
+        }
     }
 
     #[test]
