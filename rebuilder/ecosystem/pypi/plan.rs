@@ -261,7 +261,7 @@ impl Draft<'_> {
     /// Solves the requirements, asks the backend for more, and makes the plan.
     async fn finish(&self) -> Result<Plan, PlanError> {
         let mut required = self.static_requirements();
-        let dialect = self.dialect();
+        let dialect = self.dialect(&required);
         let with_dialect: Vec<_> = required.iter().cloned().chain(dialect).collect();
         let mut plan = match self.plan(&with_dialect).await {
             // The form of METADATA is the weaker evidence: if it contradicts the declared requirements, they win.
