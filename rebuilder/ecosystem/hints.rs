@@ -54,6 +54,8 @@ pub struct Settings {
     pub completed: Option<Origin>,
     /// Wheels: files of the released wheel that an earlier build may have left behind.
     pub leftovers: Option<(Vec<String>, Origin)>,
+    /// Wheels: requirements and extras are in the order of the source distribution's own list.
+    pub order: Option<Origin>,
     /// Wheels: the description is that of the source distribution's metadata, not the one that its setup composes.
     pub description: Option<Origin>,
     /// Wheels: packages without files, which the list of the source distribution names, are empty folders.

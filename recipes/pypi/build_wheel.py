@@ -10,6 +10,7 @@ Reads /inputs/recipe/build.json:
   backend   build-backend of PEP 517, with backend_path
   hook      "build_wheel", or "get_requires_for_build_wheel" to only ask for further requirements
   options   options of setuptools' bdist_wheel, as in setup.cfg
+  ordered   whether requirements and extras are in the order of the source distribution's own list
   arguments words that setup.py finds on its command line
   described whether the description is that of PKG-INFO in the source distribution, rather than what setup.py composes
   empty     names of packages that were folders without files
@@ -35,6 +36,7 @@ import collections
 import collections.abc
 import email
 import fractions
+import glob
 import html
 import html.parser
 import importlib
@@ -480,6 +482,36 @@ def describe(text):
     found.DistributionMetadata.get_long_description = lambda self: text
 
 
+def keep_order(top):
+    """Makes setuptools write requirements and extras as the source distribution has them, if only their order differs.
+
+    A setup that puts them through a set, or reads them from files in a folder, has them in another order each time.
+    """
+    found = importlib.import_module("setuptools.command.egg_info").egg_info
+    written = {}
+    for above in ("", "src", "lib", "python"):
+        for folder in sorted(glob.glob(os.path.join(glob.escape(os.path.join(top, above)), "*.egg-info"))):
+            for name in ("PKG-INFO", "requires.txt"):
+                path = os.path.join(folder, name)
+                if os.path.isfile(path):
+                    with open(path, "rb") as file:
+                        written.setdefault((os.path.basename(folder), name), file.read())
+    real = found.run
+
+    def run(self):
+        real(self)
+        for (folder, name), before in written.items():
+            path = os.path.join(self.egg_info, name)
+            if folder == os.path.basename(self.egg_info) and os.path.isfile(path):
+                with open(path, "rb") as file:
+                    now = file.read()
+                if now != before and sorted(now.splitlines()) == sorted(before.splitlines()):
+                    with open(path, "wb") as file:
+                        file.write(before)
+
+    found.run = run
+
+
 def leave_out_extensions(name, impure):
     """Makes setuptools build no compiled code, as if the setup had been told so, by a variable or for want of a compiler."""
     os.environ[re.sub("[^A-Z0-9]", "_", name.upper()) + "_NO_EXTENSIONS"] = "1"
@@ -578,6 +610,8 @@ def main():
         text = description(os.getcwd())
         if text:
             describe(text)
+    if build["ordered"]:
+        keep_order(os.getcwd())
     if build["sorted"]:
         sort_requirements()
     if build["pure"]:

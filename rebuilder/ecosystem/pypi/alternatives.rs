@@ -7,7 +7,7 @@ use super::assumptions::{GENERATOR, REQUIREMENTS};
 use super::bounds;
 use super::flags;
 use super::interpreter;
-use crate::compare::{Node, Presence};
+use crate::compare::{Cause, Finding, Node, Presence};
 use crate::ecosystem::compressor;
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, Plan};
@@ -37,6 +37,8 @@ struct Seen {
     other: u64,
     /// Files that the build writes and that differ or are only in one wheel, by name.
     metadata: Vec<String>,
+    /// Whether lines of the metadata are in another order.
+    other_order: bool,
     /// Whether the released metadata is longer than the rebuilt one.
     lacks_text: bool,
     /// Markers of PEP 561 that only the released wheel has.
@@ -116,6 +118,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         }
     }
     all.extend(with_markers(hints, &seen.markers));
+    if seen.other_order {
+        all.extend(with_order(hints, "METADATA has lines in another order"));
+    }
     if !seen.metadata.is_empty() {
         let because = match &seen.metadata[..] {
             [one] => format!("{one} differs"),
@@ -243,6 +248,20 @@ fn with_empty_packages(hints: &Hints, because: &str) -> Option<Alternative> {
             because: format!(
                 "an empty folder for each package that the source distribution only names: {because}"
             ),
+        }
+    })
+}
+
+/// The order of requirements and extras in the source distribution's own list: a setup may have them in another one
+/// each time.
+fn with_order(hints: &Hints, because: &str) -> Option<Alternative> {
+    let open = hints.source.is_none() && hints.settings.completed.is_none() && hints.settings.order.is_none();
+    open.then(|| {
+        let mut hints = hints.clone();
+        hints.settings.order = Some(Origin::Tried(because.to_owned()));
+        Alternative {
+            hints,
+            because: format!("requirements in the order of the source distribution: {because}"),
         }
     })
 }
@@ -379,6 +398,10 @@ fn read(record: &Record) -> Seen {
 }
 
 fn note(path: &str, node: &Node, seen: &mut Seen) {
+    let in_order = |finding: &Finding| finding.cause == Cause::Order && !finding.follows;
+    if path.ends_with(".dist-info/METADATA") && node.findings.iter().any(in_order) {
+        seen.other_order = true;
+    }
     // Only findings that are more than a checksum or a stored time, in files rather than in the archive around them.
     let own = node
         .findings
@@ -459,6 +482,15 @@ mod tests {
         assert!(with.settings.description.is_some());
         assert_eq!(with_description(&with, "x"), None);
         assert_eq!(with_description(&fresh.with_git(tried()), "x"), None);
+    }
+
+    #[test]
+    fn the_order_of_a_source_distribution_is_tried_once() {
+        let fresh = Hints::default();
+        let with = with_order(&fresh, "x").unwrap().hints;
+        assert!(with.settings.order.is_some());
+        assert_eq!(with_order(&with, "x"), None);
+        assert_eq!(with_order(&fresh.with_git(tried()), "x"), None);
     }
 
     #[test]

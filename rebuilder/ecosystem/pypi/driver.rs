@@ -45,6 +45,7 @@ impl Draft<'_> {
             "hook": hook,
             "options": self.options(),
             "described": self.is_described(),
+            "ordered": self.is_ordered(),
             "empty": self.source.empty,
             "arguments": self.source.arguments,
             "uniform": self.facts.clock.uniform,
@@ -82,6 +83,13 @@ impl Draft<'_> {
     /// Whether the source distribution's own metadata gives the description.
     pub(super) fn is_described(&self) -> bool {
         let wanted = self.planner.hints.settings.description.is_some();
+        let setuptools = self.source.system.build_backend.starts_with("setuptools");
+        wanted && setuptools && matches!(self.source.place, Place::Sdist(_))
+    }
+
+    /// Whether the source distribution's own list gives the order of requirements.
+    pub(super) fn is_ordered(&self) -> bool {
+        let wanted = self.planner.hints.settings.order.is_some();
         let setuptools = self.source.system.build_backend.starts_with("setuptools");
         wanted && setuptools && matches!(self.source.place, Place::Sdist(_))
     }
@@ -297,6 +305,31 @@ for text in (
 ";
         let expected = "'A\\n=\\n\\n  b\\n'\n'A\\n=\\n\\n  b\\n'\nNone\nNone";
         prints(script, expected);
+    }
+
+    #[test]
+    fn requirements_keep_the_order_of_the_source_distribution_and_nothing_else_of_it() {
+        let script = "
+module = types.ModuleType(\"setuptools.command.egg_info\")
+class egg_info:
+    egg_info = \"a.egg-info\"
+    def run(self):
+        for name, text in ((\"PKG-INFO\", \"A: 1\\nB: 2\\n\"), (\"requires.txt\", \"x\\ny\\n\")):
+            with open(os.path.join(self.egg_info, name), \"w\") as file:
+                file.write(text)
+module.egg_info = egg_info
+sys.modules.update({\"setuptools\": types.ModuleType(\"setuptools\"), module.__name__: module})
+os.makedirs(\"a.egg-info\")
+for name, text in ((\"PKG-INFO\", \"B: 2\\nA: 1\\n\"), (\"requires.txt\", \"y\\nz\\n\")):
+    with open(os.path.join(\"a.egg-info\", name), \"w\") as file:
+        file.write(text)
+keep_order(os.getcwd())
+egg_info().run()
+for name in (\"PKG-INFO\", \"requires.txt\"):
+    with open(os.path.join(\"a.egg-info\", name)) as file:
+        print(*file.read().split())
+";
+        prints(script, "B: 2 A: 1\nx y");
     }
 
     #[test]
