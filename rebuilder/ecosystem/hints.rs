@@ -54,6 +54,14 @@ pub struct Settings {
     pub completed: Option<Origin>,
     /// Wheels: files of the released wheel that an earlier build may have left behind.
     pub leftovers: Option<(Vec<String>, Origin)>,
+    /// Wheels: requirements and extras are in the order of the source distribution's own list.
+    pub order: Option<Origin>,
+    /// Wheels: the description is that of the source distribution's metadata, not the one that its setup composes.
+    pub description: Option<Origin>,
+    /// Wheels: packages without files, which the list of the source distribution names, are empty folders.
+    pub empty: Option<Origin>,
+    /// Wheels: the setup script finds the word on its command line that it looks for, counted from zero.
+    pub flag: Option<(usize, Origin)>,
     /// Wheels: build requirements may be somewhat younger than the release.
     pub later: Option<Origin>,
     /// npm: the scripts that run before it is packed.

@@ -17,7 +17,7 @@ use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::ecosystem::{self, PlanError, Planner};
 use crate::execute::{ExecuteError, PlanRefused};
 use crate::plan::Plan;
-use crate::run::{Attempt, Record, RunFolder, Verdict};
+use crate::run::{Attempt, OutputResult, Record, RunFolder, Verdict};
 use crate::store::StoreError;
 
 /// A search without any run.
@@ -58,15 +58,20 @@ struct Done {
 
 impl Done {
     /// How far it is from the release; smaller is closer.
-    fn distance(&self) -> (u8, u64) {
+    fn distance(&self) -> (u8, usize, u64) {
         let rank = match self.record.verdict {
             Verdict::Reproduced => 0,
             Verdict::Equivalent => 1,
             Verdict::Mismatch | Verdict::NotReproduced => 2,
             Verdict::Inconclusive { .. } => 3,
         };
-        (rank, self.record.places())
+        (rank, absent(&self.record.outputs), self.record.places())
     }
+}
+
+/// Number of files that the build did not make. Such a file counts as one place, although all of it differs.
+fn absent(outputs: &[OutputResult]) -> usize {
+    outputs.iter().filter(|output| output.rebuilt.is_none()).count()
 }
 
 /// Rebuilds `subject` with at most `limit` plans, and leaves the closest run in `folder`, an existing empty folder.
@@ -266,4 +271,24 @@ fn keep(best: Done, mut attempts: Vec<Attempt>, folder: &Path) -> Result<(Plan, 
     record.attempts = attempts;
     write(&RunFolder::new(folder), &record)?;
     Ok((plan, record))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_name_is_no_place_of_the_released_one() {
+        let output = |name: &str, released: Option<Sha256>, rebuilt: Option<Sha256>| OutputResult {
+            name: name.to_owned(),
+            released,
+            rebuilt,
+            sizes: (None, None),
+            differs: None,
+        };
+        let (one, two) = (Some(Sha256::of("one")), Some(Sha256::of("two")));
+        assert_eq!(absent(&[output("a-1.whl", one, two)]), 0);
+        let unknown = [output("a-1.whl", one, None), output("UNKNOWN-0.whl", None, two)];
+        assert_eq!(absent(&unknown), 1);
+    }
 }

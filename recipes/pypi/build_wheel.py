@@ -10,6 +10,10 @@ Reads /inputs/recipe/build.json:
   backend   build-backend of PEP 517, with backend_path
   hook      "build_wheel", or "get_requires_for_build_wheel" to only ask for further requirements
   options   options of setuptools' bdist_wheel, as in setup.cfg
+  ordered   whether requirements and extras are in the order of the source distribution's own list
+  arguments words that setup.py finds on its command line
+  described whether the description is that of PKG-INFO in the source distribution, rather than what setup.py composes
+  empty     names of packages that were folders without files
   uniform   the one time of all files in the released wheel, or null
   entries   [path, mode, time] of each file of the released wheel, in its order; no time where all have one
   windows   whether the released wheel was written on Windows
@@ -30,7 +34,9 @@ file's content; that is the backend's alone.
 import builtins
 import collections
 import collections.abc
+import email
 import fractions
+import glob
 import html
 import html.parser
 import importlib
@@ -103,6 +109,16 @@ def add_markers(top, markers):
                 with open(os.path.join(package, name), "ab"):
                     pass
                 break
+
+
+def add_empty(top, names):
+    """Makes folders without files beside the list of packages, which names them."""
+    for above in ("", "src", "lib", "python"):
+        folder = os.path.join(top, above)
+        if os.path.isdir(folder) and any(name.endswith(".egg-info") for name in os.listdir(folder)):
+            for name in names:
+                os.makedirs(os.path.join(folder, name), exist_ok=True)
+            break
 
 
 def add_lacking(top, folder):
@@ -447,6 +463,55 @@ def sort_requirements():
         found._write_requirements = in_order
 
 
+def description(top):
+    """The description in PKG-INFO, which setuptools wrote when the setup had all files that it reads."""
+    with open(os.path.join(top, "PKG-INFO"), encoding="utf-8", newline="\n") as file:
+        message = email.message_from_string(file.read())
+    text = message["Description"]
+    if text is None:
+        text = message.get_payload()
+    else:
+        text = text.replace("\n" + 8 * " ", "\n")
+    return text if text and text.strip() != "UNKNOWN" else None
+
+
+def describe(text):
+    """Makes setuptools write this description."""
+    importlib.import_module("setuptools")
+    found = importlib.import_module("distutils.dist")
+    found.DistributionMetadata.get_long_description = lambda self: text
+
+
+def keep_order(top):
+    """Makes setuptools write requirements and extras as the source distribution has them, if only their order differs.
+
+    A setup that puts them through a set, or reads them from files in a folder, has them in another order each time.
+    """
+    found = importlib.import_module("setuptools.command.egg_info").egg_info
+    written = {}
+    for above in ("", "src", "lib", "python"):
+        for folder in sorted(glob.glob(os.path.join(glob.escape(os.path.join(top, above)), "*.egg-info"))):
+            for name in ("PKG-INFO", "requires.txt"):
+                path = os.path.join(folder, name)
+                if os.path.isfile(path):
+                    with open(path, "rb") as file:
+                        written.setdefault((os.path.basename(folder), name), file.read())
+    real = found.run
+
+    def run(self):
+        real(self)
+        for (folder, name), before in written.items():
+            path = os.path.join(self.egg_info, name)
+            if folder == os.path.basename(self.egg_info) and os.path.isfile(path):
+                with open(path, "rb") as file:
+                    now = file.read()
+                if now != before and sorted(now.splitlines()) == sorted(before.splitlines()):
+                    with open(path, "wb") as file:
+                        file.write(before)
+
+    found.run = run
+
+
 def leave_out_extensions(name, impure):
     """Makes setuptools build no compiled code, as if the setup had been told so, by a variable or for want of a compiler."""
     os.environ[re.sub("[^A-Z0-9]", "_", name.upper()) + "_NO_EXTENSIONS"] = "1"
@@ -497,9 +562,9 @@ def repair(folder, platform):
                         os.path.join(folder, name)], check=True)
 
 
-def run_setup(out):
+def run_setup(out, arguments):
     """What everybody used before backends: setuptools before 40.8 has none."""
-    sys.argv = ["setup.py", "bdist_wheel", "-d", out]
+    sys.argv = ["setup.py", *arguments, "bdist_wheel", "-d", out]
     sys.path.insert(0, os.getcwd())
     runpy.run_path("setup.py", run_name="__main__")
 
@@ -514,6 +579,7 @@ def main():
     if build["leftovers"]:
         add_leftovers(os.getcwd(), build["leftovers"])
     restore_old_names()
+    settings = {"--global-option": build["arguments"]} if build["arguments"] else None
     if build["hook"] == "get_requires_for_build_wheel":
         try:
             hook = getattr(backend(build["backend"], build["backend_path"]), build["hook"], None)
@@ -521,7 +587,7 @@ def main():
             if not build["backend"].startswith("setuptools.build_meta"):
                 raise
             hook = lambda _: setup_requires()
-        required = list(hook({})) if hook else []
+        required = list(hook(settings or {})) if hook else []
         with open("/out/requires.json", "w", encoding="utf-8") as file:
             json.dump(required, file)
         return
@@ -530,6 +596,7 @@ def main():
         for position, (path, mode, *time) in enumerate(build["entries"])
     }
     add_markers(os.getcwd(), build["markers"])
+    add_empty(os.getcwd(), build["empty"])
     date_sources(top, entries, build["uniform"])
     order_listings(entries)
     if build["options"]:
@@ -539,6 +606,12 @@ def main():
     Shown(entries, build["uniform"] is not None).install()
     if build["python"]:
         appear_as_python(build["python"])
+    if build["described"] and os.path.isfile("PKG-INFO"):
+        text = description(os.getcwd())
+        if text:
+            describe(text)
+    if build["ordered"]:
+        keep_order(os.getcwd())
     if build["sorted"]:
         sort_requirements()
     if build["pure"]:
@@ -554,9 +627,9 @@ def main():
     except (ImportError, AttributeError):
         if not build["backend"].startswith("setuptools.build_meta"):
             raise
-        run_setup(out)
+        run_setup(out, build["arguments"])
     else:
-        print("built", chosen.build_wheel(out, None))
+        print("built", chosen.build_wheel(out, settings))
     if build["platform"]:
         repair(out, build["platform"])
 

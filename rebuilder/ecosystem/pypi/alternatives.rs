@@ -5,8 +5,9 @@
 
 use super::assumptions::{GENERATOR, REQUIREMENTS};
 use super::bounds;
+use super::flags;
 use super::interpreter;
-use crate::compare::{Node, Presence};
+use crate::compare::{Cause, Finding, Node, Presence};
 use crate::ecosystem::compressor;
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, Plan};
@@ -36,6 +37,10 @@ struct Seen {
     other: u64,
     /// Files that the build writes and that differ or are only in one wheel, by name.
     metadata: Vec<String>,
+    /// Whether lines of the metadata are in another order.
+    other_order: bool,
+    /// Whether the released metadata is longer than the rebuilt one.
+    lacks_text: bool,
     /// Markers of PEP 561 that only the released wheel has.
     markers: Vec<String>,
     /// Names of all files of the package that only the released wheel has.
@@ -44,6 +49,9 @@ struct Seen {
 
 /// The marker of typed packages (PEP 561): its name says everything.
 const MARKER: &str = "py.typed";
+
+/// The list of packages that setuptools writes.
+const TOP_LEVEL: &str = "top_level.txt";
 
 /// Whether a path is that of a marker.
 pub(super) fn is_marker(path: &str) -> bool {
@@ -82,6 +90,11 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let mut all = Vec::new();
     let absent = record.outputs.iter().find(|output| output.rebuilt.is_none());
     if let Some(output) = absent {
+        let other = record.outputs.iter().find(|output| output.released.is_none());
+        if let Some(other) = other {
+            let because = format!("the build makes {} instead of {}", other.name, output.name);
+            all.extend(with_flags(hints, &because));
+        }
         // A source distribution may lack its setup.
         all.extend(from_git(
             hints,
@@ -105,17 +118,27 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         }
     }
     all.extend(with_markers(hints, &seen.markers));
+    if seen.other_order {
+        all.extend(with_order(hints, "METADATA has lines in another order"));
+    }
     if !seen.metadata.is_empty() {
         let because = match &seen.metadata[..] {
             [one] => format!("{one} differs"),
             several => format!("{} differ", several.join(", ")),
         };
+        if seen.lacks_text {
+            all.extend(with_description(hints, &because));
+        }
+        if seen.metadata.iter().any(|name| name == TOP_LEVEL) {
+            all.extend(with_empty_packages(hints, &because));
+        }
         let mut versions = setuptools(plan, hints, &because).into_iter();
         all.extend(versions.by_ref().take(FIRST_RUNGS));
         all.extend(
             from_git(hints, &because).filter(|_| all.iter().all(|other| other.hints.source.is_none())),
         );
         all.extend(python_of_day(plan, hints, &because));
+        all.extend(with_flags(hints, &because).into_iter().take(1));
         all.extend(versions);
     }
     all
@@ -212,6 +235,63 @@ fn with_markers(hints: &Hints, markers: &[String]) -> Option<Alternative> {
             because: format!("an empty {MARKER}, if the setup asks for it: {because}"),
         }
     })
+}
+
+/// The source distribution, with an empty folder for each package that it only names.
+fn with_empty_packages(hints: &Hints, because: &str) -> Option<Alternative> {
+    let open = hints.source.is_none() && hints.settings.completed.is_none() && hints.settings.empty.is_none();
+    open.then(|| {
+        let mut hints = hints.clone();
+        hints.settings.empty = Some(Origin::Tried(because.to_owned()));
+        Alternative {
+            hints,
+            because: format!(
+                "an empty folder for each package that the source distribution only names: {because}"
+            ),
+        }
+    })
+}
+
+/// The order of requirements and extras in the source distribution's own list: a setup may have them in another one
+/// each time.
+fn with_order(hints: &Hints, because: &str) -> Option<Alternative> {
+    let open = hints.source.is_none() && hints.settings.completed.is_none() && hints.settings.order.is_none();
+    open.then(|| {
+        let mut hints = hints.clone();
+        hints.settings.order = Some(Origin::Tried(because.to_owned()));
+        Alternative {
+            hints,
+            because: format!("requirements in the order of the source distribution: {because}"),
+        }
+    })
+}
+
+/// The description that the source distribution's own metadata has: its setup may read files that it lacks.
+fn with_description(hints: &Hints, because: &str) -> Option<Alternative> {
+    let open =
+        hints.source.is_none() && hints.settings.completed.is_none() && hints.settings.description.is_none();
+    open.then(|| {
+        let mut hints = hints.clone();
+        hints.settings.description = Some(Origin::Tried(because.to_owned()));
+        Alternative {
+            hints,
+            because: format!("the description in PKG-INFO of the source distribution: {because}"),
+        }
+    })
+}
+
+/// The words that a setup script may look for on its command line, each alone; a plan says which it is.
+fn with_flags(hints: &Hints, because: &str) -> Vec<Alternative> {
+    let numbers = (0..flags::MOST).filter(|_| hints.settings.flag.is_none());
+    let with = numbers.map(|number| {
+        let mut hints = hints.clone();
+        hints.settings.flag = Some((number, Origin::Tried(because.to_owned())));
+        Alternative {
+            hints,
+            because: format!("a word on the command line that the setup looks for: {because}"),
+        }
+    });
+    with.collect()
 }
 
 /// Build requirements from the weeks after the release, if those of its day use the network.
@@ -318,6 +398,10 @@ fn read(record: &Record) -> Seen {
 }
 
 fn note(path: &str, node: &Node, seen: &mut Seen) {
+    let in_order = |finding: &Finding| finding.cause == Cause::Order && !finding.follows;
+    if path.ends_with(".dist-info/METADATA") && node.findings.iter().any(in_order) {
+        seen.other_order = true;
+    }
     // Only findings that are more than a checksum or a stored time, in files rather than in the archive around them.
     let own = node
         .findings
@@ -331,6 +415,8 @@ fn note(path: &str, node: &Node, seen: &mut Seen) {
     match node.presence {
         _ if written => {
             let name = path.rsplit('/').next().unwrap_or(path);
+            let (released, rebuilt) = node.sizes;
+            seen.lacks_text |= name == "METADATA" && rebuilt < released;
             if name != "RECORD" {
                 seen.metadata.push(name.to_owned());
             }
@@ -378,6 +464,44 @@ mod tests {
             completed(&fresh.with_git(Origin::Declared("the user".into())), "x"),
             None
         );
+    }
+
+    #[test]
+    fn packages_without_files_are_folders_of_a_source_distribution_alone() {
+        let fresh = Hints::default();
+        let with = with_empty_packages(&fresh, "x").unwrap().hints;
+        assert!(with.settings.empty.is_some());
+        assert_eq!(with_empty_packages(&with, "x"), None);
+        assert_eq!(with_empty_packages(&fresh.with_git(tried()), "x"), None);
+    }
+
+    #[test]
+    fn the_description_of_a_source_distribution_is_tried_once() {
+        let fresh = Hints::default();
+        let with = with_description(&fresh, "x").unwrap().hints;
+        assert!(with.settings.description.is_some());
+        assert_eq!(with_description(&with, "x"), None);
+        assert_eq!(with_description(&fresh.with_git(tried()), "x"), None);
+    }
+
+    #[test]
+    fn the_order_of_a_source_distribution_is_tried_once() {
+        let fresh = Hints::default();
+        let with = with_order(&fresh, "x").unwrap().hints;
+        assert!(with.settings.order.is_some());
+        assert_eq!(with_order(&with, "x"), None);
+        assert_eq!(with_order(&fresh.with_git(tried()), "x"), None);
+    }
+
+    #[test]
+    fn each_word_of_a_setup_is_tried_alone() {
+        let numbers = |hints: &Hints| {
+            let number = |it: Alternative| it.hints.settings.flag.unwrap().0;
+            with_flags(hints, "x").into_iter().map(number).collect::<Vec<_>>()
+        };
+        let fresh = Hints::default();
+        assert_eq!(numbers(&fresh), [0, 1, 2]);
+        assert!(numbers(&with_flags(&fresh, "x").pop().unwrap().hints).is_empty());
     }
 
     #[test]

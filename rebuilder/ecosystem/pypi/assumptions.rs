@@ -78,6 +78,24 @@ impl Draft<'_> {
                 origin.clone(),
             ));
         }
+        if let Some(origin) = &self.planner.hints.settings.description
+            && self.is_described()
+        {
+            all.push(assume(
+                "description",
+                "as PKG-INFO of the source distribution has it, whatever its setup composes now",
+                origin.clone(),
+            ));
+        }
+        if let Some(origin) = &self.planner.hints.settings.order
+            && self.is_ordered()
+        {
+            all.push(assume(
+                "order of requirements and extras",
+                "as the source distribution's own list has it, where only the order differs",
+                origin.clone(),
+            ));
+        }
         if self.facts.no_mode {
             all.push(assume(
                 "archive writer",

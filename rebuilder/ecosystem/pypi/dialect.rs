@@ -14,6 +14,13 @@ pub(super) struct Dialect {
     pub evidence: &'static str,
 }
 
+impl Dialect {
+    /// Whether the copy of "wheel" in setuptools meets it as well.
+    pub(super) fn is_own_copy(&self) -> bool {
+        self.requirement == OLD_WHEEL
+    }
+}
+
 /// A habit: the first version of setuptools without it, and its name in the plan.
 type Habit = (&'static str, &'static str);
 
@@ -32,6 +39,9 @@ const BLANK_LINE: Habit = ("60.9", "a blank line at the end of entry_points.txt"
 
 /// Versions of setuptools that contain wheel 0.43, but use another one if it is installed.
 const BORROWERS: (&str, &str) = ("71", "75.3");
+
+/// A "wheel" that writes requirements as the copy in these versions does.
+const OLD_WHEEL: &str = "wheel<0.44";
 
 /// The tightest bound from the habits in a wheel's metadata.
 pub(super) fn of(generator: &str, metadata: &str, entry_points: &str, has_licence: bool) -> Option<Dialect> {
@@ -62,7 +72,7 @@ pub(super) fn of(generator: &str, metadata: &str, entry_points: &str, has_licenc
 }
 
 /// The package "wheel" writes requirements with a space before the version up to 0.43, and without one since 0.44. If a
-/// setuptools that contains 0.43 writes no space, it used an installed package.
+/// setuptools that contains 0.43 writes no space, it used an installed package; if it writes one, none that is newer.
 fn borrowed(version: &str, metadata: &str) -> Option<Dialect> {
     let version: Version = version.parse().ok()?;
     let bound = |text: &str| text.parse::<Version>().ok();
@@ -73,6 +83,16 @@ fn borrowed(version: &str, metadata: &str) -> Option<Dialect> {
     let required: Vec<_> = required(metadata).map(|(text, _)| text).collect();
     let mut bounded = required.iter().copied().filter(|line| bounded(line)).peekable();
     bounded.peek()?;
+    let spaced = |line: &str| {
+        let before = line.split(['<', '>', '=', '~', '!']).next();
+        before.is_some_and(|name| name.ends_with(' '))
+    };
+    if bounded.clone().all(spaced) {
+        return Some(Dialect {
+            requirement: OLD_WHEEL.into(),
+            evidence: "requirements with a space before the version",
+        });
+    }
     bounded.all(|line| !line.contains(' ')).then(|| Dialect {
         requirement: "wheel>=0.44".into(),
         evidence: "requirements without a space before the version",
@@ -159,16 +179,18 @@ mod tests {
     #[test]
     fn the_spelling_of_requirements_shows_which_wheel_setuptools_took() {
         for (generator, required, expected) in [
-            ("setuptools (75.1.0)", "a>=1", true),
-            ("setuptools (75.1.0)", "a >=1", false),
-            ("setuptools (75.1.0)", "a", false),
-            ("setuptools (70.2.0)", "a>=1", false),
-            ("setuptools (80.9.0)", "a>=1", false),
-            ("setuptools (75.1.0)", "a>=1 ; extra == 'b'", true),
+            ("setuptools (75.1.0)", "a>=1", Some("wheel>=0.44")),
+            ("setuptools (75.1.0)", "a >=1", Some("wheel<0.44")),
+            ("setuptools (75.1.0)", "a >=1\nRequires-Dist: b>=1", None),
+            ("setuptools (75.1.0)", "a @ https://example.org/?b=c", None),
+            ("setuptools (75.1.0)", "a", None),
+            ("setuptools (70.2.0)", "a>=1", None),
+            ("setuptools (80.9.0)", "a>=1", None),
+            ("setuptools (80.9.0)", "a >=1", None),
+            ("setuptools (75.1.0)", "a>=1 ; extra == 'b'", Some("wheel>=0.44")),
         ] {
             let metadata = format!("Name: x\nRequires-Dist: {required}\n\ntext");
             let found = of(generator, &metadata, "", false);
-            let expected = expected.then_some("wheel>=0.44");
             assert_eq!(
                 found.map(|found| found.requirement).as_deref(),
                 expected,

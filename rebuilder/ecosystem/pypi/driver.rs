@@ -44,6 +44,10 @@ impl Draft<'_> {
             "backend_path": self.backend_path(),
             "hook": hook,
             "options": self.options(),
+            "described": self.is_described(),
+            "ordered": self.is_ordered(),
+            "empty": self.source.empty,
+            "arguments": self.source.arguments,
             "uniform": self.facts.clock.uniform,
             "entries": self.facts.clock.shown(),
             "windows": self.facts.windows,
@@ -74,6 +78,20 @@ impl Draft<'_> {
         let names = self.facts.clock.entries.keys().filter(|_| wanted && sdist);
         let markers = names.filter(|name| alternatives::is_marker(name));
         markers.map(String::as_str).collect()
+    }
+
+    /// Whether the source distribution's own metadata gives the description.
+    pub(super) fn is_described(&self) -> bool {
+        let wanted = self.planner.hints.settings.description.is_some();
+        let setuptools = self.source.system.build_backend.starts_with("setuptools");
+        wanted && setuptools && matches!(self.source.place, Place::Sdist(_))
+    }
+
+    /// Whether the source distribution's own list gives the order of requirements.
+    pub(super) fn is_ordered(&self) -> bool {
+        let wanted = self.planner.hints.settings.order.is_some();
+        let setuptools = self.source.system.build_backend.starts_with("setuptools");
+        wanted && setuptools && matches!(self.source.place, Place::Sdist(_))
     }
 
     /// Whether setuptools must not build compiled code, since the released wheel has none.
@@ -109,18 +127,21 @@ impl Draft<'_> {
     /// The folders of the source that contain the backend itself, unless another version of that backend built the
     /// wheel.
     pub(super) fn backend_path(&self) -> &[String] {
-        let generator = self.facts.generator.split_once(' ');
-        let bootstraps = generator.is_none_or(|(name, version)| {
-            name != self.project.name
-                || version == self.released.version.to_string()
-                || version.contains("+local")
-        });
-        if bootstraps {
+        let version = self.released.version.to_string();
+        if bootstraps(&self.facts.generator, &self.project.name, &version) {
             &self.source.system.backend_path
         } else {
             &[]
         }
     }
+}
+
+/// Whether a backend that is itself built may have built itself, rather than an earlier version of it.
+fn bootstraps(generator: &str, project: &str, version: &str) -> bool {
+    generator.split_once(' ').is_none_or(|(name, signed)| {
+        let signed = signed.trim_matches(['(', ')']);
+        name != project || signed == version || signed.contains("+local")
+    })
 }
 
 #[cfg(test)]
@@ -231,6 +252,84 @@ for folder, _, names in sorted(os.walk(\"top\")):
         let expected =
             "top/file source\ntop/a/added.py commit\ntop/a/kept.py source\ntop/build/lib/a/old.py commit";
         prints(script, expected);
+    }
+
+    #[test]
+    fn a_setup_finds_its_words_before_the_command() {
+        let script = "
+with open(\"setup.py\", \"w\") as file:
+    file.write(\"import sys; print(*sys.argv)\")
+run_setup(\"/out\", [\"--release\"])
+";
+        prints(script, "setup.py --release bdist_wheel -d /out");
+    }
+
+    #[test]
+    fn a_backend_builds_itself_unless_another_version_signed() {
+        for (generator, expected) in [
+            ("setuptools (84.2.1)", true),
+            ("setuptools (84.2.0)", false),
+            ("setuptools 84.2.1", true),
+            ("setuptools (0.0.0+local)", true),
+            ("bdist_wheel (0.43.0)", true),
+            ("", true),
+        ] {
+            let found = bootstraps(generator, "setuptools", "84.2.1");
+            assert_eq!(found, expected, "{generator}");
+        }
+    }
+
+    #[test]
+    fn an_empty_folder_is_beside_the_packages() {
+        let script = "
+for found in (\"src/a\", \"src/a.egg-info\"):
+    os.makedirs(found)
+add_empty(os.getcwd(), [\"local\", \"a\"])
+print(*sorted(folder for folder, _, _ in os.walk(\".\")))
+";
+        prints(script, ". ./src ./src/a ./src/a.egg-info ./src/local");
+    }
+
+    #[test]
+    fn a_source_distribution_says_how_it_was_described() {
+        let script = "
+for text in (
+    \"Metadata-Version: 2.1\\nDescription: A\\n        =\\n        \\n          b\\n        \\nKeywords: x\\n\",
+    \"Metadata-Version: 2.2\\nName: a\\n\\nA\\n=\\n\\n  b\\n\",
+    \"Metadata-Version: 1.1\\nDescription: UNKNOWN\\n\",
+    \"Name: a\\n\",
+):
+    with open(\"PKG-INFO\", \"w\") as file:
+        file.write(text)
+    print(repr(description(os.getcwd())))
+";
+        let expected = "'A\\n=\\n\\n  b\\n'\n'A\\n=\\n\\n  b\\n'\nNone\nNone";
+        prints(script, expected);
+    }
+
+    #[test]
+    fn requirements_keep_the_order_of_the_source_distribution_and_nothing_else_of_it() {
+        let script = "
+module = types.ModuleType(\"setuptools.command.egg_info\")
+class egg_info:
+    egg_info = \"a.egg-info\"
+    def run(self):
+        for name, text in ((\"PKG-INFO\", \"A: 1\\nB: 2\\n\"), (\"requires.txt\", \"x\\ny\\n\")):
+            with open(os.path.join(self.egg_info, name), \"w\") as file:
+                file.write(text)
+module.egg_info = egg_info
+sys.modules.update({\"setuptools\": types.ModuleType(\"setuptools\"), module.__name__: module})
+os.makedirs(\"a.egg-info\")
+for name, text in ((\"PKG-INFO\", \"B: 2\\nA: 1\\n\"), (\"requires.txt\", \"y\\nz\\n\")):
+    with open(os.path.join(\"a.egg-info\", name), \"w\") as file:
+        file.write(text)
+keep_order(os.getcwd())
+egg_info().run()
+for name in (\"PKG-INFO\", \"requires.txt\"):
+    with open(os.path.join(\"a.egg-info\", name)) as file:
+        print(*file.read().split())
+";
+        prints(script, "B: 2 A: 1\nx y");
     }
 
     #[test]

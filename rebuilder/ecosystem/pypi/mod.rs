@@ -11,6 +11,7 @@ mod backend;
 mod bounds;
 mod dialect;
 mod driver;
+mod flags;
 mod further;
 pub(super) mod interpreter;
 mod pip;

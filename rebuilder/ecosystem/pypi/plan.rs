@@ -66,7 +66,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
                     let whole = Source::git(planner, &purl, released, about, attested, hint).await?;
                     source.completed_from(whole, origin)
                 }
-                None => source,
+                None => match &settings.empty {
+                    Some(origin) => source.with_empty_packages(&purl, blob, origin)?,
+                    None => source,
+                },
             }
         }
         _ => {
@@ -82,6 +85,10 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         }
     };
     let source = source.signed_by(&facts.generator, released.uploaded);
+    let source = match &settings.flag {
+        Some(flag) => source.with_flag(&purl, blobs.get(1), &facts, flag)?,
+        None => source,
+    };
     let native = released.fitness(interpreter::usual().interpreter.minor) == Some(Fitness::Native);
     let (mut recipe, python) = recipe_and_python(planner, &purl, released, &facts, native)?;
     let known = [compressor::ZLIB_NG, compressor::CLOUDFLARE];
@@ -254,7 +261,7 @@ impl Draft<'_> {
     /// Solves the requirements, asks the backend for more, and makes the plan.
     async fn finish(&self) -> Result<Plan, PlanError> {
         let mut required = self.static_requirements();
-        let dialect = self.dialect();
+        let dialect = self.dialect(&required);
         let with_dialect: Vec<_> = required.iter().cloned().chain(dialect).collect();
         let mut plan = match self.plan(&with_dialect).await {
             // The form of METADATA is the weaker evidence: if it contradicts the declared requirements, they win.

@@ -13,11 +13,13 @@ const OTHER_TOOLS: [&str; 5] = ["node", "npm", "cargo", "python", compressor::TO
 
 impl Draft<'_> {
     /// The bound from the form of the metadata, unless a hint names the version.
-    pub(super) fn dialect(&self) -> Option<String> {
+    pub(super) fn dialect(&self, required: &[String]) -> Option<String> {
         let dialect = self.facts.dialect.as_ref()?;
         let (project, _) = bounds::plain(&dialect.requirement)?;
         let hinted = self.planner.hints.tools.contains_key(&project);
-        (!hinted).then(|| dialect.requirement.clone())
+        // A setuptools that has an old "wheel" of its own needs an older one only in the place of another.
+        let idle = dialect.is_own_copy() && !required.iter().any(|name| is_for(name, &project));
+        (!hinted && !idle).then(|| dialect.requirement.clone())
     }
 
     pub(super) fn static_requirements(&self) -> Vec<String> {
@@ -76,6 +78,11 @@ impl Draft<'_> {
         let text = found.map_err(|error| unable(error.to_string()))?;
         serde_json::from_slice(&text).map_err(|error| unable(error.to_string()))
     }
+}
+
+/// Whether a requirement is for this project.
+fn is_for(requirement: &str, project: &str) -> bool {
+    requirement::read(requirement).is_some_and(|it| it.name.to_string() == project)
 }
 
 /// Whether a requirement excludes the single version in `pin`, for the same project.

@@ -36,6 +36,12 @@ pub(super) struct Source {
     pub assumptions: Vec<Assumption>,
     /// Files of another commit beside its own.
     pub further: Option<Further>,
+    /// The text of `setup.py`, once it was read.
+    pub setup: Option<String>,
+    /// Empty folders beside its files.
+    pub empty: Vec<String>,
+    /// What the setup finds on its command line.
+    pub arguments: Vec<String>,
 }
 
 /// The place of the files.
@@ -60,7 +66,33 @@ impl Source {
                 Origin::Convention("the source distribution of the same version".into()),
             )],
             further: None,
+            setup: None,
+            empty: Vec::new(),
+            arguments: Vec::new(),
         })
+    }
+
+    /// The same source distribution, with an empty folder for each package of which its own list has only the name.
+    pub(super) fn with_empty_packages(
+        mut self,
+        purl: &str,
+        blob: &Blob,
+        origin: &Origin,
+    ) -> Result<Self, PlanError> {
+        if let Place::Sdist(file) = &self.place {
+            let name = &file.file.name;
+            self.empty = sdist::empty_packages(name, &blob.path)
+                .map_err(|error| super::document(purl, name, &error))?;
+        }
+        if !self.empty.is_empty() {
+            let value = format!(
+                "{}, which top_level.txt of the source distribution names",
+                self.empty.join(", ")
+            );
+            self.assumptions
+                .push(assume("empty folders", value, origin.clone()));
+        }
+        Ok(self)
     }
 
     /// The same source, built by the backend that signed the released wheel, if the source names one that never signs
@@ -106,6 +138,7 @@ impl Source {
                 .map_err(|error| super::document(purl, &path, &error))?,
             None => (BuildSystem::default(), false),
         };
+        let setup = checkout.file(format!("{folder}/setup.py").trim_start_matches('/'))?;
         let (pinned, lacking) = pin(planner.workshop.fetcher, &checkout).await?;
         let value = format!("{} at {}, folder /{folder}", source.repository, checkout.commit);
         Ok(Self {
@@ -116,6 +149,9 @@ impl Source {
                 .collect(),
             place: Place::Git { pinned, folder },
             further: None,
+            setup: setup.map(|text| String::from_utf8_lossy(&text).into_owned()),
+            empty: Vec::new(),
+            arguments: Vec::new(),
         })
     }
 }

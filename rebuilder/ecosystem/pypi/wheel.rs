@@ -15,6 +15,8 @@ use crate::ecosystem::repository;
 /// The facts that can be read from a wheel.
 #[derive(Debug)]
 pub(super) struct WheelFacts {
+    /// The name of the project, as the metadata spells it.
+    pub name: String,
     /// The `Generator` line of `WHEEL`.
     pub generator: String,
     /// Times and modes.
@@ -129,6 +131,7 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     });
     let dialect = dialect::of(generator, &metadata, &entry_points, has_licence);
     Ok(Some(WheelFacts {
+        name: field(&metadata, "Name").unwrap_or_default().to_owned(),
         generator: generator.to_owned(),
         windows,
         impure,

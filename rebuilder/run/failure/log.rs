@@ -26,7 +26,7 @@ const PATTERNS: &[(FailureCode, &str)] = {
         ),
         (
             Code::MissingTool,
-            r"^(?:/bin/)?(?:ba|da)?sh: (?:line )?(?:\d+: )?[\w.+/-]+: (?:command )?not found|^/inputs/\S+: (?:line )?\d+: [\w.+/-]+: (?:command )?not found|^make(?:\[\d+\])?: [\w.+-]+: No such file or directory|fatal error: [\w./+-]+\.h(?:pp)?: No such file or directory|ld: cannot find -l\S+|Package '?[\w.+-]+'?,? (?:required by .*)?was not found in the pkg-config|^\S*env: .?[\w.+-]+.?: No such file or directory|spawn [\w./+-]+ ENOENT|error: linker `\w+` not found",
+            r"^(?:/bin/)?(?:ba|da)?sh: (?:line )?(?:\d+: )?[\w.+/-]+: (?:command )?not found|^/inputs/\S+: (?:line )?\d+: [\w.+/-]+: (?:command )?not found|^make(?:\[\d+\])?: [\w.+-]+: No such file or directory|fatal error: [\w./+-]+\.h(?:pp)?: No such file or directory|ld: cannot find -l\S+|Package '?[\w.+-]+'?,? (?:required by .*)?was not found in the pkg-config|^\S*env: .?[\w.+-]+.?: No such file or directory|spawn [\w./+-]+ ENOENT|error: linker `\w+` not found|Could not find .?[\w.+-]+.? (?:binary|executable)\b|FileNotFoundError: \[Errno 2\] No such file or directory: '(?:git|hg|svn|bazel|cmake|ninja|make|gcc|g\+\+|cc|node|npm|yarn|protoc|cargo|rustc|go|java|swig|pandoc)'",
         ),
         (
             Code::UnsupportedPython,
@@ -174,6 +174,15 @@ mod tests {
             Code::MissingTool,
             "/usr/bin/ld: cannot find -lz: No such file or directory\ncollect2: error: ld returned 1 exit status\n",
         ),
+        // Python 3.11
+        (
+            Code::MissingTool,
+            "    self.finalize_options()\n  File \"<string>\", line 67, in finalize_options\nRuntimeError: Could not find \"bazel\" binary. Please visit https://docs.bazel.build/ for installation instruction.\n",
+        ),
+        (
+            Code::MissingTool,
+            "    raise child_exception_type(errno_num, err_msg, err_filename)\nFileNotFoundError: [Errno 2] No such file or directory: 'git'\n",
+        ),
         // pip 26 with setuptools 80 on Python 3.11
         (
             Code::UnsupportedPython,
@@ -310,6 +319,7 @@ mod tests {
             "",
             "> x@1.0.0 test\n> node -e 'process.exit(1)'\n",
             "checking for cmake... not found\nconfigure: error: cannot go on\n",
+            "FileNotFoundError: [Errno 2] No such file or directory: 'README.md'\n",
             "0 failed, 12 passed\nerror: something else\n",
             "ok 1 - tests: a name such as ENOTFOUNDER\nsegmentation fault\n",
         ] {
