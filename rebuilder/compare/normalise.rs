@@ -51,7 +51,7 @@ macro_rules! normalisations {
 }
 
 normalisations! {
-    ApkSigningBlock "apk-signing-block" true "Android package" "signatures of schemes 2 and 3, stamps and padding between the entries and the directory" "signatures depend on a key that only the publisher has; other data of the block is compared";
+    ApkSigningBlock "apk-signing-block" true "Android package" "signatures of schemes 2 and 3, stamps and padding between the entries and the directory" "each signature has the digest of the file; it depends on a key that only the publisher has; other data of the block is compared";
     ArMetadata "ar-metadata" true "ar, deb" "time, owner and mode of ar members" "dpkg and linkers read only names and contents";
     Bzip2Compression "bzip2-compression" true "bzip2" "how the bytes are compressed" "both sides decompress to the same bytes";
     CargoVcsHash "cargo-vcs-hash" true "crate" "git commit in NAME-VERSION/.cargo_vcs_info.json" "cargo never reads it when building";
@@ -115,7 +115,8 @@ impl Normalisation {
     pub fn version(self) -> u32 {
         match self {
             Self::DebMd5sums => 3,
-            Self::CargoVcsHash
+            Self::ApkSigningBlock
+            | Self::CargoVcsHash
             | Self::GemExcludeChecksums
             | Self::GemExcludeSignatures
             | Self::GemInnerArchives

@@ -46,6 +46,10 @@ pub(super) fn reason(class: Class, old: &Spot, new: &Spot, tool: bool) -> Option
         Class::Umask => recorded(Cause::Permissions, both()),
         Class::Host => host::host(old, new),
         Class::Generator if is_requirement(old) || is_requirement(new) || old.is_in_url() => None,
+        // A program may print such a line, or look for it.
+        Class::Generator if old.context.code && is_in_statement(old) => {
+            Some(Reason::new(Cause::ToolVersion, both(), Confidence::Possible))
+        }
         Class::Generator => Some(Reason::new(Cause::ToolVersion, both(), Confidence::Proven)),
         Class::Version if old.is_in_url() || new.is_in_url() => None,
         Class::Version if tool => Some(Reason::new(Cause::ToolVersion, both(), Confidence::Proven)),
@@ -90,7 +94,9 @@ fn uuid(old: &Spot, new: &Spot) -> Option<Reason> {
             .iter()
             .all(|word| NAMES.contains(&word.as_str()) || word == "urn");
     let in_urn = old.before().ends_with("urn:uuid:");
-    let confidence = if (named || in_urn || old.is_alone()) && !old.context.code {
+    // Each bill of materials has its own.
+    let is_serial = in_urn && old.context.field.eq_ignore_ascii_case("serialNumber");
+    let confidence = if is_serial || (named || in_urn || old.is_alone()) && !old.context.code {
         Confidence::Likely
     } else {
         Confidence::Possible
@@ -141,7 +147,7 @@ fn is_in_memory(old: &Spot, new: &Spot) -> bool {
 }
 
 /// Whether the words before a value say that it belongs to the build, such as `BUILD_SYSTEM`.
-fn names_a_build(spot: &Spot) -> bool {
+pub(super) fn names_a_build(spot: &Spot) -> bool {
     const BUILDS: [&str; 8] = [
         "build",
         "built",
@@ -153,7 +159,18 @@ fn names_a_build(spot: &Spot) -> bool {
         "recorded",
     ];
     let words = super::spot::words(spot.before());
-    words.iter().any(|word| BUILDS.contains(&word.as_str()))
+    words
+        .iter()
+        .chain(&super::spot::words(spot.context.field))
+        .any(|word| BUILDS.contains(&word.as_str()))
+}
+
+/// Whether the value is in a string of a statement, rather than in a comment or a directive.
+fn is_in_statement(spot: &Spot) -> bool {
+    spot.line
+        .trim_start()
+        .starts_with(|c: char| c.is_alphanumeric() || c == '_')
+        && spot.before().contains(['"', '\'', '('])
 }
 
 /// Whether a text says what something needs, rather than what made it.

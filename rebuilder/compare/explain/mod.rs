@@ -32,6 +32,7 @@ use spot::Spot;
 
 pub(super) use invisible::{differ as invisible_differ, spelled as invisible_spelled};
 pub(super) use path::path;
+pub(super) use spot::is_in_script;
 
 /// What is known about the place of a text.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +51,10 @@ pub(super) struct Context<'a> {
     pub meaning: Option<Meaning>,
     /// Whether it belongs to a program or its configuration.
     pub code: bool,
+    /// Whether it is markup, in which elements and scripts belong to a program.
+    pub markup: bool,
+    /// Whether the text begins within a script.
+    pub script: bool,
     /// Whether commits in it are those of dependencies.
     pub pins: bool,
     /// Whether it is from a file that records how something was built.

@@ -4,6 +4,11 @@ use super::keyed;
 use super::spot::Spot;
 use crate::compare::cause::{Cause, Confidence, Reason};
 
+/// Words beside a commit that say that it is that of what was built.
+const OWN: [&str; 10] = [
+    "build", "built", "describe", "git", "hg", "scm", "source", "svn", "vcs", "version",
+];
+
 /// Two commits, or one commit with and without uncommitted changes.
 pub(super) fn revision(old: &Spot, new: &Spot) -> Option<Reason> {
     let pinned = old.context.pins && !old.value().starts_with(['-', '+', '.']);
@@ -23,7 +28,15 @@ pub(super) fn revision(old: &Spot, new: &Spot) -> Option<Reason> {
         (false, true) => key.push_str(", rebuilt is dirty"),
         _ => {}
     }
-    Some(Reason::new(Cause::SourceRevision, key, Confidence::Likely))
+    // A program may fetch the commit, unless a word says that it is that of the program itself.
+    let is_suffix = old.value().starts_with(['-', '+', '.']);
+    let used = old.context.code && !old.is_in_comment() && !is_suffix && !old.key_has(&OWN);
+    let confidence = if used {
+        Confidence::Possible
+    } else {
+        Confidence::Likely
+    };
+    Some(Reason::new(Cause::SourceRevision, key, confidence))
 }
 
 struct Revision<'a> {

@@ -21,11 +21,16 @@ const BEHIND: [char; 14] = [
 
 impl<'a> Spot<'a> {
     pub fn new(line: &'a str, range: &Range<usize>, context: Context<'a>) -> Self {
+        let before = line.get(..range.start).unwrap_or_default();
+        let of_program = context.markup && (is_in_script(before, context.script) || is_in_element(before));
         Self {
             line,
             start: range.start,
             end: range.end,
-            context,
+            context: Context {
+                code: context.code || of_program,
+                ..context
+            },
         }
     }
 
@@ -56,6 +61,17 @@ impl<'a> Spot<'a> {
             .last()
             .map_or(name.len(), |(at, _)| at);
         name.get(start..).unwrap_or_default()
+    }
+
+    /// The name of the element around the value: `dcterms:created` in `<dcterms:created xsi:type="W3CDTF">1`.
+    pub fn element(&self) -> &'a str {
+        let inside = self.before().trim_end().strip_suffix('>');
+        let Some((_, element)) = inside.and_then(|before| before.rsplit_once('<')) else {
+            return "";
+        };
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-' | '.');
+        let end = element.find(|c| !is_part(c)).unwrap_or(element.len());
+        element.get(..end).unwrap_or_default()
     }
 
     /// Whether the name has one of these words, in lower case: `build` and `time` in `buildTime` and `BUILD_TIME`.
@@ -122,6 +138,29 @@ impl<'a> Spot<'a> {
     }
 }
 
+/// Whether a line of markup is within a script or a style after this beginning.
+pub(in crate::compare) fn is_in_script(before: &str, was: bool) -> bool {
+    let before = before.to_ascii_lowercase();
+    let last = |marks: [&str; 2]| marks.into_iter().filter_map(|mark| before.rfind(mark)).max();
+    match (last(["<script", "<style"]), last(["</script", "</style"])) {
+        (None, None) => was,
+        (begins, ends) => begins > ends,
+    }
+}
+
+/// Whether a line of markup is within the tag of an element after this beginning; some elements only describe the page.
+fn is_in_element(before: &str) -> bool {
+    const DESCRIBING: [&str; 2] = ["meta", "time"];
+    let Some((_, tag)) = before.rsplit_once('<').filter(|(_, tag)| !tag.contains('>')) else {
+        return false;
+    };
+    let name = tag
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .next()
+        .unwrap_or_default();
+    !name.is_empty() && !DESCRIBING.contains(&name.to_ascii_lowercase().as_str())
+}
+
 /// The words of a name in any of the usual spellings.
 pub(super) fn words(name: &str) -> Vec<String> {
     let mut words = Vec::new();
@@ -165,6 +204,38 @@ mod tests {
         }
         assert!(spot("buildTime=17", "17").key_has(&["time"]));
         assert!(!spot("timeout=17", "17").key_has(&["time"]));
+    }
+
+    #[test]
+    fn elements_and_scripts_of_markup_belong_to_a_program() {
+        let is_code = |line: &str, script| {
+            let context = Context {
+                markup: true,
+                script,
+                ..Context::default()
+            };
+            let start = line.find("17").unwrap();
+            Spot::new(line, &(start..start + 2), context).context.code
+        };
+        for line in [
+            "<a href=\"17\">",
+            "<b onclick='17'>",
+            "<Script>x(17)",
+            "</script><style>17",
+        ] {
+            assert!(is_code(line, false), "{line}");
+        }
+        for line in [
+            "<p>17</p>",
+            "<meta content=\"17\">",
+            "<!-- 17 -->",
+            "a < 17",
+            "17",
+            "</script>17",
+        ] {
+            assert!(!is_code(line, false), "{line}");
+        }
+        assert!(is_code("17", true) && !is_code("x()</script>17", true));
     }
 
     #[test]

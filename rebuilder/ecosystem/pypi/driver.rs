@@ -149,7 +149,7 @@ mod tests {
     use std::io::{ErrorKind, Write as _, stderr};
     use std::process::Command;
 
-    use super::DRIVER;
+    use super::{DRIVER, bootstraps};
 
     /// Checks what a script prints that uses functions of the driver, in an empty folder. Without Python, the test is
     /// skipped, and says so.

@@ -9,6 +9,7 @@ mod words;
 
 use read::{Written, read};
 
+use super::judge::names_a_build;
 use super::spot::{Spot, words as words_of};
 use crate::compare::cause::{Cause, Confidence, Reason};
 
@@ -131,7 +132,15 @@ fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
     } else {
         says_what_was_done(old)
     };
-    let named = old.is_alone() && new.is_alone() || says;
+    // One item of a list of a program is not alone.
+    let is_alone = |spot: &Spot| spot.is_alone() && !(spot.context.code && spot.line.trim() != spot.value());
+    let named = is_alone(old) && is_alone(new) || says;
+    // A program may decide by a date of any other name (`CUTOFF = "2026-11-25"`), and so does whoever reads a text in
+    // which the date is a part of a word (`debian:2026-11-25`).
+    let is_told = named || names_a_build(old) || old.is_in_comment();
+    if (old.context.code || is_in_a_word(old)) && released.date.is_some() && !is_told {
+        return Confidence::Possible;
+    }
     // A configuration may name the date of something that it uses.
     if old.context.pins && !names_a_time(old) && !old.is_in_comment() {
         return Confidence::Possible;
@@ -155,6 +164,17 @@ fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
     }
 }
 
+/// Whether a date is a part of a path, or the value of a name without a blank between them.
+fn is_in_a_word(spot: &Spot) -> bool {
+    let before = spot.before();
+    let is_value = before.ends_with('=') || before.ends_with(['"', '\'']) && !spot.context.markup;
+    let is_tag = before.strip_suffix(':').is_some_and(|name| {
+        let letters = name.bytes().rev().take_while(u8::is_ascii_lowercase).count();
+        letters > 1
+    });
+    is_value && !spot.is_alone() || is_tag || before.ends_with('/') || spot.first_after() == Some('/')
+}
+
 fn plausible(written: &Written) -> bool {
     let Some(date) = written.date else { return true };
     let latest = jiff::Timestamp::now().as_second().saturating_add(AHEAD);
@@ -166,6 +186,9 @@ fn plausible(written: &Written) -> bool {
 /// Whether the name or the words before a value say that it is the time when something was made.
 fn names_a_time(spot: &Spot) -> bool {
     spot.key_has(&TIMES)
+        || words_of(spot.element())
+            .iter()
+            .any(|word| TIMES.contains(&word.as_str()))
 }
 
 /// Whether a word before a time of day says that something was made then.

@@ -184,6 +184,11 @@ fn dates_of_all_forms_are_times() {
         ("open 20241125.log", "open 20241126.log"),
         ("Opens at 09:00:00", "Opens at 10:00:00"),
         ("copy 2024-11-25 to 2024-11-26", "copy 2024-11-26 to 2024-11-25"),
+        ("FROM debian:2026-11-25", "FROM debian:2026-11-26"),
+        ("cutoff=2026-11-25", "cutoff=2026-11-26"),
+        ("where d < '2026-11-25'", "where d < '2026-11-26'"),
+        ("get $base/2026-11-25/x", "get $base/2026-11-26/x"),
+        ("[x](dl/2026-11-25/x.exe)", "[x](dl/2026-11-26/x.exe)"),
     ] {
         assert_eq!(
             causes(released, rebuilt, ""),

@@ -169,8 +169,15 @@ impl<'a> Sfnt<'a> {
             (0..HEADER, 0..0)
         };
         // Metadata and private data are not supported.
-        let whole = !is_woff || numbers.size(8)? == bytes.len() && bytes.get(24..WOFF_HEADER)? == [0; 20];
-        whole.then_some(())?;
+        let whole = || {
+            let tables = entries.iter().map(|entry| entry.length.next_multiple_of(4));
+            let unpacked = count.checked_mul(ENTRY)?.checked_add(HEADER)?;
+            let unpacked = tables.fold(unpacked, usize::saturating_add);
+            let numbers = numbers.size(8)? == bytes.len() && numbers.size(16)? == unpacked;
+            let reserved = [bytes.get(14..16)?, bytes.get(24..WOFF_HEADER)?];
+            Some(numbers && reserved.concat().iter().all(|byte| *byte == 0))
+        };
+        (!is_woff || whole()?).then_some(())?;
         Some(Self {
             header: [bytes.get(first)?, bytes.get(second)?].concat(),
             order,

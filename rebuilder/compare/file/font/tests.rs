@@ -64,6 +64,49 @@ fn the_order_of_tables_has_no_meaning() {
     assert_eq!(causes(&one, &other)[0].0, Cause::Order);
 }
 
+/// The same font as WOFF 1.0, without compression.
+fn woff(sfnt: &[u8]) -> Vec<u8> {
+    let word = |at: usize| u32::from_be_bytes(sfnt[at..at + 4].try_into().unwrap());
+    let count = usize::from(sfnt[5]);
+    let (mut entries, mut data) = (Vec::new(), Vec::new());
+    for at in (12..).step_by(16).take(count) {
+        let (from, length) = (word(at + 8) as usize, word(at + 12));
+        let place = u32::try_from(44 + 20 * count + data.len()).unwrap();
+        let numbers = [place, length, length, word(at + 4)].map(u32::to_be_bytes);
+        entries.extend([&sfnt[at..at + 4], numbers.as_flattened()].concat());
+        data.extend(&sfnt[from..from + length as usize]);
+        data.resize(data.len().next_multiple_of(4), 0);
+    }
+    let length = u32::try_from(44 + entries.len() + data.len()).unwrap();
+    let whole = u32::try_from(sfnt.len()).unwrap();
+    let mut file = [b"wOFF", &sfnt[..4], &length.to_be_bytes(), &sfnt[4..6], &[0, 0]].concat();
+    file.extend([&whole.to_be_bytes()[..], &[0; 24], &entries, &data].concat());
+    file
+}
+
+#[test]
+fn every_field_before_the_tables_of_a_woff_font_counts() {
+    const RESERVED: usize = 15;
+    const UNPACKED: usize = 19;
+    let with = |modified| {
+        woff(&font(&[
+            ("head", &head(modified)),
+            ("name", &name("X")),
+            ("glyf", b"outline!"),
+        ]))
+    };
+    let (base, later) = (with(3_800_000_000), with(3_800_000_999));
+    assert_eq!(
+        causes(&base, &later),
+        [(Cause::Timestamp, "head table, modified".into())]
+    );
+    for at in [RESERVED, UNPACKED] {
+        let mut other = later.clone();
+        other[at] ^= 16;
+        assert_eq!(causes(&base, &other)[0].0, Cause::Content, "{at}");
+    }
+}
+
 #[test]
 fn fonts_in_brotli_are_compared_table_by_table() {
     const HEAD: u8 = 1;

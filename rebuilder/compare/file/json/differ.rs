@@ -286,9 +286,10 @@ fn has_words(text: &str) -> bool {
         .any(|word| word.chars().count() > 9 || word.starts_with(char::is_lowercase))
 }
 
-/// Node.js takes the first condition of `exports` and `imports` that holds.
+/// Node.js takes the first condition of `exports` and `imports` that holds, and TypeScript the first version.
 fn order_matters(file: &str, pointer: &str) -> bool {
-    file == "package.json" && (pointer.starts_with("/exports") || pointer.starts_with("/imports"))
+    const FIRST: [&str; 3] = ["/exports", "/imports", "/typesVersions"];
+    file == "package.json" && FIRST.iter().any(|member| pointer.starts_with(member))
 }
 
 /// The smaller of the first names of two sorted lists.

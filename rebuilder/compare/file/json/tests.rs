@@ -116,6 +116,24 @@ fn each_of_several_differences_is_named() {
 }
 
 #[test]
+fn a_date_of_another_name_is_content_and_a_serial_number_is_not() {
+    let dated = |name: &str| {
+        let with = |day: u32| format!("{{\"{name}\": \"2026-11-{day}\"}}");
+        first(&with(25), &with(26)).0
+    };
+    assert_eq!(dated("cutoff"), Cause::Content);
+    assert_eq!(dated("apiVersion"), Cause::Content);
+    assert_eq!(dated("releaseDate"), Cause::Timestamp);
+    let named = |name: &str| {
+        let with =
+            |first: char| format!("{{\"{name}\": \"urn:uuid:{first}f0a1c7e-8a4b-4c2d-9e1f-aabbccddeeff\"}}");
+        first(&with('2'), &with('3')).0
+    };
+    assert_eq!(named("serialNumber"), Cause::Randomness);
+    assert_eq!(named("key"), Cause::Content);
+}
+
+#[test]
 fn white_space_within_strings_is_content() {
     assert_eq!(first(r#"{"a": "x y"}"#, r#"{"a": "x  y"}"#).0, Cause::Content);
     assert_eq!(first(r#"{"a": "x"}"#, r#"{"a": "x\n"}"#).0, Cause::Content);
@@ -127,6 +145,9 @@ fn conditions_of_node_packages_are_in_order() {
     let new = r#"{"exports": {"default": "./b.js", "import": "./a.js"}}"#;
     assert_eq!(compared("package.json", old, new).causes[0].cause, Cause::Content);
     assert_eq!(compared("other.json", old, new).causes[0].cause, Cause::Order);
+    let old = r#"{"typesVersions": {">=4": {"*": ["a"]}, "*": {"*": ["b"]}}}"#;
+    let new = r#"{"typesVersions": {"*": {"*": ["b"]}, ">=4": {"*": ["a"]}}}"#;
+    assert_eq!(compared("package.json", old, new).causes[0].cause, Cause::Content);
 }
 
 #[test]

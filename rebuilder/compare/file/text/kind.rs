@@ -5,8 +5,11 @@ use crate::compare::package::FilePath;
 /// Properties of a text that follow from its name and its first line.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Kind {
-    /// A program, a configuration, or a program's data: the order of lines matters, and values may be used.
+    /// A program, a configuration, or a program's data: the order of lines matters, and values may be used. Every text
+    /// is one unless its name says that people read it.
     pub code: bool,
+    /// Elements and scripts in it are read by a program, the text between them by people.
+    pub markup: bool,
     /// A shell or `make` reads it, so blanks and line ends may be part of a word.
     pub blanks_matter: bool,
     /// A list of files or names, one on each line.
@@ -21,7 +24,8 @@ pub(super) struct Kind {
     pub record: bool,
 }
 
-const CODE: &[&str] = &[
+/// Languages in which blanks at the end of a line have no meaning.
+const LANGUAGES: &[&str] = &[
     "asm",
     "awk",
     "bash",
@@ -99,6 +103,7 @@ const CODE: &[&str] = &[
     "m",
     "m4",
     "mak",
+    "mf",
     "mjs",
     "mk",
     "ml",
@@ -174,52 +179,58 @@ const CODE: &[&str] = &[
     "zsh",
 ];
 
+/// Texts that people read, by ending. Pages of a manual end with their section.
+const PROSE: &[&str] = &[
+    "adoc", "asciidoc", "changes", "htm", "html", "info", "log", "markdown", "md", "mkd", "nfo", "org", "po",
+    "pod", "pot", "qmd", "rdoc", "rmd", "rst", "rtf", "svg", "texi", "texinfo", "text", "textile", "txt",
+    "wiki", "xhtml",
+];
+
+const MARKUP: &[&str] = &["htm", "html", "svg", "xhtml"];
+
+/// Texts that people read, by the first word of a name without an ending.
+const PROSE_NAMES: &[&str] = &[
+    "about",
+    "announce",
+    "authors",
+    "bugs",
+    "changelog",
+    "changes",
+    "contributing",
+    "contributors",
+    "copying",
+    "copyright",
+    "credits",
+    "faq",
+    "hacking",
+    "history",
+    "licence",
+    "license",
+    "maintainers",
+    "metadata",
+    "news",
+    "notice",
+    "pkg",
+    "readme",
+    "release",
+    "releases",
+    "thanks",
+    "todo",
+    "version",
+    "wheel",
+];
+
+/// What may follow such a name: `README.Debian`, `COPYING.LIB`.
+const PROSE_VARIANTS: &[&str] = &[
+    "", "apache", "bsd", "debian", "gnu", "gpl", "lesser", "lgpl", "lib", "mit", "mpl", "source",
+];
+
+/// Programs and configurations whose ending is that of a text for people.
 const CODE_NAMES: &[&str] = &[
-    "BUILD",
-    "BUILD.bazel",
     "CMakeLists.txt",
-    "Cargo.lock",
-    "Containerfile",
-    "Dockerfile",
-    "Gemfile",
-    "GNUmakefile",
-    "Jenkinsfile",
-    "Justfile",
-    "Makefile",
-    "Makefile.am",
-    "Makefile.in",
-    "PKGBUILD",
-    "Pipfile",
-    "Procfile",
-    "Rakefile",
-    "SConstruct",
-    "SConscript",
-    "WORKSPACE",
-    "config",
-    "configure",
-    "configure.ac",
-    "crontab",
-    "control",
-    "fstab",
-    "hosts",
-    "justfile",
-    "makefile",
-    "meson.build",
-    "passwd",
-    "postinst",
-    "postrm",
-    "preinst",
-    "prerm",
-    "requirements.txt",
-    "rules",
-    "sudoers",
-    "triggers",
-    ".gitignore",
-    ".gitattributes",
-    ".npmrc",
-    ".bashrc",
-    ".profile",
-    ".htaccess",
+    "constraints.txt",
+    "entry_points.txt",
+    "robots.txt",
 ];
 
 const SHELLS: &[&str] = &[
@@ -260,6 +271,22 @@ const LISTS: &[&str] = &[
 ];
 
 const LIST_ENDINGS: &[&str] = &["install", "dirs", "docs", "manpages", "examples"];
+
+/// Endings of files that may record a build; a program of such a name is one.
+const RECORD_ENDINGS: &[&str] = &[
+    "",
+    "buildinfo",
+    "ini",
+    "json",
+    "log",
+    "properties",
+    "text",
+    "toml",
+    "txt",
+    "xml",
+    "yaml",
+    "yml",
+];
 
 /// Parts of the names of files that record a build.
 const RECORDS: &[&str] = &[
@@ -302,30 +329,56 @@ impl Kind {
         let has_shebang = [released, rebuilt].iter().any(|text| text.starts_with(b"#!"));
         let listed = |list: &[&str], item: &str| list.contains(&item);
         let lower = name.to_ascii_lowercase();
-        let record = RECORDS.iter().any(|word| lower.contains(word));
-        let list = listed(LISTS, name) || listed(LIST_ENDINGS, &ending) && !has_shebang;
+        let record = RECORDS.iter().any(|word| lower.contains(word))
+            && listed(RECORD_ENDINGS, &ending)
+            && !has_shebang;
+        let list = listed(LISTS, name)
+            || listed(LIST_ENDINGS, &ending) && ![released, rebuilt].into_iter().any(is_script);
         let unit = path.whole.contains("/systemd/") || path.whole.contains("/cron.");
-        let code = !list
-            && !record
-            && (has_shebang
-                || unit
-                || listed(CODE, &ending)
-                || listed(CODE_NAMES, name)
-                || lower.starts_with("makefile")
-                || lower.starts_with("dockerfile"));
+        let prose = is_prose(&lower, &ending);
+        let requirements = lower.starts_with("requirements");
+        let code =
+            !list && !record && (has_shebang || unit || !prose || requirements || listed(CODE_NAMES, name));
         Self {
             code,
             blanks_matter: has_shebang
                 || listed(SHELLS, &ending)
                 || listed(SHELLS, name)
-                || lower.contains("makefile"),
+                || lower.contains("makefile")
+                || code && !prose && !listed(LANGUAGES, &ending),
             list,
-            pins: listed(PINS, &ending) || lower.starts_with("requirements"),
+            markup: listed(MARKUP, &ending),
+            pins: listed(PINS, &ending) || requirements,
             catalogue: matches!(&*ending, "po" | "pot"),
             markdown: matches!(&*ending, "md" | "markdown" | "mkd" | "rmd" | "qmd"),
             record,
         }
     }
+}
+
+/// Whether the name says that people read the text.
+fn is_prose(name: &str, ending: &str) -> bool {
+    let is_section = |ending: &str| {
+        let (section, rest) = ending.split_at_checked(1).unwrap_or_default();
+        section.bytes().all(|byte| matches!(byte, b'1'..=b'9'))
+            && !section.is_empty()
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    let (stem, variant) = name.split_once('.').unwrap_or((name, ""));
+    let first = stem.split(['-', '_', ' ']).next().unwrap_or_default();
+    PROSE.contains(&ending)
+        || name.ends_with("sums")
+        || is_section(ending)
+        || PROSE_NAMES.contains(&first) && PROSE_VARIANTS.contains(&variant)
+}
+
+/// Whether a list of files has lines that only a shell reads: pacman's `.INSTALL` has functions.
+fn is_script(text: &[u8]) -> bool {
+    text.starts_with(b"#!")
+        || text
+            .split(|byte| *byte == b'\n')
+            .map(<[u8]>::trim_ascii)
+            .any(|line| line.contains(&b'(') || line.contains(&b';') || line.ends_with(b"{"))
 }
 
 #[cfg(test)]
@@ -342,12 +395,34 @@ mod tests {
             "b.SQL",
             "debian/rules",
             "makefile.gnu",
+            "x.gemspec",
+            "usr/bin/x",
+            "etc/default/x",
+            "CMakeLists.txt",
+            "readme.sh",
+            "version.py",
+            "x.so.conf",
         ] {
             assert!(kind(path, "").code, "{path}");
         }
+        for path in [
+            "README",
+            "README.Debian",
+            "LICENSE-MIT",
+            "x.3pm",
+            "x.html",
+            "PKG-INFO",
+        ] {
+            assert!(!kind(path, "").code, "{path}");
+        }
+        assert!(kind("etc/x", "").blanks_matter && !kind("x.py", "").blanks_matter);
         assert!(kind("bin/x", "#!/bin/sh\n").code && kind("bin/x", "#!/bin/sh\n").blanks_matter);
         assert!(kind("x.egg-info/SOURCES.txt", "").list && !kind("x.install", "#!/bin/sh\n").list);
         assert!(!kind("README.md", "").code && !kind("notes.txt", "").list);
+        // pacman runs the functions of this one.
+        let functions = "post_install() {\n  a\n  b\n}\n";
+        assert!(kind(".INSTALL", functions).code && !kind(".INSTALL", functions).list);
+        assert!(kind("buildinfo.py", "").code && !kind("buildinfo.py", "").record);
         assert!(
             kind("META-INF/build-info.properties", "").record
                 && !kind("META-INF/build-info.properties", "").code

@@ -28,7 +28,17 @@ pub(super) fn explain(released: &str, rebuilt: &str, context: Context) -> Vec<Re
     } else {
         context.field
     };
-    let context = Context { field, ..context };
+    // A piece does not show the script around it.
+    let has_script = || {
+        [released, rebuilt]
+            .iter()
+            .any(|line| line.to_ascii_lowercase().contains("<script"))
+    };
+    let context = Context {
+        field,
+        code: context.code || context.markup && (context.script || has_script()),
+        ..context
+    };
     let mut reasons: Vec<Reason> = Vec::new();
     let mut read: usize = 0;
     for hunk in diff.hunks() {

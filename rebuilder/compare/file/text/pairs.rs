@@ -1,5 +1,7 @@
 //! Pairs of lines and their reasons. The reason for one line must agree with the rest of the file.
 
+use std::borrow::Cow;
+
 use super::agree::agree;
 use super::chunks;
 use super::field::field_at;
@@ -9,7 +11,7 @@ use super::order::{Shuffled, shuffled};
 use super::requirement;
 use crate::compare::cause::{Cause, Confidence, Reason};
 use crate::compare::conclude::NAMES;
-use crate::compare::explain::{Context, invisible_differ, invisible_spelled, suspect};
+use crate::compare::explain::{Context, invisible_differ, invisible_spelled, is_in_script, suspect};
 use crate::compare::file::comparator::Leaf;
 use crate::compare::file::matching::{Changes, Sides, line_at, line_number};
 use crate::compare::finding::Finding;
@@ -116,6 +118,8 @@ impl Pair {
             field: name,
             meaning: file.meaning(name),
             code: kind.code,
+            markup: kind.markup,
+            script: kind.markup && begins_in_script(&sides.released, at.0),
             pins: kind.pins,
             record: kind.record,
             ..Context::default()
@@ -249,6 +253,18 @@ impl Pair {
             }
         }
     }
+}
+
+/// Whether a line of markup begins within a script.
+fn begins_in_script(lines: &[Cow<str>], at: usize) -> bool {
+    const FARTHEST: usize = 2000;
+    let before = lines.get(..at).unwrap_or_default();
+    // A line without such an element says nothing; both answers are then those of the lines before it.
+    let told = |line: &Cow<str>| {
+        let (outside, inside) = (is_in_script(line, false), is_in_script(line, true));
+        (outside == inside).then_some(inside)
+    };
+    before.iter().rev().take(FARTHEST).find_map(told).unwrap_or(false)
 }
 
 /// A line without trailing blanks and its line end.

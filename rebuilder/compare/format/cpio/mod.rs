@@ -25,6 +25,8 @@ pub(super) struct Cpio;
 static DIALECT: FieldKind = FieldKind::new("header", Cause::ArchiveDialect);
 static TYPE: FieldKind = FieldKind::new("type", Cause::Content);
 static MODE: FieldKind = FieldKind::new("mode", Cause::Permissions);
+/// A mode has 16 bits; readers cut off others, or keep them.
+static BEYOND_MODE: FieldKind = FieldKind::new("bits beyond the mode", Cause::Content);
 static TIME: FieldKind = FieldKind::new("time", Cause::Timestamp);
 static OWNER: FieldKind = FieldKind::new("owner", Cause::Ownership);
 static GROUP: FieldKind = FieldKind::new("group", Cause::Ownership);
@@ -55,6 +57,8 @@ static BEHIND_NAME: FieldKind = FieldKind::new("bytes behind the name", Cause::C
 static PADDING: FieldKind = FieldKind::new("bytes between members", Cause::Content);
 /// GNU cpio reads only the first archive, but the kernel reads all of them.
 static PART: FieldKind = FieldKind::new("archive", Cause::Content);
+/// The kernel finds a further archive only at a multiple of four bytes.
+static UNALIGNED: FieldKind = FieldKind::new("offset of a further archive", Cause::AmbiguousArchive);
 static TRAILER: FieldKind = FieldKind::new("end mark", Cause::Content);
 static AFTER: FieldKind = FieldKind::new("bytes after the end", Cause::Content);
 static ZEROS: FieldKind = FieldKind::new("zeros at the end", Cause::ArchiveDialect);
@@ -241,7 +245,7 @@ impl Walk {
         let mut fields: Fields = vec![
             (&DIALECT, Value::Text(dialect)),
             (&TYPE, Value::Type(what)),
-            (&MODE, Value::Mode(mode & !0o170_000)),
+            (&MODE, Value::Mode(mode & 0o7777)),
             (&TIME, Value::Time(i64::try_from(header.time).unwrap_or(i64::MAX))),
             (&OWNER, Value::Number(header.owner)),
             (&GROUP, Value::Number(header.group)),
@@ -249,6 +253,9 @@ impl Walk {
             (&INODE, Value::Number(header.inode)),
             (&HOME, numbers(header.home)),
         ];
+        if header.mode > 0o177_777 {
+            fields.push((&BEYOND_MODE, Value::Text(format!("{:#o}", header.mode))));
+        }
         if header.links > 1 && header.size == 0 && what == Type::File {
             fields.push((&DEFERRED, Value::Text("made later".to_owned())));
         }
@@ -311,6 +318,11 @@ impl Walk {
         self.linked.clear();
         self.first = None;
         if Header::begins(head) {
+            let is_new = head.starts_with(b"070701") || head.starts_with(b"070702");
+            if is_new && zeros.checked_rem(4) != Some(0) {
+                let text = format!("{zeros} zeros before it");
+                self.fields.push((&UNALIGNED, Value::Text(text)));
+            }
             return Ok(true);
         }
         if Codec::detect(head).is_some() {

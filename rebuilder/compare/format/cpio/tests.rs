@@ -400,3 +400,33 @@ fn text_that_begins_like_an_archive_is_text() {
     let format = found.tree.as_ref().map(|tree| tree.format.as_str());
     assert_eq!((causes(&found)[0].0, format), (Cause::Timestamp, Some("text")));
 }
+
+#[test]
+fn an_archive_that_the_kernel_does_not_find_is_ambiguous() {
+    let (one, other) = (
+        archive(&[File { path: "a", ..FILE }]),
+        archive(&[File { path: "b", ..FILE }]),
+    );
+    let with = |zeros: usize| [one.as_slice(), &vec![0; zeros], &other].concat();
+    assert_eq!(
+        causes(&compared(&with(0), &with(3)))[0],
+        (Cause::AmbiguousArchive, "offset of a further archive")
+    );
+    assert_eq!(
+        causes(&compared(&with(0), &with(512)))[0].0,
+        Cause::ArchiveDialect
+    );
+}
+
+#[test]
+fn bits_beyond_the_mode_are_content() {
+    let with = |mode: u32| {
+        archive(&[File {
+            path: "a",
+            mode,
+            ..FILE
+        }])
+    };
+    let found = compared(&with(0o100_644), &with(0o10_000_100_644));
+    assert_eq!(causes(&found)[0], (Cause::Content, "bits beyond the mode"));
+}

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use super::bytes::Bytes;
 use super::end::End;
 use super::header::Central;
+use super::mapped;
 use super::signing;
 use crate::artifact::HashingWriter;
 use crate::compare::cause::Cause;
@@ -25,19 +26,22 @@ pub(super) struct Directory {
     /// A digest of the order of the local headers, if it is not that of the directory.
     order: Option<String>,
     pub end: u64,
+    /// Whether it has the manifest of an Android package.
+    pub is_android: bool,
 }
 
 impl Directory {
     /// Reads the directory once, to find the order of everything.
     pub fn survey(bytes: &mut Bytes, end: &End, meter: &Meter) -> io::Result<Self> {
         let limit = end.directory.saturating_add(end.size);
-        let mut starts = Vec::new();
+        let (mut starts, mut is_android) = (Vec::new(), false);
         bytes.go(end.directory)?;
         while bytes.at() < limit {
             let Some(central) = Central::read(bytes)? else {
                 break;
             };
             meter.unpacked(0)?;
+            is_android |= central.header.name == mapped::MANIFEST;
             starts.push(central.offset.saturating_add(end.shift));
         }
         let directory_end = bytes.at();
@@ -63,6 +67,7 @@ impl Directory {
             records,
             order,
             end: directory_end,
+            is_android,
         })
     }
 

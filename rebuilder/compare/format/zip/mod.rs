@@ -12,7 +12,9 @@ mod entry;
 mod extra;
 mod gaps;
 mod header;
+mod mapped;
 mod records;
+mod signers;
 mod signing;
 
 #[cfg(test)]
@@ -222,6 +224,11 @@ impl Walk<'_> {
             descriptor,
             shift: self.shift,
         });
+        if self.directory.is_android
+            && let Some(text) = mapped::described(&path, header, data.start)
+        {
+            fields.push((&mapped::IN_PLACE, Value::Text(text)));
+        }
         self.behind(behind, local.start, &mut fields)?;
         if let Some(reason) = unread {
             let text = self.bytes.described(data.start, data.end, meter)?;

@@ -1,8 +1,10 @@
 //! The APK signing block, between the last entry and the directory (Android's APK Signature Scheme v2 and later).
 
+use std::collections::BTreeSet;
 use std::io;
 
 use super::bytes::{Bytes, Numbers};
+use super::signers::{self, Covered};
 use crate::compare::cause::Cause;
 use crate::compare::finding::Node;
 use crate::compare::limits::Meter;
@@ -21,8 +23,10 @@ static OTHER: FieldKind = FieldKind::new("other data of the APK signing block", 
 const MAGIC: &[u8] = b"APK Sig Block 42";
 /// The alignment of a block with padding before it.
 const PAGE: u64 = 4096;
-/// Signatures of the schemes 2, 3 and 3.1, and source stamps.
-const SIGNATURES: [u32; 5] = [0x7109_871a, 0xf053_68c0, 0x1b93_ad61, 0x2b09_189e, 0x6dff_800d];
+/// Signatures of scheme 2, of the schemes 3 and 3.1, and source stamps.
+const SECOND: u32 = 0x7109_871a;
+const THIRD: [u32; 2] = [0xf053_68c0, 0x1b93_ad61];
+const STAMPS: [u32; 2] = [0x2b09_189e, 0x6dff_800d];
 const PADDING: u32 = 0x4272_6577;
 const MOST_PAIRS: usize = 1000;
 
@@ -51,6 +55,12 @@ pub(super) fn block(
     let mut fields = Fields::new();
     let mut at = start.saturating_add(8);
     let mut is_signed = false;
+    let mut seen = BTreeSet::new();
+    let covered = Covered {
+        block: start,
+        directory: to,
+        end_record,
+    };
     for _ in 0..MOST_PAIRS {
         if at == footer {
             if is_signed {
@@ -72,8 +82,16 @@ pub(super) fn block(
         }
         let rest = end.saturating_sub(value);
         let is_list = rest >= 4 && u64::from(Numbers(&head).u32(12)) == rest.saturating_sub(4);
-        is_signed |= SIGNATURES.contains(&id);
-        let known = SIGNATURES.contains(&id) && is_list || id == PADDING && bytes.is_zero(value, end)?;
+        is_signed |= id == SECOND || THIRD.contains(&id) || STAMPS.contains(&id);
+        // Android uses the first pair of a number.
+        let is_first = seen.insert(id);
+        let known = is_first
+            && match id {
+                PADDING => bytes.is_zero(value, end)?,
+                SECOND => signers::are_right(bytes, (value, end), false, covered, meter)?,
+                id if THIRD.contains(&id) => signers::are_right(bytes, (value, end), true, covered, meter)?,
+                id => STAMPS.contains(&id) && is_list,
+            };
         let kind = if known { &SIGNATURE } else { &OTHER };
         let text = format!("{id:#010x}: {}", bytes.described(value, end, meter)?);
         fields.push((kind, Value::Text(text)));

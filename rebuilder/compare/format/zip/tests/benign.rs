@@ -278,69 +278,146 @@ fn alignment() {
 }
 
 #[test]
-fn signing_blocks_of_apks() {
-    let block = |id: u32, value: &[u8]| {
-        let pair = [
-            &(value.len() as u64 + 4).to_le_bytes(),
-            id.to_le_bytes().as_slice(),
-            value,
-        ]
-        .concat();
-        let size = (pair.len() as u64 + 24).to_le_bytes();
-        let whole = [size.as_slice(), &pair, &size, b"APK Sig Block 42"].concat();
-        zip_in(
-            &Around {
-                before_directory: whole,
-                ..Around::default()
-            },
-            &[entry("a", "x")],
-        )
+fn what_android_opens_in_place_is_stored_and_aligned() {
+    let manifest = || entry("AndroidManifest.xml", "x");
+    let resources = |extra: &[u8]| {
+        let own = entry("resources.arsc", "r").but(|e| e.local_extra = extra.to_vec());
+        zip(&[manifest(), own])
     };
+    // The data begins at 94, 96 and 100.
+    let (unaligned, zeros) = (resources(b""), resources(&[0, 0]));
+    let padded = resources(&record(0xd935, &[4, 0]));
+    set_aside("aligned", &zeros, &padded, &["zip-alignment"]);
+    let found = compare(&unaligned, &zeros);
+    assert_eq!(
+        (found.outcome, found.causes[0].cause),
+        (Outcome::Different, Cause::Content)
+    );
+    let library = || entry("lib/arm64-v8a/a.so", &"l".repeat(50));
+    let stored = zip(&[manifest(), library()]);
+    let found = compare(&stored, &zip(&[manifest(), library().deflated()]));
+    assert_eq!(
+        (found.outcome, found.causes[0].cause),
+        (Outcome::Different, Cause::Content)
+    );
+    // Only Android opens them in place.
+    let (stored, deflated) = (zip(&[library()]), zip(&[library().deflated()]));
+    assert_eq!(compare(&stored, &deflated).outcome, Outcome::Equivalent);
+}
+
+/// An archive with a signing block that has one pair.
+fn with_block(bare: &[u8], pairs: &[(u32, &[u8])]) -> Vec<u8> {
+    let pairs: Vec<u8> = pairs
+        .iter()
+        .flat_map(|(id, value)| {
+            let length = (value.len() as u64 + 4).to_le_bytes();
+            [length.as_slice(), &id.to_le_bytes(), value].concat()
+        })
+        .collect();
+    let size = (pairs.len() as u64 + 24).to_le_bytes();
+    let block = [size.as_slice(), &pairs, &size, b"APK Sig Block 42"].concat();
+    let (entries, rest) = bare.split_at(directory_of(bare));
+    let mut whole = [entries, &block, rest].concat();
+    let place = whole.len() - 6;
+    let directory = u32::try_from(entries.len() + block.len()).unwrap();
+    whole[place..place + 4].copy_from_slice(&directory.to_le_bytes());
+    whole
+}
+
+fn directory_of(bare: &[u8]) -> usize {
+    let place = bare.len() - 6;
+    u32::from_le_bytes(bare[place..place + 4].try_into().unwrap()) as usize
+}
+
+/// A signature of scheme 2 by a key, with the digest of an archive.
+fn second_scheme(bare: &[u8], key: u8) -> Vec<u8> {
+    use sha2::{Digest as _, Sha256};
+    let field = |bytes: &[u8]| {
+        let mut field = u32::try_from(bytes.len()).unwrap().to_le_bytes().to_vec();
+        field.extend(bytes);
+        field
+    };
+    let (entries, rest) = bare.split_at(directory_of(bare));
+    let (directory, end) = rest.split_at(rest.len() - 22);
+    let mut top = vec![0x5a, 3, 0, 0, 0];
+    for piece in [entries, directory, end] {
+        let marked = [vec![0xa5], field(piece)].concat();
+        top.extend(Sha256::digest(marked));
+    }
+    let digest = Sha256::digest(top).to_vec();
+    let numbered = |bytes: &[u8]| {
+        field(&field(
+            &[&0x0103_u32.to_le_bytes(), field(bytes).as_slice()].concat(),
+        ))
+    };
+    let certificate = [0x30, 1, key];
+    let signed = [
+        numbered(&digest),
+        field(&field(&certificate)),
+        field(b""),
+        field(b""),
+    ];
+    let signer = [field(&signed.concat()), numbered(&[key; 8]), field(&certificate)];
+    field(&field(&signer.concat()))
+}
+
+#[test]
+fn signing_blocks_of_apks() {
+    const SECOND: u32 = 0x7109_871a;
     let bare = zip(&[entry("a", "x")]);
-    let signed = block(0x7109_871a, b"\x03\0\0\0abc");
+    let [one, other] = [1, 2].map(|key| second_scheme(&bare, key));
+    let signed = with_block(&bare, &[(SECOND, &one)]);
     set_aside("signed", &bare, &signed, &["apk-signing-block"]);
     set_aside(
         "two keys",
         &signed,
-        &block(0x7109_871a, b"\x03\0\0\0xyz"),
+        &with_block(&bare, &[(SECOND, &other)]),
         &["apk-signing-block"],
     );
-    for other in [
-        block(0x7177_7777, b"\x03\0\0\0abc"),
-        block(0x7109_871a, b"\x02\0\0\0abc"),
-    ] {
-        let found = compare(&signed, &other);
-        assert_eq!(
-            (found.outcome, found.causes[0].cause),
-            (Outcome::Different, Cause::Content)
-        );
+    let mut late = bare.clone();
+    let names: Vec<usize> = late
+        .windows(4)
+        .enumerate()
+        .filter(|(_, window)| window.starts_with(b"PK\x03\x04") || window.starts_with(b"PK\x01\x02"))
+        .map(|(at, _)| at)
+        .collect();
+    for at in names {
+        let time = at + if late[at + 2] == 3 { 10 } else { 12 };
+        late[time] ^= 2;
     }
-    // A signature is right for one file at most.
-    let later = |id: u32, value: &[u8]| {
-        let mut bytes = block(id, value);
-        let names: Vec<usize> = bytes
-            .windows(4)
-            .enumerate()
-            .filter(|(_, window)| window.starts_with(b"PK\x03\x04") || window.starts_with(b"PK\x01\x02"))
-            .map(|(at, _)| at)
-            .collect();
-        for at in names {
-            let time = at + if bytes[at + 2] == 3 { 10 } else { 12 };
-            bytes[time] ^= 2;
-        }
-        bytes
-    };
-    let found = compare(&signed, &later(0x7109_871a, b"\x03\0\0\0abc"));
-    assert_eq!(
-        (found.outcome, found.causes[0].cause),
-        (Outcome::Different, Cause::Content),
-        "{:?}",
-        found.causes
-    );
     set_aside(
         "another key and time",
         &signed,
-        &later(0x7109_871a, b"\x03\0\0\0xyz"),
+        &with_block(&late, &[(SECOND, &second_scheme(&late, 2))]),
         &["apk-signing-block", "zip-modified-time"],
     );
+    let mut longer = other.clone();
+    longer.push(0);
+    let hidden = b"\x04\0\0\0evil".to_vec();
+    for (what, wrong) in [
+        ("another kind of pair", with_block(&bare, &[(0x7177_7777, &one)])),
+        (
+            "a byte behind the signers",
+            with_block(&bare, &[(SECOND, &longer)]),
+        ),
+        ("no signers", with_block(&bare, &[(SECOND, &hidden)])),
+        (
+            "a second pair of the same kind",
+            with_block(&bare, &[(SECOND, &one), (SECOND, &other)]),
+        ),
+        (
+            "the digest of another file",
+            with_block(&bare, &[(SECOND, &second_scheme(&late, 2))]),
+        ),
+        // A signature is right for one file at most.
+        ("the same signature", with_block(&late, &[(SECOND, &one)])),
+    ] {
+        let found = compare(&signed, &wrong);
+        assert_eq!(
+            (found.outcome, found.causes[0].cause),
+            (Outcome::Different, Cause::Content),
+            "{what}: {:?}",
+            found.causes
+        );
+    }
 }
