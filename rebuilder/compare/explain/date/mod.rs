@@ -137,7 +137,9 @@ fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
     let named = is_alone(old) && is_alone(new) || says;
     // A program may decide by a date of any other name (`CUTOFF = "2026-11-25"`), and so does whoever reads a text in
     // which the date is a part of a word (`debian:2026-11-25`).
-    let is_told = named || names_a_build(old) || old.is_in_comment();
+    let is_version = old.key_has(&["version", "build", "release", "revision"]);
+    let is_told =
+        named || names_a_build(old) || old.is_in_comment() || is_number && is_version && !old.context.code;
     if (old.context.code || is_in_a_word(old)) && released.date.is_some() && !is_told {
         return Confidence::Possible;
     }
@@ -149,7 +151,6 @@ fn certainty(old: &Spot, new: &Spot, released: &Written) -> Confidence {
     let before = old.before().trim_end_matches([' ', '\t', '"', '\'']);
     let is_field = before.is_empty() && !old.context.field.is_empty();
     let is_assigned = before.ends_with([':', '=']) || is_field;
-    let is_version = old.key_has(&["version", "build", "release", "revision"]);
     if is_number && released.time.is_none() && is_assigned && !is_version && !named {
         return Confidence::Possible;
     }

