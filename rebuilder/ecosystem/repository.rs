@@ -61,6 +61,9 @@ pub(super) async fn tagged(
     Ok((source, tag.name.clone()))
 }
 
+/// The rank of a tag that names nothing but the version.
+const PLAIN: usize = 10;
+
 /// The tag whose name ends in a version that `fits`, with nothing before it but a usual word or the package's name.
 ///
 /// A project that keeps what it releases to a registry apart from its source marks the tag of it. Such a tag is
@@ -79,13 +82,20 @@ fn tag_of_version<'a>(
         let at = starts
             .filter(|at| starts_version(name, *at))
             .find(|at| fits(rest(*at)))?;
-        let before = plain(&name[..at]);
+        let before = &name[..at];
+        let scoped = before.strip_prefix('@').and_then(|it| it.split_once('/'));
+        let before = plain(scoped.map_or(before, |(_, name)| name));
         let before = before.strip_suffix('v').unwrap_or(&before).trim_matches('-');
+        // A tag that names the package is of it. One that names none may be of another package of the repository.
         let rank = match before {
-            "" => 0,
-            before if before == own => 1,
-            "release" | "rel" | "version" | "ver" | "r" | "releases" => 2,
-            _ => return None,
+            before if before == own => 0,
+            "" => PLAIN,
+            "release" | "rel" | "version" | "ver" | "r" | "releases" => PLAIN + 1,
+            // Members of a family of packages are often named without what all of them begin with.
+            before => {
+                let family = own.strip_suffix(before)?.strip_suffix('-')?;
+                family.split('-').count().min(PLAIN - 1)
+            }
         };
         Some((marked.is_none(), rank))
     };
@@ -128,6 +138,12 @@ mod tests {
             (&["release-1.2.3"], Some("release-1.2.3")),
             (&["other-v1.2.3", "v1.2.3"], Some("v1.2.3")),
             (&["other/v1.2.3"], None),
+            (&["pkg-v1.2.3", "v1.2.2"], Some("pkg-v1.2.3")),
+            (&["kg-v1.2.3", "y-pkg-v1.2.3"], None),
+            (&["v1.2.3", "@scope/my.pkg@1.2.3"], Some("@scope/my.pkg@1.2.3")),
+            (&["v1.2.3", "pkg-v1.2.3"], Some("pkg-v1.2.3")),
+            (&["v1.2.3", "pkg-v1.2.3", "my-pkg-v1.2.3"], Some("my-pkg-v1.2.3")),
+            (&["release-1.2.3", "v1.2.3"], Some("v1.2.3")),
             (&["v1.2.3.1", "v11.2.3"], None),
             (&["1.2.3", "1.2.3-npm", "1.2.3-es"], Some("1.2.3-npm")),
             (&["other-1.2.3-npm", "v1.2.3"], Some("v1.2.3")),

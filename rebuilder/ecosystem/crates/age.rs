@@ -8,9 +8,10 @@ use std::fmt;
 use crate::compare::Member;
 
 /// The time that cargo has given every file since its tar entries became deterministic, in Unix seconds; and the times
-/// that it used before 2022.
+/// that it used until Rust 1.62, and uses on Windows.
 const FIXED: i64 = 1_153_704_088;
-const FIXED_TIMES: [i64; 3] = [FIXED, 123_456_789, 0];
+const FIXED_TIMES: [i64; 3] = [FIXED, OLDER, 0];
+const OLDER: i64 = 123_456_789;
 /// The files that cargo writes itself.
 pub(super) const GENERATED: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".cargo_vcs_info.json"];
 /// Stands for the newest release, which has no number here.
@@ -43,7 +44,7 @@ struct Sign {
 }
 
 /// The signs, the most reliable first: one that contradicts earlier ones is ignored.
-const SIGNS: [Sign; 18] = [
+const SIGNS: [Sign; 19] = [
     Sign {
         what: "the times of files are real",
         releases: (1, 49),
@@ -73,6 +74,11 @@ const SIGNS: [Sign; 18] = [
         what: "generated files have the fixed time of all files",
         releases: (93, OPEN),
         shows: |traces| traces.times(true).all(|time| time == FIXED),
+    },
+    Sign {
+        what: "copied files have the fixed time of 2006",
+        releases: (63, OPEN),
+        shows: |traces| !traces.has_real_times() && traces.times(false).any(|time| time == FIXED),
     },
     Sign {
         what: "Cargo.toml names autolib",
@@ -271,8 +277,9 @@ mod tests {
             (NEW, fixed, 1, v3, Some(INFO), "1.84 to 1.92"),
             (NEW, fixed, 1, None, Some(INFO), "1.83 to 1.83"),
             (no_autolib.as_str(), fixed, 1, None, Some(INFO), "1.80 to 1.82"),
-            (plain, fixed, 1, None, Some(INFO), "1.57 to 1.79"),
-            (plain, fixed, 1, None, None, "1.55 to 1.79"),
+            (plain, fixed, 1, None, Some(INFO), "1.63 to 1.79"),
+            (plain, OLDER, 1, None, Some(INFO), "1.57 to 1.79"),
+            (plain, OLDER, 1, None, None, "1.55 to 1.79"),
             (old, 0, 0, None, None, "1.50 to 1.53"),
             (old, 1_580_000_000, 1_580_000_001, None, None, "1.40 to 1.49"),
             (old, 1_480_000_000, 0, None, None, "1.1 to 1.39"),
@@ -301,7 +308,7 @@ mod tests {
             vcs_info: Some(INFO),
         };
         // The library's manifest is older than its lock file can be; the more reliable sign counts.
-        assert_eq!(traces("src/main.rs").age().to_string(), "1.57 to 1.79");
-        assert_eq!(traces("src/lib.rs").age().to_string(), "1.57 to 1.79");
+        assert_eq!(traces("src/main.rs").age().to_string(), "1.63 to 1.79");
+        assert_eq!(traces("src/lib.rs").age().to_string(), "1.63 to 1.79");
     }
 }

@@ -7,9 +7,11 @@ use jiff::tz::TimeZone;
 
 use super::age::Age;
 use super::toolchain;
+use crate::compare::Cause;
 use crate::ecosystem::compressor;
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::plan::{Origin, PinnedInput, Plan};
+use crate::run::Record;
 
 /// Steps from the stable release of the day: beta is one ahead, and many users do not update at once.
 const STEPS: [i64; 9] = [-1, 1, -2, -3, -4, -5, -6, -8, -11];
@@ -17,6 +19,8 @@ const STEPS: [i64; 9] = [-1, 1, -2, -3, -4, -5, -6, -8, -11];
 const FIRST_ZLIB_RS: i64 = 88;
 /// Number of releases that a nightly is ahead of the stable one of its day.
 pub(super) const AHEAD: i64 = 2;
+/// The last release of Rust whose cargo gives copied files the time that today's gives them only on Windows.
+const LAST_OLDER_TIME: i64 = 62;
 /// Days by which a nightly may be older than the crate.
 const OLDER: [i64; 4] = [1, 3, 7, 21];
 
@@ -43,6 +47,16 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let named = hints.tools.get("cargo");
     if named.is_none_or(|hint| matches!(hint.origin, Origin::Tried(_))) {
         let mut releases = releases(plan);
+        if times_differ(record) {
+            let older = format!("1.{LAST_OLDER_TIME}.0");
+            let is_new = release(plan)
+                .and_then(minor)
+                .is_some_and(|minor| minor > LAST_OLDER_TIME);
+            if is_new && allows(plan, LAST_OLDER_TIME) {
+                releases.retain(|release| *release != older);
+                releases.insert(0, older);
+            }
+        }
         if compression {
             releases
                 .retain(|release| minor(release).is_none_or(|minor| (minor < FIRST_ZLIB_RS) != uses_zlib));
@@ -51,6 +65,19 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         found.extend(cargo.map(|release| with("cargo", release, format!("cargo of Rust {release}"))));
     }
     found
+}
+
+/// Whether files differ in their times in the archive, which are fixed.
+fn times_differ(record: &Record) -> bool {
+    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
+    let mut causes = differing.flat_map(|comparison| &comparison.causes);
+    causes.any(|it| it.cause == Cause::Timestamp)
+}
+
+/// Whether a release can have packed the crate, by the plan.
+fn allows(plan: &Plan, minor: i64) -> bool {
+    let age = assumed(plan, toolchain::AGE).and_then(Age::read);
+    age.is_none_or(|age| age.allows(minor))
 }
 
 /// Releases whose cargo may have packed the crate, the most likely first, without the one in the plan.
@@ -67,12 +94,14 @@ fn releases(plan: &Plan) -> Vec<String> {
         let day = day?.checked_sub(older.days()).ok()?;
         allows(minor.saturating_add(AHEAD)).then(|| format!("nightly-{day}"))
     };
+    // A publisher with an old release is not necessarily one with the last of those that leave such a crate.
+    let base = age.as_ref().map_or(minor, |age| minor.min(age.last));
     let stable = STEPS
         .iter()
-        .map(|step| minor.saturating_add(*step))
+        .map(|step| base.saturating_add(*step))
         .filter(|minor| allows(*minor))
         .map(|minor| format!("1.{minor}.0"));
-    let first = allows(minor).then(|| format!("1.{minor}.0"));
+    let first = allows(base).then(|| format!("1.{base}.0"));
     let all = first.into_iter().chain(nightly(0)).chain(stable);
     let all = all.chain(OLDER.iter().filter_map(|older| nightly(*older)));
     all.filter(|release| Some(release.as_str()) != taken).collect()

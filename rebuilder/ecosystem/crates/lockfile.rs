@@ -141,6 +141,29 @@ pub(super) async fn of_registry(
     all(fetcher, title, wanted).await
 }
 
+/// The manifests of pinned crates, by name; one that cannot be read is left out.
+pub(super) fn manifests(fetcher: &Fetcher, locked: &[PinnedFile]) -> BTreeMap<String, Vec<toml::Value>> {
+    let mut found: BTreeMap<String, Vec<toml::Value>> = BTreeMap::new();
+    let fits = |member: &str| {
+        member
+            .split_once('/')
+            .is_some_and(|(_, rest)| rest == "Cargo.toml")
+    };
+    for file in locked {
+        let blob = fetcher.store().get(file.sha256).ok().flatten();
+        let text = blob.and_then(|blob| crate::compare::read_member(&blob.path, fits).ok().flatten());
+        let manifest =
+            text.and_then(|text| toml::from_str::<toml::Value>(&String::from_utf8_lossy(&text)).ok());
+        let name = manifest
+            .as_ref()
+            .and_then(|it| it.get("package")?.get("name")?.as_str());
+        if let Some(name) = name.map(str::to_owned) {
+            found.entry(name).or_default().extend(manifest);
+        }
+    }
+    found
+}
+
 /// The source of crates from the public registry.
 const PUBLIC: &str = "registry+https://github.com/rust-lang/crates.io-index";
 

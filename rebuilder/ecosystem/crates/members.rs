@@ -12,16 +12,17 @@ use toml::Value;
 
 use super::lockfile;
 use super::stand_in::{self, Features};
+use super::turned_on::{self, Manifests};
 use crate::plan::{Assumption, InlineFile, Origin, assume, places};
 use crate::store::{Checkout, GitError};
 
 /// Names and requirements of the crates of the registry that manifests name.
 #[derive(Default)]
-struct Wanted(BTreeSet<(String, String)>);
+pub(super) struct Wanted(BTreeSet<(String, String)>);
 
 impl Wanted {
     /// Adds what a table of a manifest names, and tables within it.
-    fn add(&mut self, value: &Value) {
+    pub(super) fn add(&mut self, value: &Value) {
         let Value::Table(table) = value else {
             return;
         };
@@ -36,8 +37,18 @@ impl Wanted {
         }
     }
 
+    /// Adds a name and a requirement.
+    pub(super) fn insert(&mut self, named: Option<(String, String)>) {
+        self.0.extend(named);
+    }
+
+    /// Whether one of them has this name.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.0.iter().any(|(wanted, _)| wanted == name)
+    }
+
     /// Name and version of a stand-in for each requirement that no crate of the lock file meets.
-    fn beyond(&self, locked: &[(String, String)]) -> BTreeSet<(String, String)> {
+    pub(super) fn beyond(&self, locked: &[(String, String)]) -> BTreeSet<(String, String)> {
         let meets = |name: &str, wanted: &VersionReq| {
             let versions = locked.iter().filter(|(locked, _)| locked == name);
             let mut versions = versions.filter_map(|(_, version)| Version::parse(version).ok());
@@ -53,7 +64,7 @@ impl Wanted {
 }
 
 /// The name and the requirement of a dependency from the registry.
-fn of_registry(name: &str, entry: &Value) -> Option<(String, String)> {
+pub(super) fn of_registry(name: &str, entry: &Value) -> Option<(String, String)> {
     let elsewhere = ["path", "git", "workspace", "registry"];
     if elsewhere.iter().any(|key| entry.get(key).is_some()) {
         return None;
@@ -89,8 +100,13 @@ fn lowest(wanted: &VersionReq) -> Option<Version> {
     wanted.matches(&version).then_some(version)
 }
 
-/// The files for the sandbox, and the assumption behind them; `lock` is that of the released crate.
-pub(super) fn of(checkout: &Checkout, lock: &str) -> Result<(Vec<InlineFile>, Option<Assumption>), GitError> {
+/// The files for the sandbox, and the assumption behind them; `lock` is that of the released crate, and `manifests` are
+/// those of the crates that it names.
+pub(super) fn of(
+    checkout: &Checkout,
+    lock: &str,
+    manifests: &Manifests,
+) -> Result<(Vec<InlineFile>, Option<Assumption>), GitError> {
     let Ok(locked) = lockfile::named(lock) else {
         return Ok((Vec::new(), None));
     };
@@ -99,6 +115,7 @@ pub(super) fn of(checkout: &Checkout, lock: &str) -> Result<(Vec<InlineFile>, Op
         wanted.add(manifest);
         features.add(manifest);
     })?;
+    turned_on::add(manifests, &mut wanted, &mut features);
     let missing = wanted.beyond(&locked);
     if missing.is_empty() {
         return Ok((Vec::new(), None));

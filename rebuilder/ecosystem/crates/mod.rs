@@ -21,6 +21,7 @@ mod stand_in;
 mod tests;
 mod toolchain;
 mod trusted_publishing;
+mod turned_on;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;

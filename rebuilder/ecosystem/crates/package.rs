@@ -56,6 +56,14 @@ struct ManifestPackage {
     rust_version: Option<String>,
 }
 
+/// Whether a `Cargo.toml` is of this version of a crate. One that takes its version from the workspace is of none.
+pub(super) fn is_of(manifest: &[u8], name: &str, version: &str) -> bool {
+    let manifest = toml::from_str::<toml::Value>(&String::from_utf8_lossy(manifest)).ok();
+    let package = manifest.as_ref().and_then(|manifest| manifest.get("package"));
+    let field = |key: &str| package?.get(key)?.as_str();
+    field("name") == Some(name) && field("version") == Some(version)
+}
+
 /// Reads a `.crate`.
 pub(super) fn read(path: &Path) -> Result<Package, String> {
     let text = |name: &str| -> Result<Option<String>, String> {
@@ -104,4 +112,26 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
         }
     }
     Ok(package)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_is_of_one_version_of_one_crate() {
+        for (text, expected) in [
+            ("[package]\nname = \"a\"\nversion = \"1.2.3\"\n", true),
+            ("[package]\nname = \"b\"\nversion = \"1.2.3\"\n", false),
+            (
+                "[package]\nname = \"a\"\nversion = \"1.2.4\"\n[dependencies]\nc = \"1.2.3\"\n",
+                false,
+            ),
+            ("[package]\nname = \"a\"\nversion.workspace = true\n", false),
+            ("[workspace]\n", false),
+            ("not TOML: [", false),
+        ] {
+            assert_eq!(is_of(text.as_bytes(), "a", "1.2.3"), expected, "{text}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::checkout_state::CheckoutState;
 use super::lock_form::LockForm;
-use super::package::Package;
+use super::package::{self, Package};
 use super::registry::{self, Version};
 use super::{folder, lockfile, members, stand_in, toolchain, trusted_publishing};
 use crate::artifact::git_source::GitSource;
@@ -34,6 +34,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     assumptions.extend(packing.found.clone());
     assumptions.extend(cargo.assumptions);
     assumptions.extend(lacking_assumption(&source.without));
+    assumptions.extend(submodules_assumption(&source.submodules));
     assumptions.extend(packing.assumptions(&package));
     assumptions.extend(package.metadata.assumptions());
     let toolchain = PinnedInput {
@@ -69,9 +70,12 @@ struct Source {
     checkout: Checkout,
     origin: Origin,
     archive: Sha256,
+    /// The files that the source lacks, and the commits that stand for its submodules.
     lacking: Vec<Lacking>,
     /// The paths of the missing files.
     without: Vec<String>,
+    /// The paths of the submodules.
+    submodules: Vec<String>,
 }
 
 impl Source {
@@ -84,8 +88,12 @@ impl Source {
         let fetcher = planner.workshop.fetcher;
         let (source, origin) = choose_source(planner, purl, version, package).await?;
         let checkout = fetcher.git_or_parts(&source).await?;
-        let lacking = checkout.lacking()?;
-        let without: Vec<_> = lacking.iter().map(|file| file.path.clone()).collect();
+        let mut lacking = checkout.lacking()?;
+        let paths = |entries: &[Lacking]| entries.iter().map(|entry| entry.path.clone()).collect();
+        let without: Vec<_> = paths(&lacking);
+        let links = checkout.links()?;
+        let submodules = paths(&links);
+        lacking.extend(links);
         let archive = if without.is_empty() {
             fetcher.git_archive(&checkout, false).await?
         } else {
@@ -97,6 +105,7 @@ impl Source {
             archive: archive.sha256,
             lacking,
             without,
+            submodules,
         })
     }
 
@@ -142,13 +151,14 @@ impl Packing {
         };
         // cargo resolves the whole workspace before it packs one of its members.
         let workspace = workspace_lock(checkout, &folder)?;
-        let (stand_ins, standing_in) = match (&workspace, &package.lock) {
-            (None, Some(lock)) => members::of(checkout, lock)?,
-            _ => stand_in::of(checkout, workspace.as_deref())?,
-        };
+        let fetcher = planner.workshop.fetcher;
         let locks = [package.lock.as_deref(), workspace.as_deref()];
         let locks = locks.into_iter().flatten();
-        let locked = lockfile::of_registry(planner.workshop.fetcher, purl, locks).await?;
+        let locked = lockfile::of_registry(fetcher, purl, locks).await?;
+        let (stand_ins, standing_in) = match (&workspace, &package.lock) {
+            (None, Some(lock)) => members::of(checkout, lock, &lockfile::manifests(fetcher, &locked))?,
+            _ => stand_in::of(checkout, workspace.as_deref())?,
+        };
         let form = match &package.lock {
             Some(lock) if workspace.is_none() => LockForm::choose(planner, purl, lock, package)?,
             _ => None,
@@ -258,13 +268,35 @@ async fn choose_source(
         let source = GitSource::new(&repository, None, Some(commit));
         return Ok((source.map_err(|error| cannot(error.to_string()))?, origin));
     }
+    let fetcher = planner.workshop.fetcher;
     let about = (version.name.as_str(), version.version.as_str(), "");
     let fits = |text: &str| text == version.version;
     let cannot = |reason: String| cannot(format!("it names no commit, and {reason}"));
-    let (source, tag) =
-        repository::tagged(planner.workshop.fetcher, &repository, about, fits, cannot).await?;
-    let from = format!("repository in Cargo.toml of the crate, and the tag {tag}");
-    Ok((source, Origin::Inferred(from)))
+    let untagged = match repository::tagged(fetcher, &repository, about, fits, cannot).await {
+        Ok((source, tag)) => {
+            let from = format!("repository in Cargo.toml of the crate, and the tag {tag}");
+            return Ok((source, Origin::Inferred(from)));
+        }
+        Err(error @ PlanError::Lacking { .. }) => error,
+        Err(other) => return Err(other),
+    };
+    let text = format!("\"{}\"", version.version);
+    let is_it = |file: &[u8]| package::is_of(file, &version.name, &version.version);
+    let Some(found) = fetcher
+        .git_origin(&repository, "Cargo.toml", &text, is_it)
+        .await?
+    else {
+        return Err(untagged);
+    };
+    let source = GitSource::new(&repository, None, Some(&found.commit));
+    let from = format!(
+        "repository in Cargo.toml of the crate, which has no tag for it; the first commit whose {} is of this version",
+        found.path
+    );
+    Ok((
+        source.map_err(|error| cannot(error.to_string()))?,
+        Origin::Inferred(from),
+    ))
 }
 
 /// The lock file of the workspace of a folder: the nearest one above the folder.
@@ -304,6 +336,12 @@ fn lacking_assumption(without: &[String]) -> Option<Assumption> {
             Origin::Convention(from.into()),
         )
     })
+}
+
+fn submodules_assumption(paths: &[String]) -> Option<Assumption> {
+    let from = "cargo needs them only if the crate has files of theirs";
+    let value = format!("left out, an empty folder each: {}", paths.join(", "));
+    (!paths.is_empty()).then(|| assume("submodules", value, Origin::Convention(from.into())))
 }
 
 fn crates_assumption(locked: &[PinnedFile], workspace: bool) -> Option<Assumption> {

@@ -60,7 +60,7 @@ impl Features {
         }
     }
 
-    fn ask<'a>(&mut self, name: &str, features: impl Iterator<Item = &'a str>) {
+    pub(super) fn ask<'a>(&mut self, name: &str, features: impl Iterator<Item = &'a str>) {
         let asked = self.0.entry(name.to_owned()).or_default();
         asked.extend(features.map(str::to_owned));
     }
@@ -94,7 +94,7 @@ pub(super) fn read(text: &str) {
     }
 }
 
-fn strings(list: Option<&Value>) -> impl Iterator<Item = &str> {
+pub(super) fn strings(list: Option<&Value>) -> impl Iterator<Item = &str> {
     list.and_then(Value::as_array)
         .into_iter()
         .flatten()
@@ -197,7 +197,9 @@ pub(super) fn is_plain(text: &str) -> bool {
         .all(|c| c.is_ascii_alphanumeric() || "-_+.".contains(c))
 }
 
-/// The manifest of a package with a name and a version, dependencies of the registry, and features.
+/// The manifest of a package with a name and a version, dependencies of the registry, and features. No lock file tells
+/// which features of its dependencies it requests. One that the others do not request may need a crate that is not
+/// there.
 pub(super) fn manifest<'a>(
     (name, version): (&str, &str),
     dependencies: &[(String, String)],
@@ -211,7 +213,7 @@ pub(super) fn manifest<'a>(
     for (index, (name, version)) in dependencies.iter().enumerate() {
         let _ = writeln!(
             text,
-            "d{index} = {{ package = {}, version = {} }}",
+            "d{index} = {{ package = {}, version = {}, default-features = false }}",
             quoted(name),
             quoted(&format!("={version}"))
         );
@@ -250,6 +252,18 @@ mod tests {
         ] {
             assert_eq!(source(text).as_deref(), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_stand_in_requests_no_features_of_its_dependencies() {
+        let dependencies = [("b".to_owned(), "2.0.0-pre.1".to_owned())];
+        let features = ["x".to_owned()];
+        let text = manifest(("a", "1.0.0"), &dependencies, features.iter());
+        let manifest: Value = toml::from_str(&text).unwrap();
+        let dependency = &manifest["dependencies"]["d0"];
+        assert_eq!(dependency["version"].as_str(), Some("=2.0.0-pre.1"));
+        assert_eq!(dependency["default-features"].as_bool(), Some(false));
+        assert!(manifest["features"].get("x").is_some(), "{text}");
     }
 
     #[test]

@@ -44,6 +44,12 @@ fn a_crate_with_a_file_that_is_empty_for_want_of_its_bytes_is_not_built() {
             &[("big one.bin", "")],
             Err("big one.bin"),
         ),
+        // A submodule is not a file that is missing.
+        (
+            Some("src/big.bin"),
+            &[("vendor", ""), ("src/lib.rs", "x")],
+            Ok(()),
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let place = folder.path();
@@ -62,7 +68,7 @@ fn a_crate_with_a_file_that_is_empty_for_want_of_its_bytes_is_not_built() {
             fs::create_dir(place.join("in")).unwrap();
             fs::write(
                 place.join("in/lacking"),
-                format!("100644 {}\t{path}\n", "0".repeat(40)),
+                format!("100644 {0}\t{path}\n160000 {0}\tvendor\n", "0".repeat(40)),
             )
             .unwrap();
         }

@@ -1,13 +1,22 @@
 //! What to try after a tarball was not reproduced: other scripts, other versions of dependencies, or another release
 //! line of Node.js and npm, since these determine the archive's order, times and compression.
 
+use super::packer;
 use crate::compare::Cause;
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints, NpmScripts, Settings};
-use crate::plan::{Origin, Plan};
+use crate::plan::{Assumption, Origin, Plan};
 use crate::run::{Record, Verdict};
 
 /// Release lines of Node.js and npm that belong together, the most used first.
-const LINES: [(&str, &str); 5] = [("20", "10"), ("16", "8"), ("14", "6"), ("18", "9"), ("22", "11")];
+const LINES: [(&str, &str); 7] = [
+    ("20", "10"),
+    ("16", "8"),
+    ("14", "6"),
+    ("18", "9"),
+    ("22", "11"),
+    ("12", "6"),
+    ("15", "7"),
+];
 
 /// Plans that are worth a try, the most likely first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
@@ -46,7 +55,8 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             if now != Some(NpmScripts::None) {
                 all.push(none());
             }
-            all.extend(lines(hints, &because));
+            // Scripts may need a line that the release was not packed with.
+            all.extend(lines(&[], hints, &because));
         }
         EndedRun::Built(plan, record) => {
             let ran = variable(plan, "SCRIPTS");
@@ -68,7 +78,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
                 };
                 all.push(with(settings, "the oldest dependencies that package.json allows"));
             }
-            all.extend(lines(hints, &because));
+            all.extend(lines(&plan.assumptions, hints, &because));
         }
     }
     all
@@ -77,7 +87,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
 /// The line before that of a version of Node.js, if the user named none.
 fn older_line(node: &str, hints: &Hints, because: &str) -> Option<Alternative> {
     let major: u32 = node.split('.').next()?.parse().ok()?;
-    let mut older: Vec<_> = lines(hints, because)
+    let mut older: Vec<_> = lines(&[], hints, because)
         .into_iter()
         .filter_map(|it| Some((it.hints.tools.get("node")?.value.parse::<u32>().ok()?, it)))
         .filter(|(line, _)| *line < major)
@@ -86,8 +96,8 @@ fn older_line(node: &str, hints: &Hints, because: &str) -> Option<Alternative> {
     older.pop().map(|(_, it)| it)
 }
 
-/// Other lines of Node.js and npm, if the user named none.
-fn lines(hints: &Hints, because: &str) -> Vec<Alternative> {
+/// Other lines of Node.js and npm that can have packed the release, if the user named none.
+fn lines(assumed: &[Assumption], hints: &Hints, because: &str) -> Vec<Alternative> {
     if !hints.tools.is_empty() {
         return Vec::new();
     }
@@ -100,7 +110,10 @@ fn lines(hints: &Hints, because: &str) -> Vec<Alternative> {
             because: format!("node {node} with npm {npm}: {because}"),
         }
     };
-    LINES.iter().map(alternative).collect()
+    let age = assumed.iter().find(|it| it.what == packer::AGE);
+    let can = |npm: &str| age.is_none_or(|age| packer::allows(&age.value, npm));
+    let lines = LINES.iter().filter(|line| can(line.1));
+    lines.map(alternative).collect()
 }
 
 /// The value of a variable in the build.
@@ -137,6 +150,7 @@ fn differs_in_content(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::assume;
 
     #[test]
     fn the_line_before_is_tried_first_after_a_failed_build() {
@@ -145,6 +159,7 @@ mod tests {
             ("18.18.0", Some("16")),
             ("16.13.0", Some("14")),
             ("24.1.0", Some("22")),
+            ("14.1.0", Some("12")),
             ("12.1.0", None),
         ] {
             let found = older_line(node, &fresh, "x").map(|it| it.hints.tools["node"].value.clone());
@@ -152,5 +167,22 @@ mod tests {
         }
         let named = fresh.with_tool("node", "18", Origin::Tried("x".into()));
         assert_eq!(older_line("18.18.0", &named, "x"), None);
+    }
+
+    #[test]
+    fn no_line_is_tried_that_the_released_tarball_rules_out() {
+        for (age, expected) in [
+            ("<7.0.0", "6 6"),
+            (">=7.0.0 <7.6.0", "7"),
+            (">=7.7.0", "10 8 9 11 7"),
+        ] {
+            let age = [assume(packer::AGE, age, Origin::Inferred("x".into()))];
+            let found = lines(&age, &Hints::default(), "x");
+            let npm: Vec<_> = found
+                .iter()
+                .map(|it| it.hints.tools["npm"].value.as_str())
+                .collect();
+            assert_eq!(npm.join(" "), expected, "{age:?}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod calendar;
 mod dependencies;
 mod lockfile;
 mod manifest;
+mod packer;
 mod packing;
 mod pinning;
 mod plan;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use nodejs_semver::Version as SemVer;
 
 use super::dependencies::{self, Dependencies};
+use super::packer::Packer;
 use super::packing::{Packing, Publish};
 use super::{registry, source, toolchain};
 use crate::artifact::{Ecosystem, Subject};
@@ -51,12 +52,18 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         publisher,
         paths,
         checkout,
+        packer: found
+            .artifact
+            .path
+            .as_deref()
+            .filter(|_| !source.attested)
+            .and_then(Packer::of),
         // No document records which scripts ran, but a recipe can say so.
         scripts: source.attested || recipe.scripts,
     };
     let packing = draft.packing()?;
     let released_at = signed_at.or_else(|| said_to_be_published(&source));
-    let tools = toolchain::choose(&draft, released_at).await?;
+    let tools = toolchain::choose(&draft, &packing, released_at).await?;
     let dependencies = dependencies::pin(&draft, &packing, released_at).await?;
     let lacking = checkout.lacking()?;
     let without: Vec<_> = lacking.into_iter().map(|file| file.path).collect();
@@ -86,6 +93,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         assumptions.push(assume("NODE_OPTIONS", LEGACY, Origin::Inferred(from.into())));
     }
     assumptions.extend(draft.assumptions(&packing, &dependencies));
+    assumptions.extend(draft.packer.map(Packer::assumptions).unwrap_or_default());
     assumptions.extend(dependencies.assumptions);
     assumptions.extend(tools.assumptions);
     let git = PinnedGit {
@@ -143,6 +151,8 @@ pub(super) struct Draft<'a> {
     /// The workflow of the source that publishes, if no provenance names one.
     pub publisher: Option<Publisher>,
     pub checkout: &'a Checkout,
+    /// What the released tarball tells of the npm that packed it, if no document does.
+    pub packer: Option<Packer>,
     /// Every file of the source.
     pub paths: Vec<String>,
     /// Whether npm runs its lifecycle scripts when it packs, as a document says. Otherwise the scripts are inferred.
@@ -222,6 +232,7 @@ impl Draft<'_> {
             ("ITSELF", if dependencies.itself { "source" } else { "" }),
             ("PACK_LIST", packing.pack_list),
             ("PACK_OPTIONS", if self.scripts { "" } else { "--ignore-scripts" }),
+            ("SYSTEM", self.packer.map_or("", Packer::system)),
             ("TARBALL", tarball),
         ])
     }

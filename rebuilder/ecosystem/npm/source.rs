@@ -186,7 +186,9 @@ pub(super) fn address(version: &Version) -> Option<String> {
         Some(_) => text.to_owned(),
         None => short("github.com", text),
     };
-    crate::artifact::git_source::address(&whole).ok()
+    // The page of a folder of the repository.
+    let top = whole.split_once("/tree/").map_or(whole.as_str(), |(top, _)| top);
+    crate::artifact::git_source::address(top).ok()
 }
 
 fn cannot(purl: &str, reason: &str, help: &str) -> PlanError {
@@ -221,6 +223,10 @@ mod tests {
             ),
             (
                 r#"{"url": "git+ssh://git@github.com/o/r.git"}"#,
+                Some("https://github.com/o/r"),
+            ),
+            (
+                r#""https://github.com/o/r/tree/master/packages/a""#,
                 Some("https://github.com/o/r"),
             ),
             ("null", None),

@@ -245,6 +245,7 @@ fn of_npm(facts: &Facts<'_>, name: &str, value: &str) -> VariableOrigin {
         "ITSELF" => one_of(value, &["", "source"]),
         "NODE_OPTIONS" => one_of(value, &["--openssl-legacy-provider"]),
         "PACK_OPTIONS" => one_of(value, &["", "--ignore-scripts"]),
+        "SYSTEM" => one_of(value, &["", "012", "023"]),
         "TARBALL" => is(value, facts.expected().first().copied().unwrap_or_default()),
         _ => VariableOrigin::Unknown,
     }

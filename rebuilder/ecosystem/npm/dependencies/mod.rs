@@ -86,7 +86,17 @@ pub(super) async fn pin(
     if !packing.installs {
         return Ok(Dependencies::none(packing.origin.clone()));
     }
-    let mut found = packages(draft, &packing.directory, released_at).await?;
+    let folder = installing(draft, packing)?;
+    let mut found = packages(draft, folder, released_at).await?;
+    if folder != packing.directory {
+        let from = "a script of the package changes to that folder before anything else".to_owned();
+        let value = format!("/{folder}, above the package");
+        found.assumptions.push(assume(
+            "folder of the dependencies",
+            value,
+            Origin::Inferred(from),
+        ));
+    }
     // Scripts may call a package manager other than the one that installs.
     for manager in &MANAGERS {
         let called = !packing.scripts.is_empty() && packing.package.calls(manager.name)
@@ -105,6 +115,34 @@ pub(super) async fn pin(
         }
     }
     Ok(found)
+}
+
+/// The folder whose dependencies are installed: that of the package, or one above it if its scripts work there.
+fn installing<'a>(draft: &Draft<'_>, packing: &'a Packing) -> Result<&'a str, PlanError> {
+    let mut texts = packing
+        .scripts
+        .iter()
+        .filter_map(|name| packing.package.script(name));
+    let above = texts.find_map(|text| worked_in(&packing.directory, text));
+    let Some(above) = above else {
+        return Ok(&packing.directory);
+    };
+    let is_package = draft.manifest(above)?.is_some();
+    Ok(if is_package { above } else { &packing.directory })
+}
+
+/// The folder above `directory` that a script changes to before anything else.
+fn worked_in<'a>(directory: &'a str, script: &str) -> Option<&'a str> {
+    let first = script.split([';', '&']).next()?.trim();
+    let steps = first.strip_prefix("cd ")?.trim().trim_end_matches('/');
+    let mut folder = directory;
+    for step in steps.split('/') {
+        if step != ".." || folder.is_empty() {
+            return None;
+        }
+        folder = folder.rsplit_once('/').map_or("", |(above, _)| above);
+    }
+    Some(folder)
 }
 
 async fn packages(
@@ -473,6 +511,21 @@ mod tests {
     fn lock_files_are_looked_for_upwards() {
         assert_eq!(upwards("a/b").collect::<Vec<_>>(), ["a/b", "a", ""]);
         assert_eq!(upwards("").collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn a_script_may_work_in_a_folder_above() {
+        for (directory, script, expected) in [
+            ("acorn", "cd ..; npm run build:main", Some("")),
+            ("packages/a", "cd ../.. && rollup -c", Some("")),
+            ("packages/a", "cd ../ && rollup -c", Some("packages")),
+            ("packages/a", "rollup -c && cd ..", None),
+            ("packages/a", "cd ../b && tsc", None),
+            ("packages/a", "cd dist && tsc", None),
+            ("a", "cd ../..", None),
+        ] {
+            assert_eq!(worked_in(directory, script), expected, "{directory} {script}");
+        }
     }
 
     #[test]

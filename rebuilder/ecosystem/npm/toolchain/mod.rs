@@ -11,6 +11,8 @@ use jiff::Timestamp;
 use nodejs_semver::{Range, Version as SemVer};
 
 use super::calendar;
+use super::packer::Packer;
+use super::packing::{Packing, Publish};
 use super::plan::{Draft, Tools};
 use crate::ecosystem::PlanError;
 use crate::evidence::slsa::Build;
@@ -92,7 +94,12 @@ fn npm_of_line(node: &SemVer) -> (String, String) {
 }
 
 /// Node and npm for a release, by what its documents say or, without that, by what was usual at its time.
-pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) -> Result<Tools, PlanError> {
+pub(super) async fn choose(
+    draft: &Draft<'_>,
+    packing: &Packing,
+    released_at: Option<Timestamp>,
+) -> Result<Tools, PlanError> {
+    let npm_packs = packing.publish != Publish::Tool("pnpm");
     let releases = releases::all(draft).await;
     let (node, usual) = node_of_release(draft, &releases, released_at);
     let mut tools = Tools {
@@ -115,13 +122,16 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
     tools.node = Some(chosen.clone());
     let (npm, npm_origin) = match given(draft, "npm") {
         Some(given) => given,
-        None => match usual.filter(|(version, _)| chosen.to_string() == *version) {
-            Some((_, npm)) => (
-                npm.to_owned(),
-                Origin::Inferred(format!("came with node {chosen}")),
-            ),
-            None => npm_version(draft, &chosen, &releases),
-        },
+        None => {
+            let found = match usual.filter(|(version, _)| chosen.to_string() == *version) {
+                Some((_, npm)) => (
+                    npm.to_owned(),
+                    Origin::Inferred(format!("came with node {chosen}")),
+                ),
+                None => npm_version(draft, &chosen, &releases),
+            };
+            as_packed(draft.packer.filter(|_| npm_packs), found)
+        }
     };
     let wanted = Wanted {
         package: "npm",
@@ -132,6 +142,15 @@ pub(super) async fn choose(draft: &Draft<'_>, released_at: Option<Timestamp>) ->
     };
     pin(&registry, &mut tools, wanted, released_at).await?;
     Ok(tools)
+}
+
+/// The version or range of npm, unless the released tarball rules it out and no document names it.
+fn as_packed(packer: Option<Packer>, (npm, origin): (String, Origin)) -> (String, Origin) {
+    let wrong = packer.filter(|packer| !matches!(origin, Origin::Declared(_)) && !packer.allows(&npm));
+    wrong.map_or((npm, origin), |packer| {
+        let from = "the versions whose tarballs have such a header".to_owned();
+        (packer.range().to_owned(), Origin::Inferred(from))
+    })
 }
 
 /// The version of a tool that the user names.
@@ -258,6 +277,21 @@ fn npm_version(draft: &Draft<'_>, node: &SemVer, releases: &[NodeRelease]) -> (S
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_released_tarball_corrects_a_guess_and_no_document() {
+        use super::super::packer::System;
+        let guess = |npm: &str| (npm.to_owned(), Origin::Inferred("x".into()));
+        let packer = Some(Packer::NamesSystem(System::MacOs));
+        for (packer, given, expected) in [
+            (packer, guess("8.1.0"), "<7.0.0"),
+            (packer, guess("6.14.8"), "6.14.8"),
+            (None, guess("8.1.0"), "8.1.0"),
+            (packer, ("8.1.0".to_owned(), recorded("_npmVersion")), "8.1.0"),
+        ] {
+            assert_eq!(as_packed(packer, given).0, expected, "{packer:?}");
+        }
+    }
 
     #[test]
     fn a_workflow_may_name_a_line_of_node() {

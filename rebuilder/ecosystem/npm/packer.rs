@@ -1,0 +1,164 @@
+//! What the header of a tarball's gzip stream tells of the npm that packed it, and of the system that npm ran on.
+//!
+//! Until version 6, npm leaves the header to zlib, which names the operating system. Version 7 says "unknown" instead,
+//! and since 7.7 it compresses at the highest level, which the header names too. Yarn 1 and Lerna write the same header
+//! as npm 6.
+
+use std::io::Read as _;
+use std::path::Path;
+
+use nodejs_semver::{Range, Version as SemVer};
+
+use crate::plan::{Assumption, Origin, assume};
+
+/// Name of the assumption about the versions of npm.
+pub(super) const AGE: &str = "versions of npm that can have packed it";
+/// What the assumptions follow from.
+const FROM: &str = "the header of the released tarball's gzip stream";
+
+/// Length of a header without name and comment.
+const LENGTH: usize = 10;
+
+/// What the header tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packer {
+    /// npm 6 or older, or a tool that writes the same header.
+    NamesSystem(System),
+    /// The first releases of npm 7.
+    Early7,
+    /// npm 7.7 or later.
+    Since7_7,
+}
+
+/// The system for which the publisher's zlib was compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum System {
+    Unix,
+    MacOs,
+    Windows,
+}
+
+impl Packer {
+    /// Reads the header of a released tarball; `None` if npm writes no such header.
+    pub fn of(tarball: &Path) -> Option<Self> {
+        let mut header = [0; LENGTH];
+        std::fs::File::open(tarball).ok()?.read_exact(&mut header).ok()?;
+        Self::read(&header)
+    }
+
+    /// Magic number, method, flags, four bytes of the time, level, system.
+    fn read(header: &[u8; LENGTH]) -> Option<Self> {
+        match header {
+            [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3] => Some(Self::NamesSystem(System::Unix)),
+            [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 19] => Some(Self::NamesSystem(System::MacOs)),
+            [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 10] => Some(Self::NamesSystem(System::Windows)),
+            [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255] => Some(Self::Early7),
+            [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255] => Some(Self::Since7_7),
+            _ => None,
+        }
+    }
+
+    /// The versions of npm that write such a header.
+    pub const fn range(self) -> &'static str {
+        match self {
+            Self::NamesSystem(_) => "<7.0.0",
+            Self::Early7 => ">=7.0.0 <7.6.0",
+            Self::Since7_7 => ">=7.7.0",
+        }
+    }
+
+    /// Whether a version of npm, or a line of it such as `8`, writes such a header.
+    pub fn allows(self, npm: &str) -> bool {
+        allows(self.range(), npm)
+    }
+
+    /// The byte that names the publisher's system, in the recipe's form (octal); empty if it is what is written here.
+    pub const fn system(self) -> &'static str {
+        match self {
+            Self::NamesSystem(System::MacOs) => "023",
+            Self::NamesSystem(System::Windows) => "012",
+            _ => "",
+        }
+    }
+
+    pub fn assumptions(self) -> Vec<Assumption> {
+        let from = || Origin::Inferred(FROM.into());
+        let mut found = vec![assume(AGE, self.range(), from())];
+        let system = match self {
+            Self::NamesSystem(System::MacOs) => "macOS",
+            Self::NamesSystem(System::Windows) => "Windows",
+            _ => return found,
+        };
+        let value = format!("{system}, which zlib writes into that header and nowhere else");
+        found.push(assume("operating system of the publisher", value, from()));
+        found
+    }
+}
+
+/// Whether a range allows a version, or a later one of a line such as `8` or `7.5`.
+pub(super) fn allows(range: &str, npm: &str) -> bool {
+    let Ok(range) = Range::parse(range) else {
+        return true;
+    };
+    match (SemVer::parse(npm), Range::parse(npm)) {
+        (Ok(version), _) => range.satisfies(&version),
+        (_, Ok(line)) => range.allows_any(&line),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_tells_the_line_of_npm_and_the_system() {
+        for (level, system, expected) in [
+            (0, 3, Some(("<7.0.0", ""))),
+            (0, 19, Some(("<7.0.0", "023"))),
+            (0, 10, Some(("<7.0.0", "012"))),
+            (0, 255, Some((">=7.0.0 <7.6.0", ""))),
+            (2, 255, Some((">=7.7.0", ""))),
+            (2, 3, None),
+            (0, 11, None),
+        ] {
+            let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, level, system];
+            let found = Packer::read(&header).map(|packer| (packer.range(), packer.system()));
+            assert_eq!(found, expected, "{level} {system}");
+        }
+        // A name, or a time, is not npm's.
+        assert_eq!(Packer::read(&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3]), None);
+        assert_eq!(Packer::read(&[0x1f, 0x8b, 8, 0, 1, 0, 0, 0, 0, 3]), None);
+    }
+
+    #[test]
+    fn a_header_allows_versions_and_lines() {
+        for (packer, allowed, excluded) in [
+            (
+                Packer::NamesSystem(System::Unix),
+                ["6.14.8", "6", "5.6.0"],
+                ["7.0.0", "8", "10.1.0"],
+            ),
+            (Packer::Early7, ["7.0.0", "7.5", "7"], ["6", "8", "7.7.0"]),
+            (Packer::Since7_7, ["7.24.0", "8", "11"], ["6.14.8", "6", "7.5"]),
+        ] {
+            for npm in allowed {
+                assert!(packer.allows(npm), "{packer:?} {npm}");
+            }
+            for npm in excluded {
+                assert!(!packer.allows(npm), "{packer:?} {npm}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_another_system_is_assumed() {
+        for (packer, expected) in [
+            (Packer::NamesSystem(System::Unix), 1),
+            (Packer::NamesSystem(System::MacOs), 2),
+            (Packer::Since7_7, 1),
+        ] {
+            assert_eq!(packer.assumptions().len(), expected, "{packer:?}");
+        }
+    }
+}
