@@ -32,7 +32,7 @@ const LONGEST_SCRIPT: u64 = 1 << 20;
 /// What programs write into files that they generate, in lower case.
 const MARKS: [&str; 4] = ["generated", "do not edit", "do not modify", "don't edit"];
 /// Number of bytes at the beginning of a file that are searched for these marks.
-const HEAD: u64 = 4096;
+const HEAD: usize = 4096;
 /// Number of visible bytes that a file must have at least: what is shorter may be the same by chance.
 const LEAST: usize = 8;
 
@@ -233,7 +233,7 @@ impl Files {
                 return Ok(());
             }
             let mut head = Vec::new();
-            let length = if is_script { LONGEST_SCRIPT } else { HEAD };
+            let length = if is_script { LONGEST_SCRIPT } else { HEAD as u64 };
             Read::take(&mut *content, length).read_to_end(&mut head)?;
             if is_script {
                 let text = String::from_utf8_lossy(&head);
@@ -241,7 +241,7 @@ impl Files {
             }
             if wanted.contains(name) {
                 let (digest, _) = Sha256::of_reader(&mut head.as_slice().chain(content))?;
-                let beginning = head.get(..HEAD as usize).unwrap_or(&head);
+                let beginning = head.get(..HEAD).unwrap_or(&head);
                 let file = File {
                     path: path.to_owned(),
                     digest,
@@ -453,7 +453,7 @@ mod tests {
                 &mut comparison,
                 &released,
                 &rebuilt,
-                &Deadline::within(std::time::Duration::from_secs(60)),
+                &Deadline::within(std::time::Duration::from_mins(1)),
             );
             let causes = comparison.open_causes();
             let found = causes.iter().find(|(cause, _)| *cause == Cause::OtherSource);

@@ -229,7 +229,7 @@ async fn once(
         if !on_time && !interrupted && status.due == status.untried {
             continue;
         }
-        match run(context, args, memory, &schedule, on_time).await {
+        match Box::pin(run(context, args, memory, &schedule, on_time)).await {
             Ok(summary) => {
                 regressed |= !summary.regressed.is_empty();
                 if context.json {
