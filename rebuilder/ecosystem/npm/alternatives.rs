@@ -84,13 +84,13 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     all
 }
 
-/// The line before that of a version of Node.js, if the user named none.
+/// The line with long-term support before that of a version of Node.js, if the user named none.
 fn older_line(node: &str, hints: &Hints, because: &str) -> Option<Alternative> {
     let major: u32 = node.split('.').next()?.parse().ok()?;
     let mut older: Vec<_> = lines(&[], hints, because)
         .into_iter()
         .filter_map(|it| Some((it.hints.tools.get("node")?.value.parse::<u32>().ok()?, it)))
-        .filter(|(line, _)| *line < major)
+        .filter(|(line, _)| *line < major && line.is_multiple_of(2))
         .collect();
     older.sort_by_key(|(line, _)| *line);
     older.pop().map(|(_, it)| it)

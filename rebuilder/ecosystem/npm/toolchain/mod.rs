@@ -120,18 +120,17 @@ pub(super) async fn choose(
     };
     let chosen = pin(&registry, &mut tools, wanted, released_at).await?;
     tools.node = Some(chosen.clone());
-    let (npm, npm_origin) = match given(draft, "npm") {
-        Some(given) => given,
-        None => {
-            let found = match usual.filter(|(version, _)| chosen.to_string() == *version) {
-                Some((_, npm)) => (
-                    npm.to_owned(),
-                    Origin::Inferred(format!("came with node {chosen}")),
-                ),
-                None => npm_version(draft, &chosen, &releases),
-            };
-            as_packed(draft.packer.filter(|_| npm_packs), found)
-        }
+    let (npm, npm_origin) = if let Some(given) = given(draft, "npm") {
+        given
+    } else {
+        let found = match usual.filter(|(version, _)| chosen.to_string() == *version) {
+            Some((_, npm)) => (
+                npm.to_owned(),
+                Origin::Inferred(format!("came with node {chosen}")),
+            ),
+            None => npm_version(draft, &chosen, &releases),
+        };
+        as_packed(draft.packer.filter(|_| npm_packs), found)
     };
     let wanted = Wanted {
         package: "npm",
