@@ -61,7 +61,10 @@ pub(super) fn choose(indexes: &Indexes, subject: &Package) -> Result<Chosen, Pla
     let of_this_build = |binary: &Binary| of_this_source(binary) && suffix(binary) == suffix(&named);
     let siblings: Vec<_> = of_source.into_iter().filter(of_this_source).collect();
     let mut installer = indexes.installer_packages(|row| concerns(row, &named.source))?;
-    installer.retain(of_this_build);
+    // A mirror lists some in the index of each suite, or of each architecture.
+    installer.retain(|binary| {
+        of_this_build(binary) && seen.insert((super::installer_file_name(binary), binary.sha256))
+    });
     let only_all = named.arch == "all" && siblings.iter().any(|binary| suffix(binary).is_some());
     let outputs = siblings
         .into_iter()

@@ -232,7 +232,8 @@ impl<'a> Differ<'a> {
             meaning: self.file.meaning(field),
             // A program may read the value, so builds need not have left it.
             code: true,
-            dependency: parent.to_ascii_lowercase().ends_with("dependencies"),
+            dependency: parent.to_ascii_lowercase().ends_with("dependencies")
+                && !is_manifest(self.file.path.name),
             ..Context::default()
         };
         let reasons = explain(released, rebuilt, context);
@@ -284,6 +285,11 @@ fn has_words(text: &str) -> bool {
     text.split(|letter: char| !letter.is_alphabetic())
         .filter(|word| !word.is_empty())
         .any(|word| word.chars().count() > 9 || word.starts_with(char::is_lowercase))
+}
+
+/// Whether people write the file, and installers choose versions by it: a range in it is no trace of what was installed.
+fn is_manifest(file: &str) -> bool {
+    ["package.json", "bower.json", "composer.json"].contains(&file)
 }
 
 /// Node.js takes the first condition of `exports` and `imports` that holds, and TypeScript the first version.

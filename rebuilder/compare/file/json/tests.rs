@@ -151,6 +151,15 @@ fn conditions_of_node_packages_are_in_order() {
 }
 
 #[test]
+fn a_range_that_an_installer_chooses_by_is_content() {
+    let old = r#"{"dependencies": {"a": "^1.2.0"}}"#;
+    let new = r#"{"dependencies": {"a": "^1.3.0"}}"#;
+    assert_eq!(compared("package.json", old, new).causes[0].cause, Cause::Content);
+    let told = compared("versions.json", old, new).causes[0].cause;
+    assert_eq!(told, Cause::DependencyVersion);
+}
+
+#[test]
 fn marks_and_bytes_after_the_document_are_content() {
     let pairs = [
         ("{\"a\": 1}", "\u{feff}{\"a\": 1}"),
