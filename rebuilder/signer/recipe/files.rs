@@ -76,10 +76,13 @@ fn commit_name(text: &str) -> String {
 }
 
 /// The facts that the planner writes.
-const FACTS: [&str; 19] = [
+const FACTS: [&str; 23] = [
     "archive",
+    "arguments",
     "backend",
     "backend_path",
+    "described",
+    "empty",
     "entries",
     "folder",
     "hook",
@@ -89,6 +92,7 @@ const FACTS: [&str; 19] = [
     "markers",
     "no_mode",
     "options",
+    "ordered",
     "platform",
     "pure",
     "python",
@@ -132,7 +136,7 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
             return Err(format!("in which {key:?} is not a plain word"));
         }
     }
-    for key in ["impure", "no_mode", "sorted"] {
+    for key in ["described", "impure", "no_mode", "ordered", "sorted"] {
         let value = facts.get(key);
         if value.is_some_and(|value| !value.is_boolean() && !value.is_null()) {
             return Err(format!("in which {key:?} is not yes or no"));
@@ -148,6 +152,18 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
     let markers = facts.get("markers").and_then(serde_json::Value::as_array);
     if !markers.into_iter().flatten().all(is_marker) {
         return Err("that adds files other than the markers of typed packages".into());
+    }
+    let empty = facts.get("empty").and_then(serde_json::Value::as_array);
+    let mut empty = empty.into_iter().flatten();
+    if !empty.all(|folder| {
+        folder
+            .as_str()
+            .is_some_and(|folder| folder != "." && is_inside(folder))
+    }) {
+        return Err("that adds folders outside the source".into());
+    }
+    if !facts.get("arguments").is_none_or(are_words_of_a_setup) {
+        return Err("with a command line that is not a word of a setup script".into());
     }
     // They end in a file that setuptools reads.
     let options = facts.get("options").and_then(serde_json::Value::as_object);
@@ -165,6 +181,25 @@ fn is_harmless(name: &str, value: &serde_json::Value) -> bool {
         "python_tag" => value
             .as_str()
             .is_some_and(|tag| is_word(tag) && tag.starts_with("py")),
+        _ => false,
+    }
+}
+
+/// Whether a value is nothing, or a switch without a value that a setup script may look for and perhaps the project's name.
+fn are_words_of_a_setup(value: &serde_json::Value) -> bool {
+    let plain = |word: &str| {
+        let letters = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        word.strip_prefix("--")
+            .is_some_and(|rest| !rest.is_empty() && rest.chars().all(letters))
+    };
+    let words: Option<Vec<&str>> = value
+        .as_array()
+        .map(Vec::as_slice)
+        .and_then(|words| words.iter().map(serde_json::Value::as_str).collect());
+    match words.as_deref() {
+        Some([]) => true,
+        Some([word]) => plain(word),
+        Some([word, name]) => plain(word) && is_word(name) && name.starts_with(char::is_alphanumeric),
         _ => false,
     }
 }
@@ -199,6 +234,23 @@ fn is_inside(folder: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_setup_script_finds_one_switch_and_one_name() {
+        for (value, expected) in [
+            (serde_json::json!([]), true),
+            (serde_json::json!(["--release"]), true),
+            (serde_json::json!(["--project_name", "tf-nightly"]), true),
+            (serde_json::json!(["--project_name", "--release"]), false),
+            (serde_json::json!(["--command-packages=evil"]), false),
+            (serde_json::json!(["install"]), false),
+            (serde_json::json!(["--a", "b", "c"]), false),
+            (serde_json::json!(["--a", 1]), false),
+            (serde_json::json!("--a"), false),
+        ] {
+            assert_eq!(are_words_of_a_setup(&value), expected, "{value}");
+        }
+    }
 
     #[test]
     fn only_a_marker_of_a_typed_package_may_be_added() {
