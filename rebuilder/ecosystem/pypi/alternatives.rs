@@ -118,9 +118,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         }
     }
     all.extend(with_markers(hints, &seen.markers));
-    if seen.other_order {
-        all.extend(with_order(hints, "METADATA has lines in another order"));
-    }
+    // Another version of setuptools is the simpler reason.
+    let ordered = seen.other_order.then_some("METADATA has lines in another order");
+    let mut ordered = ordered.and_then(|because| with_order(hints, because));
     if !seen.metadata.is_empty() {
         let because = match &seen.metadata[..] {
             [one] => format!("{one} differs"),
@@ -134,6 +134,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         }
         let mut versions = setuptools(plan, hints, &because).into_iter();
         all.extend(versions.by_ref().take(FIRST_RUNGS));
+        all.extend(ordered.take());
         all.extend(
             from_git(hints, &because).filter(|_| all.iter().all(|other| other.hints.source.is_none())),
         );
@@ -141,6 +142,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         all.extend(with_flags(hints, &because).into_iter().take(1));
         all.extend(versions);
     }
+    all.extend(ordered);
     all
 }
 
