@@ -233,6 +233,37 @@ const CODE_NAMES: &[&str] = &[
     "robots.txt",
 ];
 
+/// Programs and configurations without an ending, in lower case.
+const PROGRAM_NAMES: &[&str] = &[
+    "build",
+    "config",
+    "configure",
+    "containerfile",
+    "control",
+    "crontab",
+    "fstab",
+    "gemfile",
+    "gnumakefile",
+    "hosts",
+    "jenkinsfile",
+    "justfile",
+    "passwd",
+    "pipfile",
+    "pkgbuild",
+    "postinst",
+    "postrm",
+    "preinst",
+    "prerm",
+    "procfile",
+    "rakefile",
+    "rules",
+    "sconscript",
+    "sconstruct",
+    "sudoers",
+    "triggers",
+    "workspace",
+];
+
 const SHELLS: &[&str] = &[
     "sh",
     "bash",
@@ -335,7 +366,9 @@ impl Kind {
         let list = listed(LISTS, name)
             || listed(LIST_ENDINGS, &ending) && ![released, rebuilt].into_iter().any(is_script);
         let unit = path.whole.contains("/systemd/") || path.whole.contains("/cron.");
-        let prose = is_prose(&lower, &ending);
+        // Compared alone, a name without an ending tells nothing, unless it is that of a program.
+        let lone = ending.is_empty() && !path.whole.contains('/') && !is_program(&lower);
+        let prose = is_prose(&lower, &ending) || lone;
         let requirements = lower.starts_with("requirements");
         let code =
             !list && !record && (has_shebang || unit || !prose || requirements || listed(CODE_NAMES, name));
@@ -354,6 +387,11 @@ impl Kind {
             record,
         }
     }
+}
+
+/// Whether a name without an ending is one that programs and configurations have.
+fn is_program(name: &str) -> bool {
+    PROGRAM_NAMES.contains(&name) || name.starts_with("makefile") || name.starts_with("dockerfile")
 }
 
 /// Whether the name says that people read the text.

@@ -222,6 +222,18 @@ fn a_change_of_content_is_one_in_every_kind_of_file() {
 fn what_tools_write_has_its_cause() {
     let rows = [
         (
+            "a",
+            "commit: abcdef0123abcdef0123abcdef0123abcdef0123\n",
+            "commit: 0123abcdef0123abcdef0123abcdef0123abcdef\n",
+            Cause::SourceRevision,
+        ),
+        (
+            "a",
+            "Stand: 25. November 2026\n",
+            "Stand: 3. Dezember 2026\n",
+            Cause::Timestamp,
+        ),
+        (
             "v.h",
             "#define BUILD_DATE \"Nov 25 2026\"\n",
             "#define BUILD_DATE \"Nov 26 2026\"\n",
