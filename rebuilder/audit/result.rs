@@ -153,11 +153,10 @@ impl Built {
 impl ResultLine {
     /// The result in a record.
     pub(super) fn of_record(subject: &str, record: &Record) -> Self {
-        let differing = || record.outputs.iter().filter_map(|output| output.differs.as_ref());
         let outcome = match &record.verdict {
             Verdict::Reproduced => SubjectResult::Reproduced,
             Verdict::Equivalent => {
-                let names = differing().flat_map(|differs| &differs.normalisations);
+                let names = record.comparisons().flat_map(|differs| &differs.normalisations);
                 let mut normalisations: Vec<_> = names.map(|applied| applied.name).collect();
                 normalisations.sort();
                 normalisations.dedup();
@@ -241,8 +240,7 @@ fn causes(record: &Record) -> Vec<String> {
     let extra = record.outputs.iter().any(|output| output.released.is_none());
     causes.extend(missing.then(|| "output missing".to_owned()));
     causes.extend(extra.then(|| "output not released".to_owned()));
-    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
-    for cause in differing.flat_map(|differs| &differs.causes) {
+    for cause in record.comparisons().flat_map(|differs| &differs.causes) {
         let cause = cause.cause.name().to_owned();
         if !causes.contains(&cause) {
             causes.push(cause);

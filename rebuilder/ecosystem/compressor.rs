@@ -49,8 +49,7 @@ pub(super) const CLOUDFLARE: Compressor = Compressor {
 
 /// Whether only the compressed bytes of what was built differ, not their content.
 pub(super) fn alone_differs(record: &Record) -> bool {
-    let outputs = record.outputs.iter();
-    let mut differing = outputs.filter_map(|output| output.differs.as_ref()).peekable();
+    let mut differing = record.comparisons().peekable();
     differing.peek().is_some()
         && differing
             .flat_map(|comparison| &comparison.causes)

@@ -151,8 +151,7 @@ impl EndedRun<'_> {
                 if let Verdict::Inconclusive { stage, .. } = &record.verdict {
                     return format!("the {stage} failed");
                 }
-                let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
-                let causes = differing.flat_map(|comparison| &comparison.causes);
+                let causes = record.comparisons().flat_map(|comparison| &comparison.causes);
                 let mut words: Vec<_> = causes.map(|cause| cause.cause.name()).collect();
                 words.dedup();
                 format!("what differs is {}", words.join(", "))

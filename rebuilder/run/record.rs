@@ -161,6 +161,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// The comparisons of the outputs that differ.
+    pub fn comparisons(&self) -> impl Iterator<Item = &Comparison> {
+        self.outputs.iter().filter_map(|output| output.differs.as_ref())
+    }
+
     /// How many places differ that are neither consequences of others nor set aside; whole outputs that are missing or
     /// extra count as one.
     pub fn places(&self) -> u64 {

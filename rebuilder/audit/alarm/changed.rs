@@ -128,9 +128,8 @@ fn build(plan: &Plan) -> BTreeMap<String, String> {
 }
 
 fn causes(record: &Record) -> Vec<String> {
-    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
     let mut causes: Vec<String> = Vec::new();
-    for cause in differing.flat_map(|differs| &differs.causes) {
+    for cause in record.comparisons().flat_map(|differs| &differs.causes) {
         let name = cause.cause.name().to_owned();
         if !causes.contains(&name) {
             causes.push(name);

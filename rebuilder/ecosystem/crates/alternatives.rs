@@ -52,7 +52,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             let is_new = release(plan)
                 .and_then(minor)
                 .is_some_and(|minor| minor > LAST_OLDER_TIME);
-            if is_new && allows(plan, LAST_OLDER_TIME) {
+            if is_new && age(plan).is_none_or(|age| age.allows(LAST_OLDER_TIME)) {
                 releases.retain(|release| *release != older);
                 releases.insert(0, older);
             }
@@ -69,20 +69,18 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
 
 /// Whether files differ in their times in the archive, which are fixed.
 fn times_differ(record: &Record) -> bool {
-    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
-    let mut causes = differing.flat_map(|comparison| &comparison.causes);
+    let mut causes = record.comparisons().flat_map(|comparison| &comparison.causes);
     causes.any(|it| it.cause == Cause::Timestamp)
 }
 
-/// Whether a release can have packed the crate, by the plan.
-fn allows(plan: &Plan, minor: i64) -> bool {
-    let age = assumed(plan, toolchain::AGE).and_then(Age::read);
-    age.is_none_or(|age| age.allows(minor))
+/// The releases that can have packed the crate, by the plan.
+fn age(plan: &Plan) -> Option<Age> {
+    assumed(plan, toolchain::AGE).and_then(Age::read)
 }
 
 /// Releases whose cargo may have packed the crate, the most likely first, without the one in the plan.
 fn releases(plan: &Plan) -> Vec<String> {
-    let age = assumed(plan, toolchain::AGE).and_then(Age::read);
+    let age = age(plan);
     let allows = |minor: i64| minor > 0 && age.as_ref().is_none_or(|age| age.allows(minor));
     let day: Option<Date> = assumed(plan, toolchain::DAY).and_then(|day| day.parse().ok());
     let taken = release(plan);

@@ -123,16 +123,16 @@ fn variable<'a>(plan: &'a Plan, name: &str) -> &'a str {
 
 /// Whether the released files have the modes of an umask of 002, which many systems give to ordinary users.
 fn has_umask_of_group(record: &Record) -> bool {
-    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
-    differing
+    record
+        .comparisons()
         .flat_map(|comparison| &comparison.causes)
         .any(|it| it.cause == Cause::Permissions && it.key.starts_with("tar: umask 002 "))
 }
 
 /// Whether files are missing or differ in content, rather than only in how they were packed.
 fn differs_in_content(record: &Record) -> bool {
-    let differing = record.outputs.iter().filter_map(|output| output.differs.as_ref());
-    differing
+    record
+        .comparisons()
         .flat_map(crate::compare::Comparison::open_causes)
         .any(|(cause, _)| {
             matches!(

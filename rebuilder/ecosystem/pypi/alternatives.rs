@@ -9,7 +9,7 @@ use super::flags;
 use super::interpreter;
 use crate::compare::{Cause, Finding, Node, Presence};
 use crate::ecosystem::compressor;
-use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
+use crate::ecosystem::hints::{Alternative, EndedRun, Hints, Settings};
 use crate::plan::{Origin, Plan};
 use crate::run::failure::{FailureCode, log};
 use crate::run::{Record, Verdict};
@@ -241,44 +241,40 @@ fn with_markers(hints: &Hints, markers: &[String]) -> Option<Alternative> {
 
 /// The source distribution, with an empty folder for each package that it only names.
 fn with_empty_packages(hints: &Hints, because: &str) -> Option<Alternative> {
-    let open = hints.source.is_none() && hints.settings.completed.is_none() && hints.settings.empty.is_none();
-    open.then(|| {
-        let mut hints = hints.clone();
-        hints.settings.empty = Some(Origin::Tried(because.to_owned()));
-        Alternative {
-            hints,
-            because: format!(
-                "an empty folder for each package that the source distribution only names: {because}"
-            ),
-        }
-    })
+    let what = "an empty folder for each package that the source distribution only names";
+    with_sdist(hints, |settings| &mut settings.empty, what, because)
 }
 
 /// The order of requirements and extras in the source distribution's own list: a setup may have them in another one
 /// each time.
 fn with_order(hints: &Hints, because: &str) -> Option<Alternative> {
-    let open = hints.source.is_none() && hints.settings.completed.is_none() && hints.settings.order.is_none();
-    open.then(|| {
-        let mut hints = hints.clone();
-        hints.settings.order = Some(Origin::Tried(because.to_owned()));
-        Alternative {
-            hints,
-            because: format!("requirements in the order of the source distribution: {because}"),
-        }
-    })
+    let what = "requirements in the order of the source distribution";
+    with_sdist(hints, |settings| &mut settings.order, what, because)
 }
 
 /// The description that the source distribution's own metadata has: its setup may read files that it lacks.
 fn with_description(hints: &Hints, because: &str) -> Option<Alternative> {
-    let open =
-        hints.source.is_none() && hints.settings.completed.is_none() && hints.settings.description.is_none();
-    open.then(|| {
-        let mut hints = hints.clone();
-        hints.settings.description = Some(Origin::Tried(because.to_owned()));
-        Alternative {
-            hints,
-            because: format!("the description in PKG-INFO of the source distribution: {because}"),
-        }
+    let what = "the description in PKG-INFO of the source distribution";
+    with_sdist(hints, |settings| &mut settings.description, what, because)
+}
+
+/// The source distribution alone, with one more setting, unless that was tried.
+fn with_sdist(
+    hints: &Hints,
+    setting: impl Fn(&mut Settings) -> &mut Option<Origin>,
+    what: &str,
+    because: &str,
+) -> Option<Alternative> {
+    let alone = hints.source.is_none() && hints.settings.completed.is_none();
+    let mut hints = hints.clone();
+    let setting = setting(&mut hints.settings);
+    if !alone || setting.is_some() {
+        return None;
+    }
+    *setting = Some(Origin::Tried(because.to_owned()));
+    Some(Alternative {
+        hints,
+        because: format!("{what}: {because}"),
     })
 }
 

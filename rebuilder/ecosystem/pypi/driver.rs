@@ -82,16 +82,18 @@ impl Draft<'_> {
 
     /// Whether the source distribution's own metadata gives the description.
     pub(super) fn is_described(&self) -> bool {
-        let wanted = self.planner.hints.settings.description.is_some();
-        let setuptools = self.source.system.build_backend.starts_with("setuptools");
-        wanted && setuptools && matches!(self.source.place, Place::Sdist(_))
+        self.planner.hints.settings.description.is_some() && self.has_own_metadata()
     }
 
     /// Whether the source distribution's own list gives the order of requirements.
     pub(super) fn is_ordered(&self) -> bool {
-        let wanted = self.planner.hints.settings.order.is_some();
+        self.planner.hints.settings.order.is_some() && self.has_own_metadata()
+    }
+
+    /// Whether the source is a distribution with metadata that setuptools wrote.
+    fn has_own_metadata(&self) -> bool {
         let setuptools = self.source.system.build_backend.starts_with("setuptools");
-        wanted && setuptools && matches!(self.source.place, Place::Sdist(_))
+        setuptools && matches!(self.source.place, Place::Sdist(_))
     }
 
     /// Whether setuptools must not build compiled code, since the released wheel has none.

@@ -40,7 +40,7 @@ impl Source {
         }
         if let (Place::Sdist(file), Some(blob)) = (&self.place, sdist) {
             let name = &file.file.name;
-            // A script that is no UTF-8 is not one that Python runs.
+            // Python does not run a script that is not UTF-8.
             self.setup = match sdist::top_file(name, &blob.path, "setup.py") {
                 Err(error) if error.kind() != io::ErrorKind::InvalidData => {
                     return Err(document(purl, name, &error));

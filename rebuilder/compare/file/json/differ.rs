@@ -287,7 +287,7 @@ fn has_words(text: &str) -> bool {
         .any(|word| word.chars().count() > 9 || word.starts_with(char::is_lowercase))
 }
 
-/// Whether people write the file, and installers choose versions by it: a range in it is no trace of what was installed.
+/// Whether people write the file, and installers choose versions by it: a range in it does not show what was installed.
 fn is_manifest(file: &str) -> bool {
     ["package.json", "bower.json", "composer.json"].contains(&file)
 }

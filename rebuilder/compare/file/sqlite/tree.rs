@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::{Database, HEADER};
+use super::{Database, HEADER, PAGES};
 use crate::compare::file::bytes::window;
 use crate::compare::file::regions::span;
 
@@ -46,7 +46,7 @@ struct Node {
     is_table: bool,
     is_leaf: bool,
     cells: Vec<usize>,
-    /// The last child of a page that is no leaf.
+    /// The last child of a page that is not a leaf.
     right: usize,
 }
 
@@ -66,7 +66,6 @@ struct Cell {
 impl<'a> Pages<'a> {
     /// `None` if the header does not fit the file, or for a file with a map of pages (`auto_vacuum`).
     pub fn new(database: &Database<'a>) -> Option<Self> {
-        const PAGES: usize = 28;
         const LARGEST_ROOT: usize = 52;
         /// The smallest usable length that the format allows.
         const SMALLEST: usize = 480;
