@@ -1,5 +1,7 @@
 """Builds a wheel from source through its PEP 517 backend, in the surroundings of another build.
 
+Runs on Python 2.7, for wheels that Python 2 made, and on 3.8 and later.
+
 Reads /inputs/recipe/build.json:
   archive   file name below /inputs: a source distribution, or the files of a commit
   top       folder to unpack into, for archives without one top folder; else null
@@ -31,21 +33,18 @@ file to file, the stored time: the clock that the first build saw. Nothing here 
 file's content; that is the backend's alone.
 """
 
-import builtins
+from __future__ import print_function
+
 import collections
-import collections.abc
 import email
 import fractions
 import glob
-import html
-import html.parser
 import importlib
 import inspect
 import io
 import json
 import math
 import os
-import pathlib
 import re
 import runpy
 import stat
@@ -56,6 +55,14 @@ import time
 import types
 import zipfile
 
+PYTHON_2 = sys.version_info[0] == 2
+if not PYTHON_2:
+    import builtins
+    import collections.abc
+    import html
+    import html.parser
+    import pathlib
+
 # What a result of `os.stat` has by position alone; of its times, the positions have whole seconds, the names more.
 BY_POSITION = ("st_mode", "st_ino", "st_dev", "st_nlink", "st_uid", "st_gid", "st_size")
 SOURCE = "/build/source"
@@ -64,7 +71,7 @@ FURTHER = "/inputs/further.tar"
 
 def unpack(path, top):
     """Unpacks the source; gives its top folder."""
-    target = os.path.join(SOURCE, top) if top else SOURCE
+    target = os.path.join(SOURCE, str(top)) if top else SOURCE
     os.makedirs(target)
     if path.endswith(".zip"):
         with zipfile.ZipFile(path) as archive:
@@ -74,7 +81,7 @@ def unpack(path, top):
             archive.extractall(target, filter=as_data) if hasattr(tarfile, "data_filter") else archive.extractall(target)
     tops = [name for name in os.listdir(SOURCE) if os.path.isdir(os.path.join(SOURCE, name))]
     if len(tops) != 1:
-        sys.exit(f"the source distribution has {len(tops)} top folders: {tops}")
+        sys.exit("the source distribution has {} top folders: {}".format(len(tops), tops))
     return os.path.join(SOURCE, tops[0])
 
 
@@ -117,7 +124,7 @@ def add_empty(top, names):
         folder = os.path.join(top, above)
         if os.path.isdir(folder) and any(name.endswith(".egg-info") for name in os.listdir(folder)):
             for name in names:
-                os.makedirs(os.path.join(folder, name), exist_ok=True)
+                make_folder(os.path.join(folder, name))
             break
 
 
@@ -137,13 +144,27 @@ def add_leftovers(top, leftovers):
             put(archive, archive.getmember(name), os.path.join(top, "build", "lib", path))
 
 
+def make_folder(path):
+    """Makes a folder, and those above it, unless it exists."""
+    if not os.path.isdir(path):
+        os.makedirs(path)
+
+
+def path_text(path):
+    """A path as text."""
+    if PYTHON_2:
+        return path if isinstance(path, type(u"")) else path.decode("utf-8", "replace")
+    return os.fsdecode(path)
+
+
 def put(archive, member, path):
     """Writes a file of an archive to a path at which there is none."""
     if os.path.lexists(path):
         return
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
+        make_folder(os.path.dirname(path))
+    except OSError:
+        # A file of the source is in the way.
         return
     with open(path, "wb") as file:
         file.write(archive.extractfile(member).read())
@@ -235,8 +256,8 @@ class Shown:
             def patched(path, *args, **kwargs):
                 result = real(path, *args, **kwargs)
                 if isinstance(path, int):
-                    return self.shown(result, os.readlink(f"/proc/self/fd/{path}"))
-                return self.shown(result, os.fsdecode(path))
+                    return self.shown(result, path_text(os.readlink("/proc/self/fd/{}".format(path))))
+                return self.shown(result, path_text(path))
 
             return patched
 
@@ -273,11 +294,11 @@ def order_listings(entries):
                 return found, name
         return len(entries), name
 
-    real_listdir, real_scandir = os.listdir, os.scandir
+    real_listdir, real_scandir = os.listdir, getattr(os, "scandir", None)
 
     def listdir(path="."):
         names = real_listdir(path)
-        return names if isinstance(path, int) else sorted(names, key=lambda name: rank(os.fsdecode(path), os.fsdecode(name)))
+        return names if isinstance(path, int) else sorted(names, key=lambda name: rank(path_text(path), path_text(name)))
 
     class Scan:
         def __init__(self, found):
@@ -302,10 +323,12 @@ def order_listings(entries):
         with real_scandir(path) as found:
             found = list(found)
         if not isinstance(path, int):
-            found.sort(key=lambda entry: rank(os.fsdecode(path), os.fsdecode(entry.name)))
+            found.sort(key=lambda entry: rank(path_text(path), path_text(entry.name)))
         return Scan(found)
 
-    os.listdir, os.scandir = Unbound(listdir), Unbound(scandir)
+    os.listdir = Unbound(listdir)
+    if real_scandir:
+        os.scandir = Unbound(scandir)
 
 
 def backend(spec, paths):
@@ -317,12 +340,25 @@ def backend(spec, paths):
     return found
 
 
+def chosen_backend(build):
+    """The backend; None if it is a setuptools that has none, or that of Python 2, which nobody built with it."""
+    by_setuptools = build["backend"].startswith("setuptools.build_meta")
+    if PYTHON_2 and by_setuptools:
+        return None
+    try:
+        return backend(build["backend"], build["backend_path"])
+    except (ImportError, AttributeError):
+        if not by_setuptools:
+            raise
+        return None
+
+
 def set_options(options):
     """Sets options where every version of setuptools looks, without touching the source."""
     os.environ["HOME"] = "/build/home"
     os.makedirs("/build/home")
-    lines = ["[bdist_wheel]"] + [f"{name} = {value}" for name, value in sorted(options.items())]
-    with open("/build/home/.pydistutils.cfg", "w", encoding="utf-8") as file:
+    lines = ["[bdist_wheel]"] + ["{} = {}".format(name, value) for name, value in sorted(options.items())]
+    with open("/build/home/.pydistutils.cfg", "w") as file:
         file.write("\n".join(lines) + "\n")
 
 
@@ -357,7 +393,7 @@ def restore_old_names():
                 raise
             # What earlier versions took with a warning: flags anywhere.
             found = "".join(re.findall(r"\(\?([aiLmsux]+)\)", pattern))
-            return real_compile(f"(?{found})" + re.sub(r"\(\?[aiLmsux]+\)", "", pattern), flags)
+            return real_compile("(?" + found + ")" + re.sub(r"\(\?[aiLmsux]+\)", "", pattern), flags)
 
     if compiler:
         compiler.compile = compile_leniently
@@ -385,6 +421,9 @@ def appear_as_windows():
 
     zipfile.sys = Windows()
     os.linesep = "\r\n"
+    if PYTHON_2:
+        write_lines_as_windows()
+        return
     real_open = io.open
 
     def opened(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, *rest, **more):
@@ -396,6 +435,40 @@ def appear_as_windows():
 
     builtins.open = io.open = Unbound(opened)
     sort_paths_as_windows()
+
+
+def write_lines_as_windows():
+    """Text files have the line ends of Windows on Python 2, which translates them when it reads and writes."""
+    import __builtin__
+
+    real_open = open
+
+    class Text(object):
+        def __init__(self, file):
+            self.file = file
+
+        def __getattr__(self, name):
+            return getattr(self.file, name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, text):
+            self.file.write(text.replace("\n", "\r\n"))
+
+        def writelines(self, lines):
+            for line in lines:
+                self.write(line)
+
+    def opened(path, mode="r", *rest):
+        text = "b" not in mode
+        file = real_open(path, mode + "U" if text and mode == "r" else mode, *rest)
+        return Text(file) if text and mode[:1] in ("w", "a") else file
+
+    __builtin__.open = Unbound(opened)
 
 
 def sort_paths_as_windows():
@@ -465,8 +538,9 @@ def sort_requirements():
 
 def description(top):
     """The description in PKG-INFO, which setuptools wrote when the setup had all files that it reads."""
-    with open(os.path.join(top, "PKG-INFO"), encoding="utf-8", newline="\n") as file:
-        message = email.message_from_string(file.read())
+    with io.open(os.path.join(top, "PKG-INFO"), encoding="utf-8", newline="\n") as file:
+        text = file.read()
+        message = email.message_from_string(text.encode("utf-8") if PYTHON_2 else text)
     text = message["Description"]
     if text is None:
         text = message.get_payload()
@@ -488,9 +562,10 @@ def keep_order(top):
     A setup that puts them through a set, or reads them from files in a folder, has them in another order each time.
     """
     found = importlib.import_module("setuptools.command.egg_info").egg_info
+    literal = getattr(glob, "escape", lambda path: path)
     written = {}
     for above in ("", "src", "lib", "python"):
-        for folder in sorted(glob.glob(os.path.join(glob.escape(os.path.join(top, above)), "*.egg-info"))):
+        for folder in sorted(glob.glob(os.path.join(literal(os.path.join(top, above)), "*.egg-info"))):
             for name in ("PKG-INFO", "requires.txt"):
                 path = os.path.join(folder, name)
                 if os.path.isfile(path):
@@ -564,13 +639,13 @@ def repair(folder, platform):
 
 def run_setup(out, arguments):
     """What everybody used before backends: setuptools before 40.8 has none."""
-    sys.argv = ["setup.py", *arguments, "bdist_wheel", "-d", out]
+    sys.argv = ["setup.py"] + [str(word) for word in arguments] + ["bdist_wheel", "-d", out]
     sys.path.insert(0, os.getcwd())
     runpy.run_path("setup.py", run_name="__main__")
 
 
 def main():
-    with open("/inputs/recipe/build.json", encoding="utf-8") as file:
+    with io.open("/inputs/recipe/build.json", encoding="utf-8") as file:
         build = json.load(file)
     top = unpack("/inputs/" + build["archive"], build["top"])
     if build["lacking"] is not None:
@@ -578,26 +653,23 @@ def main():
     os.chdir(os.path.join(top, build["folder"]))
     if build["leftovers"]:
         add_leftovers(os.getcwd(), build["leftovers"])
-    restore_old_names()
+    if not PYTHON_2:
+        restore_old_names()
     settings = {"--global-option": build["arguments"]} if build["arguments"] else None
     if build["hook"] == "get_requires_for_build_wheel":
-        try:
-            hook = getattr(backend(build["backend"], build["backend_path"]), build["hook"], None)
-        except (ImportError, AttributeError):
-            if not build["backend"].startswith("setuptools.build_meta"):
-                raise
-            hook = lambda _: setup_requires()
+        found = chosen_backend(build)
+        hook = getattr(found, build["hook"], None) if found else lambda _: setup_requires()
         required = list(hook(settings or {})) if hook else []
-        with open("/out/requires.json", "w", encoding="utf-8") as file:
+        with open("/out/requires.json", "w") as file:
             json.dump(required, file)
         return
     entries = {
-        path: {"mode": mode, "time": time[0] if time else None, "position": position}
-        for position, (path, mode, *time) in enumerate(build["entries"])
+        entry[0]: {"mode": entry[1], "time": entry[2] if entry[2:] else None, "position": position}
+        for position, entry in enumerate(build["entries"])
     }
     add_markers(os.getcwd(), build["markers"])
     add_empty(os.getcwd(), build["empty"])
-    date_sources(top, entries, build["uniform"])
+    date_sources(path_text(top), entries, build["uniform"])
     order_listings(entries)
     if build["options"]:
         set_options(build["options"])
@@ -621,15 +693,12 @@ def main():
     if build["no_mode"]:
         keep_members_without_mode()
     out = "/build/unrepaired" if build["platform"] else "/out"
-    os.makedirs(out, exist_ok=True)
-    try:
-        chosen = backend(build["backend"], build["backend_path"])
-    except (ImportError, AttributeError):
-        if not build["backend"].startswith("setuptools.build_meta"):
-            raise
-        run_setup(out, build["arguments"])
-    else:
+    make_folder(out)
+    chosen = chosen_backend(build)
+    if chosen:
         print("built", chosen.build_wheel(out, settings))
+    else:
+        run_setup(out, build["arguments"])
     if build["platform"]:
         repair(out, build["platform"])
 

@@ -124,9 +124,10 @@ fn lock_files_of_every_manager_bring_what_scripts_need() {
 const TRIED: &[(&str, &str)] = &[
     ("pypi:google-cloud-storage==2.13.0", "setuptools"),
     ("pypi:websocket-client==1.6.4", "setuptools"),
+    ("pypi:argparse==1.4.0", "Python 2.7"),
 ];
-/// Wheels that show what they were built on: Windows, another Python, a backend that asks for more, an old setuptools,
-/// requirements that contradict the release, unsorted folders.
+/// Wheels that show what they were built on: Windows, another Python, Python 2 on either, a backend that asks for more,
+/// an old setuptools, requirements that contradict the release, unsorted folders.
 const READ_OFF: &[&str] = &[
     "pypi:send2trash==1.8.2",
     "pypi:google-api-core==2.13.0",
@@ -134,6 +135,8 @@ const READ_OFF: &[&str] = &[
     "pypi:ply==3.11",
     "pypi:text-unidecode==1.3",
     "pypi:poetry-core==1.8.1",
+    "pkg:pypi/nose@1.3.7?file_name=nose-1.3.7-py2-none-any.whl",
+    "pypi:pathlib2==2.3.7.post1",
 ];
 
 #[apply(test)]

@@ -3,7 +3,7 @@
 //! The form of the metadata depends on the version of setuptools, of which only bounds are known. Files that only the
 //! released wheel has may be in the repository although the source distribution lacks them.
 
-use super::assumptions::{GENERATOR, REQUIREMENTS};
+use super::assumptions::{GENERATOR, OPTION, REQUIREMENTS, UNIVERSAL};
 use super::bounds;
 use super::flags;
 use super::interpreter;
@@ -21,6 +21,12 @@ const LADDER: [&str; 16] = [
     "69.3", "68.3", "67.3", "65.6", "62.3", "60.9", "60.0", "58.5", "57.0", "56.1", "52.0", "47.0", "42.0",
     "40.8", "38.6", "36.2",
 ];
+
+/// What writes a file with the version that git names.
+const SCM: &str = "setuptools_scm";
+
+/// First versions of it that write that file in another form; newest first.
+const SCM_LADDER: [&str; 3] = ["8", "7", "6.2"];
 
 /// Number of versions of setuptools that are tried before another source.
 const FIRST_RUNGS: usize = 3;
@@ -43,6 +49,8 @@ struct Seen {
     lacks_text: bool,
     /// Markers of PEP 561 that only the released wheel has.
     markers: Vec<String>,
+    /// Names of files of the package that differ.
+    changed: Vec<String>,
     /// Names of all files of the package that only the released wheel has.
     names: Vec<String>,
 }
@@ -79,6 +87,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         let older = setuptools(plan, hints, &format!("the {stage} failed"));
         return python_of_day(plan, hints, &format!("the {stage} failed"))
             .into_iter()
+            .chain(python_2(plan, hints, &format!("the {stage} failed")))
             .chain(older.into_iter().take(2))
             .chain(from_git(hints, &format!("the {stage} failed")))
             .collect();
@@ -111,6 +120,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
                 differ(other)
             ),
         };
+        all.extend(setuptools_scm(plan, hints, &seen.changed));
         all.extend(from_git(hints, &because));
         if seen.missing > 0 {
             all.extend(completed(hints, &because));
@@ -132,6 +142,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         if seen.metadata.iter().any(|name| name == TOP_LEVEL) {
             all.extend(with_empty_packages(hints, &because));
         }
+        all.extend(python_2(plan, hints, &because));
         let mut versions = setuptools(plan, hints, &because).into_iter();
         all.extend(versions.by_ref().take(FIRST_RUNGS));
         all.extend(ordered.take());
@@ -169,6 +180,46 @@ fn python_of_day(plan: &Plan, hints: &Hints, because: &str) -> Option<Alternativ
         hints: hints.with_tool("python", &of_day.value, Origin::Tried(because.to_owned())),
         because: format!("Python {}, the newest at the time: {because}", of_day.value),
     })
+}
+
+/// Python 2, if the archive shows that it made the wheel, or if the wheel is for both and from a time when either made
+/// such wheels.
+fn python_2(plan: &Plan, hints: &Hints, because: &str) -> Option<Alternative> {
+    let has = |what: &str, value: &str| {
+        let mut all = plan.assumptions.iter();
+        all.any(|it| it.what == what && it.value.contains(value))
+    };
+    let of_its_time = has(interpreter::OF_DAY, interpreter::LAST_BESIDE_PYTHON_2) && has(OPTION, UNIVERSAL);
+    let possible = has(interpreter::ARCHIVE_WRITER, "") || of_its_time;
+    (possible && !hints.tools.contains_key("python")).then(|| Alternative {
+        hints: hints.with_tool("python", "2.7", Origin::Tried(because.to_owned())),
+        because: format!("Python 2.7, which may have made the wheel: {because}"),
+    })
+}
+
+/// Earlier versions of setuptools_scm, if the file with the version is all that differs: each wrote it in its own form.
+fn setuptools_scm(plan: &Plan, hints: &Hints, changed: &[String]) -> Vec<Alternative> {
+    let [path] = changed else {
+        return Vec::new();
+    };
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let Some(current) = version_in(plan, SCM).filter(|_| name.contains("version")) else {
+        return Vec::new();
+    };
+    if hints.tools.contains_key(SCM) {
+        return Vec::new();
+    }
+    let older = SCM_LADDER.into_iter().filter(|bound| {
+        bound
+            .parse()
+            .is_ok_and(|bound: pep440_rs::Version| bound <= current)
+    });
+    let because = format!("{path} differs");
+    let with = older.map(|bound| Alternative {
+        hints: hints.with_tool(SCM, &format!("<{bound}"), Origin::Tried(because.clone())),
+        because: format!("setuptools_scm before {bound}: {because}"),
+    });
+    with.collect()
 }
 
 /// Other compressors than zlib, which some systems have in its place.
@@ -427,13 +478,20 @@ fn note(path: &str, node: &Node, seen: &mut Seen) {
                 seen.markers.push(path.to_owned());
             }
         }
-        Presence::OnlyRebuilt | Presence::Both => seen.other = seen.other.saturating_add(1),
+        Presence::OnlyRebuilt | Presence::Both => {
+            seen.other = seen.other.saturating_add(1);
+            seen.changed.push(path.trim_start_matches('/').to_owned());
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::artifact::Sha256;
+    use crate::plan::{assume, sample};
 
     fn tried() -> Origin {
         Origin::Tried("x".into())
@@ -500,6 +558,57 @@ mod tests {
         let fresh = Hints::default();
         assert_eq!(numbers(&fresh), [0, 1, 2]);
         assert!(numbers(&with_flags(&fresh, "x").pop().unwrap().hints).is_empty());
+    }
+
+    #[test]
+    fn earlier_versions_of_setuptools_scm_are_tried_if_only_its_file_differs() {
+        let plan = |place: &str| {
+            let file = json!({"name": "x", "urls": [], "sha256": Sha256::of(""), "size": 0});
+            sample::plan(
+                &json!({"inputs": [{"role": "dependency", "purl": null, "place": place, "file": file}]}),
+            )
+        };
+        let with = plan("dependencies/setuptools_scm-7.1.0-py3-none-any.whl");
+        let without = plan("dependencies/wheel-0.40.0-py3-none-any.whl");
+        let fresh = Hints::default();
+        let named = fresh.with_tool(SCM, "<7", tried());
+        for (plan, hints, changed, expected) in [
+            (&with, &fresh, &["a/_version.py"][..], &["<7", "<6.2"][..]),
+            (&with, &fresh, &["a/_version.py", "a/b.py"], &[]),
+            (&with, &fresh, &["a/b.py"], &[]),
+            (&with, &named, &["a/_version.py"], &[]),
+            (&without, &fresh, &["a/_version.py"], &[]),
+        ] {
+            let changed: Vec<_> = changed.iter().map(|path| (*path).to_owned()).collect();
+            let found = setuptools_scm(plan, hints, &changed).into_iter();
+            let found: Vec<_> = found.map(|it| it.hints.tools[SCM].value.clone()).collect();
+            assert_eq!(found, expected, "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn python_2_is_tried_for_wheels_that_it_may_have_made() {
+        let universal = (OPTION, "[bdist_wheel] universal = 1");
+        let fresh = Hints::default();
+        for (assumptions, expected) in [
+            (&[][..], false),
+            (&[(interpreter::ARCHIVE_WRITER, "as Python 2's")], true),
+            (&[universal], false),
+            (&[universal, (interpreter::OF_DAY, "3.8")], true),
+            (&[universal, (interpreter::OF_DAY, "3.10")], false),
+            (&[(interpreter::OF_DAY, "3.8")], false),
+        ] {
+            let mut plan = sample::plan(&json!({}));
+            let assumptions = assumptions.iter();
+            plan.assumptions = assumptions
+                .map(|(what, value)| assume(what, *value, tried()))
+                .collect();
+            let found = python_2(&plan, &fresh, "x");
+            assert_eq!(found.is_some(), expected, "{:?}", plan.assumptions);
+            if let Some(found) = found {
+                assert_eq!(python_2(&plan, &found.hints, "x"), None);
+            }
+        }
     }
 
     #[test]

@@ -13,6 +13,10 @@ pub(super) const GENERATOR: &str = "version of the backend";
 /// Name of the assumption with the list of build requirements.
 pub(super) const REQUIREMENTS: &str = "build requirements";
 
+/// Name of the assumption about an option of setuptools, and the value for wheels of Python 2 and 3.
+pub(super) const OPTION: &str = "setuptools option";
+pub(super) const UNIVERSAL: &str = "universal = 1";
+
 impl Draft<'_> {
     /// All assumptions, in the order in which the plan lists them.
     pub(super) fn assumptions(&self, required: &[String], chosen: &Solution) -> Vec<Assumption> {
@@ -48,7 +52,7 @@ impl Draft<'_> {
         });
         let options = self.options().into_iter().map(|(name, value)| {
             assume(
-                "setuptools option",
+                OPTION,
                 format!("[bdist_wheel] {name} = {value}"),
                 Origin::Inferred("the tags of the released wheel".into()),
             )
@@ -96,9 +100,9 @@ impl Draft<'_> {
                 origin.clone(),
             ));
         }
-        if self.facts.no_mode {
+        if self.facts.no_mode && !self.python.interpreter.is_python_2() {
             all.push(assume(
-                "archive writer",
+                interpreter::ARCHIVE_WRITER,
                 "as Python 2's: a member that was given no mode keeps none",
                 Origin::Inferred("RECORD of the released wheel has no mode".into()),
             ));
@@ -206,9 +210,14 @@ impl Draft<'_> {
             assume(
                 "Python",
                 format!(
-                    "{} of {}, with the names that it dropped from its library",
+                    "{} of {}{}",
                     interpreter::version_of(Some(&self.lock)),
-                    self.python.interpreter.distribution
+                    self.python.interpreter.distribution,
+                    if self.python.interpreter.is_python_2() {
+                        ""
+                    } else {
+                        ", with the names that it dropped from its library"
+                    }
                 ),
                 self.python.origin.clone(),
             ),

@@ -9,11 +9,19 @@ use crate::plan::{Lock, Origin};
 /// Name of the assumption about the newest Python at the time of the release, if another one builds the wheel.
 pub(super) const OF_DAY: &str = "newest Python at the time of the release";
 
+/// Name of the assumption about the Python that wrote the archive, if another one builds the wheel.
+pub(super) const ARCHIVE_WRITER: &str = "archive writer";
+
+/// The last Python that was new while Python 2 was still in use.
+pub(super) const LAST_BESIDE_PYTHON_2: &str = "3.8";
+
+/// A version of Python without its patch number, such as (3, 11).
+pub(in crate::ecosystem) type Series = (u64, u64);
+
 /// A Python that a container has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::ecosystem) struct Interpreter {
-    /// The minor version: 11 for 3.11.
-    pub minor: u64,
+    pub series: Series,
     /// Name of the container.
     pub container: &'static str,
     /// The distribution that it is from, for messages.
@@ -25,14 +33,14 @@ pub(in crate::ecosystem) struct Interpreter {
 }
 
 const fn interpreter(
-    minor: u64,
+    series: Series,
     container: &'static str,
     distribution: &'static str,
     magic: u16,
     since: &'static str,
 ) -> Interpreter {
     Interpreter {
-        minor,
+        series,
         container,
         distribution,
         magic,
@@ -41,20 +49,24 @@ const fn interpreter(
 }
 
 /// The Python for wheels that do not ask for another.
-const USUAL: Interpreter = interpreter(11, "bookworm-python", "Debian 12", 3495, "2022-10-24");
+const USUAL: Interpreter = interpreter((3, 11), "bookworm-python", "Debian 12", 3495, "2022-10-24");
+
+/// The Python for wheels that only Python 2 can have made.
+const OLD: Interpreter = interpreter((2, 7), "bullseye-python2", "Debian 11", 62211, "2010-07-03");
 
 /// All of them, those nearest to the default first.
-const ALL: [Interpreter; 7] = [
+const ALL: [Interpreter; 8] = [
     USUAL,
-    interpreter(12, "noble-python", "Ubuntu 24.04", 3531, "2023-10-02"),
-    interpreter(10, "jammy-python", "Ubuntu 22.04", 3439, "2021-10-04"),
-    interpreter(13, "trixie-python", "Debian 13", 3571, "2024-10-07"),
-    interpreter(9, "bullseye-python", "Debian 11", 3425, "2020-10-05"),
-    interpreter(14, "resolute-python", "Ubuntu 26.04", 3627, "2025-10-07"),
-    interpreter(8, "focal-python", "Ubuntu 20.04", 3413, "2019-10-14"),
+    interpreter((3, 12), "noble-python", "Ubuntu 24.04", 3531, "2023-10-02"),
+    interpreter((3, 10), "jammy-python", "Ubuntu 22.04", 3439, "2021-10-04"),
+    interpreter((3, 13), "trixie-python", "Debian 13", 3571, "2024-10-07"),
+    interpreter((3, 9), "bullseye-python", "Debian 11", 3425, "2020-10-05"),
+    interpreter((3, 14), "resolute-python", "Ubuntu 26.04", 3627, "2025-10-07"),
+    interpreter((3, 8), "focal-python", "Ubuntu 20.04", 3413, "2019-10-14"),
+    OLD,
 ];
 
-/// The oldest, for packages that are older than all of these.
+/// The oldest Python 3, for packages that are older than all of these.
 const OLDEST: Interpreter = ALL[6];
 
 /// A version of Python that something in a wheel names.
@@ -79,9 +91,9 @@ impl Interpreter {
     /// The Python with this version, such as `3.9` or `3.9.2`.
     pub(super) fn named(version: &str) -> Option<Self> {
         let mut parts = version.split('.');
-        let major = parts.next()?;
-        let minor: u64 = parts.next()?.parse().ok()?;
-        Self::with(|it| major == "3" && it.minor == minor)
+        let mut part = || parts.next()?.parse().ok();
+        let series = (part()?, part()?);
+        Self::with(|it| it.series == series)
     }
 
     fn with(fits: impl Fn(&Self) -> bool) -> Option<Self> {
@@ -90,22 +102,37 @@ impl Interpreter {
 
     /// All versions, for messages.
     pub(super) fn known() -> String {
-        let mut all: Vec<_> = ALL.iter().map(|it| it.minor).collect();
-        all.sort_unstable();
-        let versions: Vec<_> = all.iter().map(|minor| format!("3.{minor}")).collect();
-        versions.join(", ")
+        let mut all = ALL;
+        all.sort_unstable_by_key(|it| it.series);
+        all.map(Self::version).join(", ")
     }
 
     /// The version, such as `3.9`.
     pub(super) fn version(self) -> String {
-        format!("3.{}", self.minor)
+        let (major, minor) = self.series;
+        format!("{major}.{minor}")
     }
 
-    /// The newest that had been released on a day.
+    pub(super) fn is_python_2(self) -> bool {
+        self == OLD
+    }
+
+    /// Name of the recipe that builds with it.
+    pub(super) fn recipe(self) -> &'static str {
+        if self.is_python_2() {
+            "pypi-wheel-python2"
+        } else {
+            "pypi-wheel"
+        }
+    }
+
+    /// The newest Python 3 that had been released on a day.
     fn of_day(uploaded: jiff::Timestamp) -> Self {
         let day = uploaded.strftime("%Y-%m-%d").to_string();
-        let there = ALL.into_iter().filter(|it| it.since <= day.as_str());
-        there.max_by_key(|it| it.minor).unwrap_or(OLDEST)
+        let there = ALL
+            .into_iter()
+            .filter(|it| !it.is_python_2() && it.since <= day.as_str());
+        there.max_by_key(|it| it.series).unwrap_or(OLDEST)
     }
 }
 
@@ -132,10 +159,12 @@ pub(super) fn instead_of(chosen: &Choice, reason: &impl ToString) -> Choice {
 
 /// The Python that the wheel asks for, otherwise the default.
 pub(super) fn choose(sign: Option<&Sign>, released: &ReleasedFile) -> Choice {
-    let asked = |interpreter, origin| Choice {
+    let of_day = Interpreter::of_day(released.uploaded);
+    let asked = |interpreter: Interpreter, origin| Choice {
         interpreter,
         origin,
-        of_day: None,
+        // Packages that Python 2 made may be built by another as well.
+        of_day: interpreter.is_python_2().then_some(of_day),
     };
     let tag = tagged(&released.file.name);
     let sign = tag.iter().chain(sign);
@@ -146,7 +175,7 @@ pub(super) fn choose(sign: Option<&Sign>, released: &ReleasedFile) -> Choice {
     if let Some(bounds) = &released.requires_python {
         // A project asks for a minor version; patch releases never exclude one.
         let runs = |it: &Interpreter| {
-            let version = Version::new([3, it.minor, 99]);
+            let version = Version::new([it.series.0, it.series.1, 99]);
             bounds.contains(&version)
         };
         if let Some(interpreter) = Interpreter::with(runs).filter(|it| *it != USUAL) {
@@ -154,7 +183,6 @@ pub(super) fn choose(sign: Option<&Sign>, released: &ReleasedFile) -> Choice {
             return asked(interpreter, origin);
         }
     }
-    let of_day = Interpreter::of_day(released.uploaded);
     Choice {
         of_day: (of_day != USUAL).then_some(of_day),
         ..usual()
@@ -170,10 +198,12 @@ pub(super) fn odd_tag(name: &str) -> Option<&str> {
 /// The single version in the Python tag of a wheel's name.
 fn tagged(name: &str) -> Option<Sign> {
     let tag = name.strip_suffix(".whl")?.rsplit('-').nth(2)?;
-    let digits = tag.strip_prefix("py3").or_else(|| tag.strip_prefix("cp3"))?;
-    let minor: u64 = digits.parse().ok()?;
+    let digits = tag.strip_prefix("py").or_else(|| tag.strip_prefix("cp"))?;
+    let (major, minor) = digits.split_at_checked(1)?;
+    // Python 2 calls what it makes `py2`, and its last version is the only one that is left.
+    let minor: u64 = if digits == "2" { 7 } else { minor.parse().ok()? };
     Some(Sign {
-        version: format!("3.{minor}"),
+        version: format!("{major}.{minor}"),
         evidence: format!("tag {tag} of the released wheel"),
     })
 }
@@ -216,16 +246,21 @@ fn namespace_python(path: &str) -> Option<String> {
 fn command_python(command: &str) -> Option<String> {
     let name = command.trim_end_matches(|c: char| c.is_ascii_digit());
     let minor = command.strip_prefix(name)?;
-    let name = name.strip_suffix("3.")?;
+    let of = |major| Some((name.strip_suffix(major)?, major));
+    let (name, major) = of("3.").or_else(|| of("2."))?;
     let whole = name.ends_with(|c: char| c.is_ascii_alphabetic() || c == '-');
-    (whole && !minor.is_empty()).then(|| format!("3.{minor}"))
+    (whole && !minor.is_empty()).then(|| format!("{major}{minor}"))
 }
 
 /// The full version of a container's Python, from its list of packages; that of the default if it lists none.
 pub(in crate::ecosystem) fn version_of(lock: Option<&Lock>) -> Version {
     let packages = lock.iter().flat_map(|lock| &lock.packages);
     let versions = packages.filter_map(|package| {
-        package.name.strip_prefix("python3.")?.parse::<u64>().ok()?;
+        let name = &package.name;
+        let minor = name
+            .strip_prefix("python3.")
+            .or_else(|| name.strip_prefix("python2."))?;
+        minor.parse::<u64>().ok()?;
         package
             .version
             .split(['-', '+', '~'])
@@ -235,7 +270,7 @@ pub(in crate::ecosystem) fn version_of(lock: Option<&Lock>) -> Version {
     });
     versions
         .max()
-        .unwrap_or_else(|| Version::new([3, USUAL.minor, 2]))
+        .unwrap_or_else(|| Version::new([USUAL.series.0, USUAL.series.1, 2]))
 }
 
 #[cfg(test)]
@@ -249,6 +284,8 @@ mod tests {
             ("a-1-py3.9-nspkg.pth", "", None, Some("3.9")),
             ("a-1-py3.x-nspkg.pth", "", None, None),
             ("a.pyc", "", Some(&[0x6f_u8, 0x0d, 13, 10][..]), Some("3.10")),
+            ("a.pyc", "", Some(&[0x03, 0xf3, 13, 10][..]), Some("2.7")),
+            ("a-1-py2.7-nspkg.pth", "", None, Some("2.7")),
             ("a.pyc", "", Some(&[0x00, 0x00][..]), None),
             ("a.pyc", "", Some(&[0x6f][..]), None),
             (
@@ -263,6 +300,7 @@ mod tests {
                 None,
                 Some("3.8"),
             ),
+            ("a", "[console_scripts]\npip2.7 = a:b\n", None, Some("2.7")),
             (
                 "a",
                 "[console_scripts]\npip3 = a:b\nv1.3 = a:b\nq-13.2 = a:b\n",
@@ -296,21 +334,24 @@ mod tests {
     #[test]
     fn the_python_is_what_the_release_asks_for() {
         for (tags, requires, uploaded, expected, of_day) in [
-            ("py3-none-any", ">=3.8", "2023-05-01", 11, None),
-            ("py38-none-any", ">=3.8", "2023-05-01", 8, None),
-            ("py37-none-any", "", "2023-05-01", 11, None),
-            ("py2.py3-none-any", "", "2017-05-01", 11, Some(8)),
-            ("py3-none-any", ">=3.6", "2021-12-01", 11, Some(10)),
-            ("py3-none-any", ">=3.12", "2024-05-01", 12, None),
-            ("py3-none-any", ">=3.13.1", "2025-05-01", 13, None),
-            ("py3-none-any", ">=3.6,<3.10", "2021-05-01", 9, None),
-            ("py3-none-any", "<3", "2014-05-01", 11, Some(8)),
-            ("cp310-none-any", "", "2022-05-01", 10, None),
+            ("py3-none-any", ">=3.8", "2023-05-01", (3, 11), None),
+            ("py38-none-any", ">=3.8", "2023-05-01", (3, 8), None),
+            ("py37-none-any", "", "2023-05-01", (3, 11), None),
+            ("py2.py3-none-any", "", "2017-05-01", (3, 11), Some((3, 8))),
+            ("py3-none-any", ">=3.6", "2021-12-01", (3, 11), Some((3, 10))),
+            ("py3-none-any", ">=3.12", "2024-05-01", (3, 12), None),
+            ("py3-none-any", ">=3.13.1", "2025-05-01", (3, 13), None),
+            ("py3-none-any", ">=3.6,<3.10", "2021-05-01", (3, 9), None),
+            ("py2.py3-none-any", "<3", "2014-05-01", (2, 7), Some((3, 8))),
+            ("py2-none-any", "", "2021-05-01", (2, 7), Some((3, 9))),
+            ("py27-none-any", "", "2024-11-01", (2, 7), Some((3, 13))),
+            ("py26-none-any", "", "2014-05-01", (3, 11), Some((3, 8))),
+            ("cp310-none-any", "", "2022-05-01", (3, 10), None),
         ] {
             let released = ReleasedFile::of_test(&format!("a-1-{tags}.whl"), requires, uploaded);
             let choice = choose(None, &released);
-            assert_eq!(choice.interpreter.minor, expected, "{tags} {requires}");
-            assert_eq!(choice.of_day.map(|it| it.minor), of_day, "{tags} {uploaded}");
+            assert_eq!(choice.interpreter.series, expected, "{tags} {requires}");
+            assert_eq!(choice.of_day.map(|it| it.series), of_day, "{tags} {uploaded}");
         }
     }
 }

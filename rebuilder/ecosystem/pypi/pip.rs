@@ -1,6 +1,7 @@
 //! Asks pip, inside the sandbox, what it would install.
 
 use super::bounds;
+use super::interpreter::Series;
 use super::registry::ReleasedFile;
 use super::requirements::Index;
 use crate::container::Root;
@@ -14,7 +15,7 @@ use crate::sandbox::Input;
 
 /// The first Python whose distribution has a pip that can report what it would install, and install for another
 /// Python.
-const FIRST_WITH_PIP: u64 = 11;
+const FIRST_WITH_PIP: Series = (3, 11);
 /// The last pip that runs on all earlier Pythons, and accepts the versions and requirements of their time.
 const OTHER_PIP: &str = "pip<24.1";
 
@@ -28,9 +29,14 @@ pub(super) enum Answer {
 }
 
 impl Index<'_> {
+    /// Whether pip can report what it would install: those for Python 2 can only install.
+    pub(super) fn can_ask(&self) -> bool {
+        self.series > (3, 0)
+    }
+
     /// Fetches another pip, if the container's is too old.
     pub(super) async fn fetch_installer(&mut self) -> Result<(), PlanError> {
-        if self.minor >= FIRST_WITH_PIP {
+        if self.series >= FIRST_WITH_PIP {
             return Ok(());
         }
         let Some((name, bounds)) = bounds::plain(OTHER_PIP) else {

@@ -8,7 +8,7 @@ use super::registry::{self, Fitness, Project, ReleasedFile};
 use super::requirements::{self, Solution};
 use super::source::{Place, Source};
 use super::wheel::{self, WheelFacts};
-use super::{document, release, required};
+use super::{backend, document, release, required};
 use crate::artifact::{Ecosystem, Subject};
 use crate::container::Root;
 use crate::ecosystem::released::artifact;
@@ -89,7 +89,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         Some(flag) => source.with_flag(&purl, blobs.get(1), &facts, flag)?,
         None => source,
     };
-    let native = released.fitness(interpreter::usual().interpreter.minor) == Some(Fitness::Native);
+    let native = released.fitness(interpreter::usual().interpreter.series) == Some(Fitness::Native);
     let (mut recipe, python) = recipe_and_python(planner, &purl, released, &facts, native)?;
     let known = [compressor::ZLIB_NG, compressor::CLOUDFLARE];
     let compressor = compressor::choose(planner, &purl, &known, "Python's zlib").await?;
@@ -161,16 +161,21 @@ fn recipe_and_python(
 ) -> Result<(Recipe, Choice), PlanError> {
     // Another compressor is compiled first, and only that container has a compiler.
     let compressing = planner.hints.tools.contains_key(compressor::TOOL);
-    let mut recipe = match &planner.recipe {
+    let recipe = match &planner.recipe {
         Some(recipe) => recipe.clone(),
-        None if native || compressing => Recipe::built_in("pypi-native-wheel")?,
-        None => Recipe::built_in("pypi-wheel")?,
+        None => Recipe::built_in("pypi-native-wheel")?,
     };
     let named = named_python(planner, purl, native)?;
     if native || planner.recipe.is_some() {
         return Ok((recipe, interpreter::usual()));
     }
-    let python = named.unwrap_or_else(|| interpreter::choose(facts.python.as_ref(), released));
+    let chosen = || {
+        let chosen = interpreter::choose(facts.python.as_ref(), released);
+        // Other backends write the same wheels on every Python.
+        let needless = chosen.interpreter.is_python_2() && !backend::by_setuptools(&facts.generator);
+        if needless { interpreter::usual() } else { chosen }
+    };
+    let python = named.unwrap_or_else(chosen);
     let usual = interpreter::usual().interpreter;
     if compressing && python.interpreter != usual {
         return Err(PlanError::NotRebuildable {
@@ -189,8 +194,14 @@ fn recipe_and_python(
         let of_day = None;
         return Ok((recipe, Choice { of_day, ..python }));
     }
-    python.interpreter.container.clone_into(&mut recipe.container);
-    Ok((recipe, python))
+    Ok((recipe_with(python.interpreter)?, python))
+}
+
+/// The recipe for a Python, in its container.
+fn recipe_with(interpreter: Interpreter) -> Result<Recipe, PlanError> {
+    let mut recipe = Recipe::built_in(interpreter.recipe())?;
+    interpreter.container.clone_into(&mut recipe.container);
+    Ok(recipe)
 }
 
 /// Prepares the container of a Python; if that is not available, that of the default, unless a hint named the Python.
@@ -203,7 +214,7 @@ async fn prepare(
         Ok((lock, root)) => Ok((python, lock, root)),
         Err(error) if matches!(python.origin, Origin::Inferred(_)) && !error.is_refusal() => {
             let usual = interpreter::instead_of(&python, &error);
-            usual.interpreter.container.clone_into(&mut recipe.container);
+            *recipe = recipe_with(usual.interpreter)?;
             let (lock, root) = planner.container(&recipe.container).await?;
             Ok((usual, lock, root))
         }
@@ -233,7 +244,7 @@ pub(super) struct Draft<'a> {
 impl Draft<'_> {
     /// Switches to another Python, since there is no plan with the current one.
     async fn switch_to(&mut self, interpreter: Interpreter, because: &PlanError) -> Result<(), PlanError> {
-        interpreter.container.clone_into(&mut self.recipe.container);
+        self.recipe = recipe_with(interpreter)?;
         (self.lock, self.root) = self.planner.container(interpreter.container).await?;
         let before = self.python.interpreter.version();
         self.python = Choice {

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use pep440_rs::{Version, VersionSpecifiers};
 use serde::Deserialize;
 
+use super::interpreter::Series;
 use crate::artifact::{PinnedFile, Sha256};
 use crate::ecosystem::RegistryError;
 use crate::evidence::document::Document;
@@ -185,15 +186,23 @@ impl ReleasedFile {
             .is_none_or(|wanted| wanted.contains(python))
     }
 
-    /// How well it fits a machine with CPython 3.`minor` on 64-bit Linux; `None` if it does not run there, or is not a
-    /// wheel.
-    pub fn fitness(&self, minor: u64) -> Option<Fitness> {
+    /// How well it fits a machine with this CPython on 64-bit Linux; `None` if it does not run there, or is not a wheel.
+    /// Wheels for every platform that Python 2 made may run on Python 3, but not the reverse.
+    pub fn fitness(&self, (major, minor): Series) -> Option<Fitness> {
         let (_, tags) = self.file.name.strip_suffix(".whl")?.split_once('-')?;
         let mut tags = tags.rsplit('-');
         let (platform, abi, python) = (tags.next()?, tags.next()?, tags.next()?);
         if platform == "any" {
-            let modern = python.split('.').any(|tag| tag.starts_with("py3"));
-            return (abi == "none").then_some(if modern { Fitness::Pure } else { Fitness::PureOld });
+            let has = |start| python.split('.').any(|tag| tag.starts_with(start));
+            let fitness = if has("py3") {
+                Fitness::Pure
+            } else {
+                Fitness::PureOld
+            };
+            return (abi == "none" && (major != 2 || has("py2"))).then_some(fitness);
+        }
+        if major == 2 {
+            return None;
         }
         let linux = platform
             .split('.')
@@ -324,7 +333,7 @@ mod tests {
                 "0".repeat(64)
             );
             let file = released("a", serde_json::from_str(&text).unwrap()).unwrap();
-            assert_eq!(file.fitness(11), expected, "{name}");
+            assert_eq!(file.fitness((3, 11)), expected, "{name}");
         }
     }
 

@@ -60,7 +60,7 @@ pub(super) fn wheel<'a>(project: &'a Project, subject: &Subject) -> Result<&'a R
         .iter()
         .filter(|file| file.wheel && file.version == *newest);
     let best = wheels
-        .filter_map(|file| Some((file.fitness(interpreter::usual().interpreter.minor)?, *file)))
+        .filter_map(|file| Some((file.fitness(interpreter::usual().interpreter.series)?, *file)))
         .max_by_key(|(fitness, _)| *fitness);
     best.map(|(_, file)| file)
         .ok_or_else(|| PlanError::NotRebuildable {

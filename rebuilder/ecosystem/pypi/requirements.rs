@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use pep440_rs::{Version, VersionSpecifiers};
-use pep508_rs::{MarkerEnvironment, MarkerEnvironmentBuilder, VersionOrUrl};
+use pep508_rs::{ExtraName, MarkerEnvironment, MarkerEnvironmentBuilder, VersionOrUrl};
 
 use super::bounds;
+use super::interpreter::Series;
 use super::pip::Answer;
 use super::registry::{self, Project, ReleasedFile};
 use super::requirement;
@@ -40,8 +41,7 @@ pub(super) struct Index<'a> {
     /// The files that are being rebuilt: no build may have them to copy from.
     pub(super) released: &'a [Sha256],
     pub(super) python: Version,
-    /// The minor version: 11 for Python 3.11.
-    pub(super) minor: u64,
+    pub(super) series: Series,
     pub(super) installer: Option<PinnedFile>,
     /// Projects without a fitting wheel, so that pip has to use their source distributions.
     pub(super) from_source: BTreeSet<String>,
@@ -69,14 +69,15 @@ pub(in crate::ecosystem) async fn solve(
         reason: format!("pip finds no build requirements as of {before}: {reason}"),
         help: format!("required: {}", requirements.join(", ")),
     };
-    let minor = python.release().get(1).copied().unwrap_or_default();
-    let markers = marker_environment(python, minor).map_err(unsolved)?;
+    let part = |position| python.release().get(position).copied().unwrap_or_default();
+    let series = (part(0), part(1));
+    let markers = marker_environment(python, series).map_err(unsolved)?;
     let mut index = Index {
         planner,
         before,
         released,
         python: python.clone(),
-        minor,
+        series,
         installer: None,
         from_source: BTreeSet::new(),
         markers,
@@ -92,6 +93,12 @@ pub(in crate::ecosystem) async fn solve(
     if let Some(reason) = index.contradiction(requirements) {
         bar.finish_and_clear();
         return Err(unsolved(reason));
+    }
+    if !index.can_ask() {
+        bar.finish_and_clear();
+        return Err(unsolved(format!(
+            "no pip that runs on Python {python} can say what it would choose"
+        )));
     }
     match index.asked(root, requirements, &bar).await? {
         Ok(names) => {
@@ -134,22 +141,25 @@ impl Index<'_> {
     }
 
     /// The only possible choice: each project's newest fitting wheel, if these agree with all requirements of each
-    /// other. pip tries the newest first, so it would find the same. Anything less simple (extras, pre-releases,
-    /// yanked files, several wheels of one version, a choice that a later requirement narrows) is left to pip, which
-    /// gets the files that were fetched here.
+    /// other. pip tries the newest first, so it would find the same. Anything less simple (pre-releases, yanked files,
+    /// several wheels of one version, a choice that a later requirement narrows) is left to pip, which gets the files
+    /// that were fetched here: it asks for one at a time, and begins again each time.
     async fn unanimous(&mut self, requirements: &[String]) -> Result<Option<Vec<String>>, PlanError> {
-        let mut open = requirements.to_vec();
+        let mut open: Vec<(String, Vec<ExtraName>)> = requirements
+            .iter()
+            .map(|text| (text.clone(), Vec::new()))
+            .collect();
+        let mut followed = BTreeSet::new();
         let mut bounds: BTreeMap<String, Vec<VersionSpecifiers>> = BTreeMap::new();
         let mut chosen: BTreeMap<String, String> = BTreeMap::new();
         let mut plain = true;
-        while let Some(text) = open.pop() {
+        while let Some((text, extras)) = open.pop() {
             let Some(requirement) = requirement::read(&text) else {
                 return Ok(None);
             };
-            if !requirement.evaluate_markers(&self.markers, &[]) {
+            if !requirement.evaluate_markers(&self.markers, &extras) {
                 continue;
             }
-            plain &= requirement.extras.is_empty();
             let name = requirement.name.to_string();
             let bounds = bounds.entry(name.clone()).or_default();
             match requirement.version_or_url {
@@ -177,13 +187,12 @@ impl Index<'_> {
             let Some(file) = fitting.first().map(|file| (*file).clone()) else {
                 return Ok(None);
             };
-            match chosen.insert(name, file.file.name.clone()) {
-                Some(before) if before == file.file.name => {}
-                // pip is going to ask for this, one file after another.
-                other => {
-                    plain &= other.is_none();
-                    open.extend(self.add(&file).await?);
-                }
+            let before = chosen.insert(name, file.file.name.clone());
+            plain &= before.is_none_or(|before| before == file.file.name);
+            // pip is going to ask for this, one file after another.
+            if followed.insert((file.file.name.clone(), requirement.extras.clone())) {
+                let further = self.add(&file).await?.into_iter();
+                open.extend(further.map(|text| (text, requirement.extras.clone())));
             }
         }
         Ok(plain.then(|| chosen.into_values().collect()))
@@ -213,7 +222,7 @@ impl Index<'_> {
             .unwrap_or_default();
         let runs = |file: &&ReleasedFile| {
             !self.released.contains(&file.file.sha256)
-                && (!file.wheel || file.fitness(self.minor).is_some())
+                && (!file.wheel || file.fitness(self.series).is_some())
                 && file.runs_on(&self.python)
         };
         let wheels = || files.iter().filter(runs).filter(|file| file.wheel);
@@ -301,8 +310,8 @@ impl Index<'_> {
     }
 }
 
-fn marker_environment(python: &Version, minor: u64) -> Result<MarkerEnvironment, String> {
-    let (full, short) = (python.to_string(), format!("3.{minor}"));
+fn marker_environment(python: &Version, (major, minor): Series) -> Result<MarkerEnvironment, String> {
+    let (full, short) = (python.to_string(), format!("{major}.{minor}"));
     MarkerEnvironment::try_from(MarkerEnvironmentBuilder {
         implementation_name: "cpython",
         implementation_version: &full,

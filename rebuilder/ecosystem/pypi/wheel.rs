@@ -68,7 +68,28 @@ impl Clock {
         Self { uniform, entries }
     }
 
-    /// The part that the build gets, in stored order: names, modes, and times if they differ. None of it depends on
+    /// In the order of `RECORD`, if that differs only for the metadata: versions of the package "wheel" before 0.31 list
+    /// files there as they find them in a folder, but store the metadata last, by name.
+    fn in_order_of(mut self, record: &str) -> Self {
+        let paths = record.lines().filter_map(|line| line.rsplitn(3, ',').nth(2));
+        let listed: BTreeMap<&str, usize> = paths.zip(0..).collect();
+        let of = |path: &str| listed.get(path).copied();
+        let mut others: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(path, _)| !path.contains(".dist-info/"))
+            .collect();
+        others.sort_by_key(|(_, entry)| entry.position);
+        let agrees = others.is_sorted_by_key(|(path, _)| of(path));
+        if agrees && self.entries.keys().all(|path| of(path).is_some()) {
+            for (path, entry) in &mut self.entries {
+                entry.position = of(path).unwrap_or(entry.position);
+            }
+        }
+        self
+    }
+
+    /// The part that the build gets, in the order of the files: names, modes, and times if they differ. None of it depends on
     /// the content of the files, so no build can copy content from it.
     pub fn shown(&self) -> Vec<Value> {
         let mut entries: Vec<_> = self.entries.iter().collect();
@@ -88,7 +109,7 @@ pub(super) struct Entry {
     pub time: i64,
     /// Permission bits.
     pub mode: u32,
-    /// Position in the archive.
+    /// Position in the archive, or in the list of files.
     pub position: usize,
 }
 
@@ -101,6 +122,7 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     };
     let generator = field(&text, "Generator").unwrap_or_default();
     let impure = is_impure(&text);
+    let plain = !text.contains('\r');
 
     let windows = !members.is_empty()
         && members
@@ -108,8 +130,7 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
             .all(|member| member.system.as_deref() == Some("Dos"));
     let clock = Clock::of(&members);
     let no_mode = !windows && has_no_mode(&clock.entries);
-    let entries = &clock.entries;
-    let umask = umask(entries);
+    let umask = umask(&clock.entries);
     let text = |name: &'static str| -> Result<Option<String>, MemberError> {
         let member = compare::read_member(path, |member| {
             member
@@ -120,15 +141,16 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     };
     let metadata = text("METADATA")?.unwrap_or_default();
     let entry_points = text("entry_points.txt")?.unwrap_or_default();
-    let compiled = entries.keys().find(|path| path.ends_with(".pyc"));
+    let compiled = clock.entries.keys().find(|path| path.ends_with(".pyc"));
     let bytecode = match compiled {
         Some(compiled) => compare::read_member(path, |member| member == compiled)?,
         None => None,
     };
-    let has_licence = entries.keys().any(|path| {
+    let has_licence = clock.entries.keys().any(|path| {
         path.split_once(".dist-info/")
             .is_some_and(|(_, name)| name.starts_with("LICEN") || name.starts_with("COPYING"))
     });
+    let clock = clock.in_order_of(&text("RECORD")?.unwrap_or_default());
     let dialect = dialect::of(generator, &metadata, &entry_points, has_licence);
     Ok(Some(WheelFacts {
         name: field(&metadata, "Name").unwrap_or_default().to_owned(),
@@ -136,7 +158,8 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         windows,
         impure,
         no_mode,
-        python: interpreter::sign(entries.keys(), &entry_points, bytecode.as_deref()),
+        python: python_on_windows(windows && plain, &metadata)
+            .or_else(|| interpreter::sign(clock.entries.keys(), &entry_points, bytecode.as_deref())),
         addresses: addresses(&metadata),
         clock,
         umask,
@@ -154,6 +177,17 @@ fn is_impure(text: &str) -> bool {
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let value = |line: &'a str| line.strip_prefix(name)?.strip_prefix(':');
     text.lines().find_map(value).map(str::trim)
+}
+
+/// On Windows, the package "wheel" writes `METADATA` with the line ends of text files on Python 2 only, and `WHEEL`
+/// without them on both.
+fn python_on_windows(plain: bool, metadata: &str) -> Option<Sign> {
+    let first = metadata.split('\n').next();
+    let translated = first.is_some_and(|line| line.ends_with('\r'));
+    (plain && translated).then(|| Sign {
+        version: "2.7".into(),
+        evidence: "line ends of METADATA in the released wheel".into(),
+    })
 }
 
 /// The package "wheel" writes `RECORD` itself, and some versions give it no mode. Python 3 then stores 0600; only
@@ -235,6 +269,74 @@ mod tests {
             ("Tag: py3-none-any\n", false),
         ] {
             assert_eq!(is_impure(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_files_shows_the_order_in_a_folder_that_the_archive_does_not() {
+        let stored = [
+            "a/x.py",
+            "a/b.py",
+            "a-1.dist-info/METADATA",
+            "a-1.dist-info/RECORD",
+        ];
+        for (record, expected) in [
+            // The list as wheel 0.29 writes it.
+            (
+                &[
+                    "a-1.dist-info/RECORD",
+                    "a-1.dist-info/METADATA",
+                    "a/x.py",
+                    "a/b.py",
+                ][..],
+                [2, 3, 1, 0],
+            ),
+            (&stored, [0, 1, 2, 3]),
+            // In order by name, another tool wrote it: it shows nothing.
+            (
+                &[
+                    "a-1.dist-info/METADATA",
+                    "a-1.dist-info/RECORD",
+                    "a/b.py",
+                    "a/x.py",
+                ],
+                [0, 1, 2, 3],
+            ),
+            (&["a/x.py", "a/b.py"], [0, 1, 2, 3]),
+            (&[], [0, 1, 2, 3]),
+        ] {
+            let entry = |position| Entry {
+                time: 0,
+                mode: 0o644,
+                position,
+            };
+            let entries = stored.into_iter().zip(0..);
+            let clock = Clock {
+                uniform: Some(0),
+                entries: entries.map(|(path, at)| (path.to_owned(), entry(at))).collect(),
+            };
+            let text: String = record
+                .iter()
+                .map(|path| format!("{path},sha256=x,1\r\n"))
+                .collect();
+            let found = clock.in_order_of(&text).entries;
+            assert_eq!(stored.map(|path| found[path].position), expected, "{record:?}");
+        }
+    }
+
+    #[test]
+    fn on_windows_the_line_ends_of_metadata_tell_python_2() {
+        for (plain, metadata, expected) in [
+            (true, "Metadata-Version: 2.1\r\nName: a\r\n", true),
+            (false, "Metadata-Version: 2.1\r\nName: a\r\n", false),
+            (true, "Metadata-Version: 2.1\nName: a\n\ntext\r\n", false),
+            (true, "", false),
+        ] {
+            assert_eq!(
+                python_on_windows(plain, metadata).is_some(),
+                expected,
+                "{metadata:?}"
+            );
         }
     }
 

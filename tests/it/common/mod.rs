@@ -82,6 +82,7 @@ pub fn containers() -> Option<&'static Path> {
                 "bookworm-python",
                 "bookworm-python-native",
                 "bullseye-python",
+                "bullseye-python2",
                 "bookworm-node",
                 "bookworm-go",
                 "trixie-rust",
