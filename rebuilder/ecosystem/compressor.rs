@@ -36,6 +36,17 @@ pub(super) const ZLIB_NG: Compressor = Compressor {
     ),
     place: places::COMPRESSOR,
 };
+/// That of CPython 3.14 for Windows.
+pub(super) const ZLIB_NG_2_2: Compressor = Compressor {
+    name: "zlib-ng-2.2",
+    what: "zlib-ng 2.2.4",
+    source: (
+        "libz-ng-sys",
+        "1.1.22",
+        "a7118c2c2a3c7b6edc279a8b19507672b9c4d716f95e671172dfa4e23f9fd824",
+    ),
+    place: places::COMPRESSOR,
+};
 pub(super) const CLOUDFLARE: Compressor = Compressor {
     name: "cloudflare",
     what: "Cloudflare's zlib",

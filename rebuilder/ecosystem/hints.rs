@@ -62,6 +62,8 @@ pub struct Settings {
     pub empty: Option<Origin>,
     /// Wheels: the setup script finds the word on its command line that it looks for, counted from zero.
     pub flag: Option<(usize, Origin)>,
+    /// Wheels: what the released wheel requires is installed for the build, since the setup imports it.
+    pub installed: Option<Origin>,
     /// Wheels: build requirements may be somewhat younger than the release.
     pub later: Option<Origin>,
     /// npm: the scripts that run before it is packed.

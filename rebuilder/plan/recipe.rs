@@ -342,7 +342,10 @@ mod tests {
         for ecosystem in Ecosystem::ALL {
             assert_ne!(of(*ecosystem), Vec::<&str>::new(), "{ecosystem}");
         }
-        assert_eq!(of(Ecosystem::Pypi), ["pypi-wheel", "pypi-wheel-python2", "pypi-native-wheel"]);
+        assert_eq!(
+            of(Ecosystem::Pypi),
+            ["pypi-wheel", "pypi-wheel-python2", "pypi-native-wheel"]
+        );
         let page = include_str!("../../docs/recipes.md");
         for name in Recipe::names() {
             assert!(

@@ -21,7 +21,7 @@ Reads /inputs/recipe/build.json:
   windows   whether the released wheel was written on Windows
   markers   names of files in the released wheel that are empty by their meaning, and that the source may lack
   no_mode   whether a member that was given no mode keeps none, as Python 2 leaves it
-  python    version of Python that setuptools puts into file names, or null
+  python    version of Python that setuptools puts into file names, empty for none, or null for its own
   sorted    whether setuptools writes requirements in order, as that of Debian and its derivatives does
   pure      name of the project, if its released wheel of setuptools has no compiled code; else null
   impure    whether that wheel is laid out as one with compiled code all the same
@@ -47,6 +47,7 @@ import math
 import os
 import re
 import runpy
+import shutil
 import stat
 import subprocess
 import sys
@@ -176,12 +177,18 @@ def date_sources(top, entries, uniform):
     by_name = {}
     for path, entry in entries.items():
         by_name.setdefault(path.rpartition("/")[2], []).append((path, entry))
+    sources = {}
     for folder, _, names in os.walk(top):
         for name in names:
             path = os.path.join(folder, name)
-            found = by_name.get(name)
-            if not found or not os.path.isfile(path):
-                continue
+            if name in by_name and os.path.isfile(path):
+                sources.setdefault(name, []).append(path)
+    for name, paths in sources.items():
+        nearest = {path: max(common_end(one, path) for one in paths) for path, _ in by_name[name]}
+        for path in paths:
+            # What another source is nearer to is that one's.
+            own = [item for item in by_name[name] if common_end(path, item[0]) == nearest[item[0]]]
+            found = own or by_name[name]
             if os.path.islink(path):
                 follow_link(path)
             # Several may have the same name: the one with the longest common end of path is meant. Of these it is one
@@ -501,6 +508,9 @@ def keep_members_without_mode():
 
 def appear_as_python(version):
     """Makes setuptools put another version of Python into file names; the interpreter stays what it is."""
+    if not version:
+        write_bare_names()
+        return
     current = "{}.{}".format(*sys.version_info)
     for name in ("setuptools", "pkg_resources", "setuptools.command.egg_info"):
         try:
@@ -515,6 +525,16 @@ def appear_as_python(version):
             defaults = getattr(function, "__defaults__", None) or ()
             if current in defaults:
                 function.__defaults__ = tuple(version if one == current else one for one in defaults)
+
+
+def write_bare_names():
+    """Makes setuptools put no version of Python into the name of a namespace file, as that of Debian does."""
+    try:
+        from setuptools import namespaces
+    except ImportError:
+        return
+    real = namespaces.Installer._get_target
+    namespaces.Installer._get_target = lambda self: re.sub(r"-py[0-9.]+(?=\.egg-info$)", "", real(self))
 
 
 def sort_requirements():
@@ -676,7 +696,7 @@ def main():
     if build["uniform"] is not None:
         os.environ["SOURCE_DATE_EPOCH"] = str(build["uniform"])
     Shown(entries, build["uniform"] is not None).install()
-    if build["python"]:
+    if build["python"] is not None:
         appear_as_python(build["python"])
     if build["described"] and os.path.isfile("PKG-INFO"):
         text = description(os.getcwd())
@@ -692,7 +712,8 @@ def main():
         appear_as_windows()
     if build["no_mode"]:
         keep_members_without_mode()
-    out = "/build/unrepaired" if build["platform"] else "/out"
+    # Not /out itself: setuptools 40.8.0 removes the folder that it is given.
+    out = "/build/made"
     make_folder(out)
     chosen = chosen_backend(build)
     if chosen:
@@ -701,6 +722,9 @@ def main():
         run_setup(out, build["arguments"])
     if build["platform"]:
         repair(out, build["platform"])
+    else:
+        for name in os.listdir(out):
+            shutil.copy(os.path.join(out, name), "/out")
 
 
 main()

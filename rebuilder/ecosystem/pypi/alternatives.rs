@@ -3,7 +3,7 @@
 //! The form of the metadata depends on the version of setuptools, of which only bounds are known. Files that only the
 //! released wheel has may be in the repository although the source distribution lacks them.
 
-use super::assumptions::{GENERATOR, OPTION, REQUIREMENTS, UNIVERSAL};
+use super::assumptions::{GENERATOR, HOST_SYSTEM, OPTION, REQUIREMENTS, UNIVERSAL};
 use super::bounds;
 use super::flags;
 use super::interpreter;
@@ -80,20 +80,30 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         EndedRun::Unplanned(reason) => {
             let because = format!("no plan from the source distribution: {reason}");
             let younger = younger(hints, reason);
-            return younger.into_iter().chain(from_git(hints, &because)).collect();
+            let installed = with_own_requirements(hints, reason);
+            return younger
+                .into_iter()
+                .chain(installed)
+                .chain(from_git(hints, &because))
+                .collect();
         }
     };
     if let Verdict::Inconclusive { stage, .. } = &record.verdict {
         let older = setuptools(plan, hints, &format!("the {stage} failed"));
-        return python_of_day(plan, hints, &format!("the {stage} failed"))
+        let line = record
+            .failure
+            .as_ref()
+            .and_then(|failure| failure.line.as_deref());
+        return with_own_requirements(hints, line.unwrap_or_default())
             .into_iter()
+            .chain(python_of_day(plan, hints, &format!("the {stage} failed")))
             .chain(python_2(plan, hints, &format!("the {stage} failed")))
             .chain(older.into_iter().take(2))
             .chain(from_git(hints, &format!("the {stage} failed")))
             .collect();
     }
     if compressor::alone_differs(record) {
-        return compressors(hints, &run.reason());
+        return compressors(plan, hints, &run.reason());
     }
     let seen = read(record);
     let mut all = Vec::new();
@@ -222,14 +232,23 @@ fn setuptools_scm(plan: &Plan, hints: &Hints, changed: &[String]) -> Vec<Alterna
     with.collect()
 }
 
-/// Other compressors than zlib, which some systems have in its place.
-fn compressors(hints: &Hints, because: &str) -> Vec<Alternative> {
+/// Other compressors than zlib, which some systems have in its place; on Windows, that of Python's own installer first.
+fn compressors(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alternative> {
     let hint = hints.tools.get(compressor::TOOL);
     if hint.is_some_and(|hint| !matches!(hint.origin, Origin::Tried(_))) {
         return Vec::new();
     }
-    let others = [compressor::ZLIB_NG, compressor::CLOUDFLARE].into_iter();
-    let others = others.filter(|it| hint.is_none_or(|hint| hint.value != it.name));
+    let mut others = [
+        compressor::ZLIB_NG,
+        compressor::CLOUDFLARE,
+        compressor::ZLIB_NG_2_2,
+    ];
+    if plan.assumptions.iter().any(|it| it.what == HOST_SYSTEM) {
+        others.reverse();
+    }
+    let others = others
+        .into_iter()
+        .filter(|it| hint.is_none_or(|hint| hint.value != it.name));
     others
         .map(|it| Alternative {
             hints: hints.with_tool(compressor::TOOL, it.name, Origin::Tried(because.to_owned())),
@@ -341,6 +360,24 @@ fn with_flags(hints: &Hints, because: &str) -> Vec<Alternative> {
         }
     });
     with.collect()
+}
+
+/// The requirements of the wheel itself installed for the build: some setups import the package that they build.
+fn with_own_requirements(hints: &Hints, reason: &str) -> Option<Alternative> {
+    let (_, module) = reason.split_once("No module named ")?;
+    let module = module.trim_start_matches('\'').split(['\'', ' ', '.']).next()?;
+    let read = log::read(&reason.replace(" / ", "\n"), FailureCode::UnsupportedPackage);
+    // A module that later versions of Python dropped is not one of a package.
+    let of_python = read.code == FailureCode::UnsupportedPython;
+    let because = format!("the build imports {module}");
+    (hints.settings.installed.is_none() && !of_python).then(|| {
+        let mut hints = hints.clone();
+        hints.settings.installed = Some(Origin::Tried(because.clone()));
+        Alternative {
+            hints,
+            because: format!("what the wheel requires is installed for the build: {because}"),
+        }
+    })
 }
 
 /// Build requirements from the weeks after the release, if those of its day use the network.
@@ -612,16 +649,52 @@ mod tests {
     }
 
     #[test]
+    fn requirements_of_the_wheel_are_tried_once_if_the_build_lacks_a_module() {
+        let fresh = Hints::default();
+        for (reason, expected) in [
+            (
+                "ModuleNotFoundError: No module named 'dateutil'",
+                Some("the build imports dateutil"),
+            ),
+            (
+                "ImportError: No module named dateutil.easter",
+                Some("the build imports dateutil"),
+            ),
+            ("ModuleNotFoundError: No module named 'distutils'", None),
+            ("SyntaxError: invalid syntax", None),
+        ] {
+            let found = with_own_requirements(&fresh, reason);
+            let because = found.as_ref().map(|it| it.because.rsplit(": ").next().unwrap());
+            assert_eq!(because, expected, "{reason}");
+            if let Some(found) = found {
+                assert_eq!(with_own_requirements(&found.hints, reason), None);
+            }
+        }
+    }
+
+    #[test]
     fn every_compressor_is_tried_unless_the_user_named_one() {
-        let names = |hints: &Hints| {
-            let found = compressors(hints, "x").into_iter();
+        let names = |hints: &Hints, system: &[&str]| {
+            let mut plan = sample::plan(&json!({}));
+            plan.assumptions = system
+                .iter()
+                .map(|what| assume(what, "Windows", tried()))
+                .collect();
+            let found = compressors(&plan, hints, "x").into_iter();
             let value = |it: Alternative| it.hints.tools.get(compressor::TOOL).unwrap().value.clone();
             found.map(value).collect::<Vec<_>>()
         };
         let with = |origin| Hints::default().with_tool(compressor::TOOL, "zlib-ng", origin);
-        assert_eq!(names(&Hints::default()), ["zlib-ng", "cloudflare"]);
-        assert_eq!(names(&with(tried())), ["cloudflare"]);
-        assert!(names(&with(Origin::Declared("the user".into()))).is_empty());
+        assert_eq!(
+            names(&Hints::default(), &[]),
+            ["zlib-ng", "cloudflare", "zlib-ng-2.2"]
+        );
+        assert_eq!(
+            names(&Hints::default(), &[HOST_SYSTEM]),
+            ["zlib-ng-2.2", "cloudflare", "zlib-ng"]
+        );
+        assert_eq!(names(&with(tried()), &[]), ["cloudflare", "zlib-ng-2.2"]);
+        assert!(names(&with(Origin::Declared("the user".into())), &[]).is_empty());
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub(super) const GENERATOR: &str = "version of the backend";
 /// Name of the assumption with the list of build requirements.
 pub(super) const REQUIREMENTS: &str = "build requirements";
 
+/// Name of the assumption about Windows.
+pub(super) const HOST_SYSTEM: &str = "host system, as shown to the build";
+
 /// Name of the assumption about an option of setuptools, and the value for wheels of Python 2 and 3.
 pub(super) const OPTION: &str = "setuptools option";
 pub(super) const UNIVERSAL: &str = "universal = 1";
@@ -64,7 +67,7 @@ impl Draft<'_> {
         let mut all = Vec::new();
         if self.facts.windows {
             all.push(assume(
-                "host system, as shown to the build",
+                HOST_SYSTEM,
                 "Windows: CR LF and cp1252 for text files, paths in order without regard to case, its mark in the archive",
                 Origin::Inferred("system of all entries of the released wheel".into()),
             ));
@@ -100,6 +103,13 @@ impl Draft<'_> {
                 origin.clone(),
             ));
         }
+        if let Some(origin) = &self.planner.hints.settings.installed {
+            all.push(assume(
+                "further build requirements",
+                "what the released wheel requires when it is used",
+                origin.clone(),
+            ));
+        }
         if self.facts.no_mode && !self.python.interpreter.is_python_2() {
             all.push(assume(
                 interpreter::ARCHIVE_WRITER,
@@ -117,7 +127,7 @@ impl Draft<'_> {
         if let (Some(shown), Some(sign)) = (self.shown_python(), &self.facts.python) {
             all.push(assume(
                 "version of Python in file names",
-                shown,
+                if shown.is_empty() { "none" } else { shown },
                 Origin::Inferred(sign.evidence.clone()),
             ));
         }

@@ -38,7 +38,7 @@ const UNLISTED: Habit = ("57", "a licence file that METADATA does not list");
 const BLANK_LINE: Habit = ("60.9", "a blank line at the end of entry_points.txt");
 
 /// Versions of setuptools that contain wheel 0.43, but use another one if it is installed.
-const BORROWERS: (&str, &str) = ("71", "75.3");
+const BORROWERS: (&str, &str) = ("71", "75.6");
 
 /// A "wheel" that writes requirements as the copy in these versions does.
 const OLD_WHEEL: &str = "wheel<0.44";
@@ -120,7 +120,7 @@ pub(super) fn is_sorted(generator: &str, metadata: &str) -> bool {
 }
 
 /// The requirements in `METADATA`, each with its marker.
-fn required(metadata: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn required(metadata: &str) -> impl Iterator<Item = (&str, &str)> {
     let headers = metadata.lines().take_while(|line| !line.is_empty());
     let texts = headers.filter_map(|line| line.strip_prefix("Requires-Dist:"));
     texts.map(|text| {
@@ -184,6 +184,9 @@ mod tests {
             ("setuptools (75.1.0)", "a >=1\nRequires-Dist: b>=1", None),
             ("setuptools (75.1.0)", "a @ https://example.org/?b=c", None),
             ("setuptools (75.1.0)", "a", None),
+            ("setuptools (75.3.2)", "a >=1", Some("wheel<0.44")),
+            ("setuptools (75.5.0)", "a>=1", Some("wheel>=0.44")),
+            ("setuptools (75.6.0)", "a>=1", None),
             ("setuptools (70.2.0)", "a>=1", None),
             ("setuptools (80.9.0)", "a>=1", None),
             ("setuptools (80.9.0)", "a >=1", None),

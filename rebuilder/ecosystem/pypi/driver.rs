@@ -209,6 +209,19 @@ print(int(os.stat(\"LICENSE\").st_mtime))
     }
 
     #[test]
+    fn a_source_does_not_have_the_time_of_what_another_source_is_nearer_to() {
+        let script = "
+entry = lambda time: {\"time\": time, \"mode\": 0o644, \"position\": 0}
+os.makedirs(\"a/vendor\")
+for path in (\"LICENSE\", \"a/vendor/LICENSE\"):
+    open(path, \"w\").close()
+date_sources(os.getcwd(), {\"a-1.dist-info/LICENSE\": entry(10), \"a/vendor/LICENSE\": entry(20)}, None)
+print(*(int(os.stat(path).st_mtime) for path in (\"LICENSE\", \"a/vendor/LICENSE\")))
+";
+        prints(script, "10 20");
+    }
+
+    #[test]
     fn windows_orders_paths_without_regard_to_case() {
         let script = "
 paths = [pathlib.PurePath(name) for name in (\"METADATA\", \"WHEEL\", \"entry_points.txt\", \"a/B\", \"A/a\")]

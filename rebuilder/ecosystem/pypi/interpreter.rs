@@ -233,9 +233,13 @@ pub(super) fn sign<'a>(
     Some(of(version, format!("command {command} of the released wheel")))
 }
 
-/// `3.9` in `NAME-1.0-py3.9-nspkg.pth`: setuptools names the file after the Python that runs it.
+/// `3.9` in `NAME-1.0-py3.9-nspkg.pth`: setuptools names the file after the Python that runs it, but that of Debian does
+/// not.
 fn namespace_python(path: &str) -> Option<String> {
-    let (_, version) = path.strip_suffix("-nspkg.pth")?.rsplit_once("-py")?;
+    let name = path.strip_suffix("-nspkg.pth")?;
+    let Some((_, version)) = name.rsplit_once("-py") else {
+        return Some(String::new());
+    };
     let plain = version
         .split('.')
         .all(|part| part.bytes().all(|b| b.is_ascii_digit()));
@@ -283,6 +287,7 @@ mod tests {
             ("a/__init__.py", "", None, None),
             ("a-1-py3.9-nspkg.pth", "", None, Some("3.9")),
             ("a-1-py3.x-nspkg.pth", "", None, None),
+            ("a-1-nspkg.pth", "", None, Some("")),
             ("a.pyc", "", Some(&[0x6f_u8, 0x0d, 13, 10][..]), Some("3.10")),
             ("a.pyc", "", Some(&[0x03, 0xf3, 13, 10][..]), Some("2.7")),
             ("a-1-py2.7-nspkg.pth", "", None, Some("2.7")),

@@ -91,7 +91,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     };
     let native = released.fitness(interpreter::usual().interpreter.series) == Some(Fitness::Native);
     let (mut recipe, python) = recipe_and_python(planner, &purl, released, &facts, native)?;
-    let known = [compressor::ZLIB_NG, compressor::CLOUDFLARE];
+    let known = [
+        compressor::ZLIB_NG,
+        compressor::ZLIB_NG_2_2,
+        compressor::CLOUDFLARE,
+    ];
     let compressor = compressor::choose(planner, &purl, &known, "Python's zlib").await?;
     let (python, lock, root) = prepare(planner, python, &mut recipe).await?;
     let mut draft = Draft {

@@ -35,6 +35,8 @@ pub(super) struct WheelFacts {
     pub no_mode: bool,
     /// The Python that built it, if something in it names its version.
     pub python: Option<Sign>,
+    /// The requirements that `METADATA` names, without those of extras.
+    pub required: Vec<String>,
     /// Addresses in `METADATA`; those called source or repository come first.
     pub addresses: Vec<String>,
 }
@@ -160,6 +162,16 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         no_mode,
         python: python_on_windows(windows && plain, &metadata)
             .or_else(|| interpreter::sign(clock.entries.keys(), &entry_points, bytecode.as_deref())),
+        required: dialect::required(&metadata)
+            .filter(|(_, marker)| !marker.contains("extra"))
+            .map(|(text, marker)| {
+                if marker.is_empty() {
+                    text.to_owned()
+                } else {
+                    format!("{text} ; {marker}")
+                }
+            })
+            .collect(),
         addresses: addresses(&metadata),
         clock,
         umask,

@@ -26,7 +26,7 @@ const PATTERNS: &[(FailureCode, &str)] = {
         ),
         (
             Code::MissingTool,
-            r"^(?:/bin/)?(?:ba|da)?sh: (?:line )?(?:\d+: )?[\w.+/-]+: (?:command )?not found|^/inputs/\S+: (?:line )?\d+: [\w.+/-]+: (?:command )?not found|^make(?:\[\d+\])?: [\w.+-]+: No such file or directory|fatal error: [\w./+-]+\.h(?:pp)?: No such file or directory|ld: cannot find -l\S+|Package '?[\w.+-]+'?,? (?:required by .*)?was not found in the pkg-config|^\S*env: .?[\w.+-]+.?: No such file or directory|spawn [\w./+-]+ ENOENT|error: linker `\w+` not found|Could not find .?[\w.+-]+.? (?:binary|executable)\b|FileNotFoundError: \[Errno 2\] No such file or directory: '(?:git|hg|svn|bazel|cmake|ninja|make|gcc|g\+\+|cc|node|npm|yarn|protoc|cargo|rustc|go|java|swig|pandoc)'",
+            r"^(?:/bin/)?(?:ba|da)?sh: (?:line )?(?:\d+: )?[\w.+/-]+: (?:command )?not found|^/inputs/\S+: (?:line )?\d+: [\w.+/-]+: (?:command )?not found|^make(?:\[\d+\])?: [\w.+-]+: No such file or directory|fatal error: [\w./+-]+\.h(?:pp)?: No such file or directory|ld: cannot find -l\S+|Package '?[\w.+-]+'?,? (?:required by .*)?was not found in the pkg-config|^\S*env: .?[\w.+-]+.?: No such file or directory|spawn [\w./+-]+ ENOENT|error: linker `\w+` not found|Could not find .?[\w.+-]+.? (?:binary|executable)\b|\[Errno 2\] No such file or directory: '(?:git|hg|svn|bazel|cmake|ninja|make|gcc|g\+\+|cc|node|npm|yarn|protoc|cargo|rustc|go|java|swig|pandoc)'",
         ),
         (
             Code::UnsupportedPython,
