@@ -62,6 +62,7 @@ if not PYTHON_2:
     import collections.abc
     import html
     import html.parser
+    import importlib.machinery
     import pathlib
 
 # What a result of `os.stat` has by position alone; of its times, the positions have whole seconds, the names more.
@@ -184,10 +185,11 @@ def date_sources(top, entries, uniform):
             if name in by_name and os.path.isfile(path):
                 sources.setdefault(name, []).append(path)
     for name, paths in sources.items():
-        nearest = {path: max(common_end(one, path) for one in paths) for path, _ in by_name[name]}
+        known = {end for path in paths for end in ends(path)}
+        nearest = {path: next(end for end in ends(path) if end in known).count("/") for path, _ in by_name[name]}
         for path in paths:
             # What another source is nearer to is that one's.
-            own = [item for item in by_name[name] if common_end(path, item[0]) == nearest[item[0]]]
+            own = [item for item in by_name[name] if common_end(path, item[0]) > nearest[item[0]]]
             found = own or by_name[name]
             if os.path.islink(path):
                 follow_link(path)
@@ -200,6 +202,12 @@ def date_sources(top, entries, uniform):
             moment = uniform if entry["time"] is None else entry["time"]
             os.chmod(path, entry["mode"] | 0o400)
             os.utime(path, (moment, moment))
+
+
+def ends(path):
+    """The ends of a path, the longest first."""
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def common_end(path, other):
@@ -220,6 +228,7 @@ class Shown:
     def __init__(self, entries, uniform):
         self.started = time.time()
         self.entries = entries
+        self.scripts = {path.rpartition("/")[2]: entry for path, entry in entries.items() if ".data/scripts/" in path}
         self.times = not uniform
         self.real = {name: getattr(os, name) for name in ("stat", "fstat", "lstat")}
         if self.times:
@@ -230,6 +239,11 @@ class Shown:
 
     def entry(self, path):
         parts = path.split("/")
+        if len(parts) > 1 and parts[-2].startswith("scripts-"):
+            # The folder of distutils for scripts; a module may have the name of one.
+            found = self.scripts.get(parts[-1])
+            if found is not None:
+                return found
         for start in range(len(parts)):
             found = self.entries.get("/".join(parts[start:]))
             if found is not None:
@@ -380,6 +394,10 @@ def restore_old_names():
         html.parser.HTMLParser.unescape = lambda self, text: html.unescape(text)
     if not hasattr(fractions, "gcd"):
         fractions.gcd = math.gcd
+    for name in ("FileFinder", "SourceFileLoader"):
+        # Where they were before Python 3.5.
+        if not hasattr(importlib._bootstrap, name):
+            setattr(importlib._bootstrap, name, getattr(importlib.machinery, name))
     if not hasattr(time, "clock"):
         time.clock = time.perf_counter
     real_open = io.open

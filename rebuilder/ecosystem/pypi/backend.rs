@@ -111,6 +111,14 @@ pub(super) fn instead_of(system: &BuildSystem, generator: &str, uploaded: Timest
     })
 }
 
+/// Whether the tool that a `Generator` line names has an option for the Python tag. Before 0.23, the package "wheel" has
+/// none: it gives the tag of the Python that runs it.
+pub(super) fn has_tag_option(generator: &str) -> bool {
+    let version = generator.strip_prefix("bdist_wheel (");
+    let version = version.and_then(|rest| rest.trim_end_matches(')').parse::<Version>().ok());
+    version.is_none_or(|version| version >= Version::new([0, 23]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,6 +153,18 @@ mod tests {
         ] {
             let found = requirements(generator, day(uploaded));
             assert_eq!(found.map(|all| all.join(" ")).as_deref(), expected, "{generator}");
+        }
+    }
+
+    #[test]
+    fn old_versions_of_wheel_have_no_option_for_the_tag() {
+        for (generator, expected) in [
+            ("bdist_wheel (0.22.0)", false),
+            ("bdist_wheel (0.23.0)", true),
+            ("setuptools (75.1.0)", true),
+            ("bdist_wheel", true),
+        ] {
+            assert_eq!(has_tag_option(generator), expected, "{generator}");
         }
     }
 

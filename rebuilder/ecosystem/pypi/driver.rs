@@ -119,7 +119,9 @@ impl Draft<'_> {
         if backend::by_setuptools(&self.facts.generator) && !self.native {
             if name.contains("-py2.py3-none-any") {
                 options.insert("universal".into(), json!(1));
-            } else if let Some(tag) = interpreter::odd_tag(name) {
+            } else if let Some(tag) = interpreter::odd_tag(name)
+                && backend::has_tag_option(&self.facts.generator)
+            {
                 options.insert("python_tag".into(), json!(tag));
             }
         }
@@ -219,6 +221,16 @@ date_sources(os.getcwd(), {\"a-1.dist-info/LICENSE\": entry(10), \"a/vendor/LICE
 print(*(int(os.stat(path).st_mtime) for path in (\"LICENSE\", \"a/vendor/LICENSE\")))
 ";
         prints(script, "10 20");
+    }
+
+    #[test]
+    fn a_script_shows_its_own_time_and_not_that_of_a_module() {
+        let script = "
+entry = lambda time: {\"time\": time, \"mode\": 0o755, \"position\": 0}
+shown = Shown({\"a.py\": entry(1), \"a-1.data/scripts/a.py\": entry(2), \"a-1.dist-info/RECORD\": entry(3)}, False)
+print(*(shown.entry(path)[\"time\"] for path in (\"/s/build/scripts-3.11/a.py\", \"/s/build/lib/a.py\")))
+";
+        prints(script, "2 1");
     }
 
     #[test]

@@ -63,6 +63,7 @@ impl FailureCode {
                 Fault::Inputs
             }
             Self::SourceUnknown
+            | Self::SourceIncomplete
             | Self::UnsupportedPackage
             | Self::UnsupportedPython
             | Self::UnsupportedNode

@@ -28,6 +28,11 @@ const PATTERNS: &[(FailureCode, &str)] = {
             Code::MissingTool,
             r"^(?:/bin/)?(?:ba|da)?sh: (?:line )?(?:\d+: )?[\w.+/-]+: (?:command )?not found|^/inputs/\S+: (?:line )?\d+: [\w.+/-]+: (?:command )?not found|^make(?:\[\d+\])?: [\w.+-]+: No such file or directory|fatal error: [\w./+-]+\.h(?:pp)?: No such file or directory|ld: cannot find -l\S+|Package '?[\w.+-]+'?,? (?:required by .*)?was not found in the pkg-config|^\S*env: .?[\w.+-]+.?: No such file or directory|spawn [\w./+-]+ ENOENT|error: linker `\w+` not found|Could not find .?[\w.+-]+.? (?:binary|executable)\b|\[Errno 2\] No such file or directory: '(?:git|hg|svn|bazel|cmake|ninja|make|gcc|g\+\+|cc|node|npm|yarn|protoc|cargo|rustc|go|java|swig|pandoc)'",
         ),
+        // A path without a folder may be the name of a program.
+        (
+            Code::SourceIncomplete,
+            r"\[Errno 2\] No such file or directory: u?'(?:/build/source/[^']+|[\w.+-]+/[^']+|[\w+-]+\.(?:txt|md|rst|py|in|cfg|toml|json|ya?ml|ini)|[A-Z]+)'",
+        ),
         (
             Code::UnsupportedPython,
             r"requires a different Python|requires Python '?[<>=!~]|use_2to3 is invalid|Missing parentheses in call to 'print'|No module named '(?:distutils|imp|asyncore|asynchat|lib2to3|pipes|ConfigParser|urllib2|StringIO)'|module 'collections' has no attribute|module 'configparser' has no attribute 'SafeConfigParser'|module 'inspect' has no attribute 'getargspec'",
@@ -182,6 +187,19 @@ mod tests {
         (
             Code::MissingTool,
             "    raise child_exception_type(errno_num, err_msg, err_filename)\nFileNotFoundError: [Errno 2] No such file or directory: 'git'\n",
+        ),
+        (
+            Code::MissingTool,
+            "| Unable to generate parsers: [Errno 2] No such file or directory: 'java' |\n",
+        ),
+        // Python 3.11 and 2.7
+        (
+            Code::SourceIncomplete,
+            "  File \"setup.py\", line 21, in <module>\nFileNotFoundError: [Errno 2] No such file or directory: 'requirements.txt'\n",
+        ),
+        (
+            Code::SourceIncomplete,
+            "IOError: [Errno 2] No such file or directory: '/build/source/pyquaternion-0.9.9/VERSION.txt'\n",
         ),
         // pip 26 with setuptools 80 on Python 3.11
         (

@@ -20,6 +20,7 @@ pub enum FailureCode {
     UnknownPackage,
     SourceUnknown,
     SourceGone,
+    SourceIncomplete,
     DependencyGone,
     Unreachable,
     UnreadableDocument,
@@ -53,10 +54,11 @@ pub struct About {
 
 impl FailureCode {
     /// Every code, in the order of a run.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::UnknownPackage,
         Self::SourceUnknown,
         Self::SourceGone,
+        Self::SourceIncomplete,
         Self::DependencyGone,
         Self::Unreachable,
         Self::UnreadableDocument,
@@ -94,6 +96,11 @@ impl FailureCode {
                 "source-gone",
                 "the source is not at the place that the release names",
                 "name a mirror that still has it with --git-mirror, or the new place with --source https://HOST/PATH@COMMIT",
+            ),
+            Self::SourceIncomplete => (
+                "source-incomplete",
+                "the source lacks a file that its build reads",
+                "name a source that has it with --source https://HOST/PATH@COMMIT",
             ),
             Self::DependencyGone => (
                 "dependency-gone",
