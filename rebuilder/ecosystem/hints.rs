@@ -70,6 +70,14 @@ pub struct Settings {
     pub scripts: Option<(NpmScripts, Origin)>,
     /// npm: if no lock file names dependencies, the oldest versions that `package.json` allows instead of the newest.
     pub oldest: Option<Origin>,
+    /// npm: a commit around that of the tag, if it has more of the released files.
+    pub fitting: Option<Origin>,
+    /// npm: Node.js programs see the time of the release.
+    pub clock: Option<Origin>,
+    /// npm: text files of the source have the line ends that git gives them on Windows.
+    pub line_ends: Option<Origin>,
+    /// npm: files of the source have the permissions of the released ones, where these are unusual.
+    pub modes: Option<Origin>,
     /// npm: the group may write what is unpacked and made, as with an umask of 002.
     pub group_writes: Option<Origin>,
 }

@@ -32,5 +32,9 @@ pub const STAND_IN_CRATES: &str = "stand-in-crates";
 /// Crates: the library of each package in these two folders.
 pub const STAND_IN_TEXT: &str = "//! Stands in.\n";
 
+/// npm: permissions of the publisher's files that git does not keep. Each line has the mode and the path of a file,
+/// separated by a space.
+pub const MODES: &str = "modes";
+
 /// Debian: the entry that a rebuild without changes adds to the changelog.
 pub const BINNMU_CHANGELOG: &str = "binnmu-changelog";

@@ -38,7 +38,7 @@ pub use ask::{Answered, Request};
 pub use blobs::{Blob, StoreCheck};
 pub use error::StoreError;
 pub use fetch::{FetchError, Fetcher, Received};
-pub use git::{Checkout, GitError, GitMirror, Lacking, Tag};
+pub use git::{Checkout, GitError, GitMirror, Lacking, Tag, Wanted};
 pub use hosts::AllowedHost;
 pub use mirror::MirrorMap;
 use places::FOLDERS;

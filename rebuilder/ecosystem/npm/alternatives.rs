@@ -8,15 +8,20 @@ use crate::plan::{Assumption, Origin, Plan};
 use crate::run::{Record, Verdict};
 
 /// Release lines of Node.js and npm that belong together, the most used first.
-const LINES: [(&str, &str); 7] = [
+const LINES: [(&str, &str); 8] = [
     ("20", "10"),
     ("16", "8"),
     ("14", "6"),
     ("18", "9"),
     ("22", "11"),
     ("12", "6"),
+    // The last line with the zlib of its authors, with the order of files of npm 6.10 and later.
+    ("10", "6"),
     ("15", "7"),
 ];
+
+/// What is tried if no lock file names the versions.
+const OLDEST: &str = "the oldest dependencies that package.json allows";
 
 /// Plans that are worth a try, the most likely first.
 pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
@@ -39,6 +44,11 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let build = || scripts(NpmScripts::Build, "only the script that builds");
     let none = || scripts(NpmScripts::None, "without scripts");
     let now = hints.settings.scripts.as_ref().map(|(kind, _)| *kind);
+    let with_oldest = || Settings {
+        oldest: Some(tried()),
+        ..hints.settings.clone()
+    };
+    let oldest = |plan: &Plan| variable(plan, "INSTALL") == "resolved" && hints.settings.oldest.is_none();
     let mut all = Vec::new();
     match run {
         // Without scripts nothing needs to be installed, which may remove the obstacle.
@@ -51,6 +61,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
                 // What was written for an older line often fails on a newer one.
                 let node = plan.assumptions.iter().find(|it| it.what == "node");
                 all.extend(node.and_then(|node| older_line(&node.value, hints, &because)));
+                all.extend(oldest(plan).then(|| with(with_oldest(), OLDEST)));
             }
             if now != Some(NpmScripts::None) {
                 all.push(none());
@@ -61,6 +72,10 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         EndedRun::Built(plan, record) => {
             let ran = variable(plan, "SCRIPTS");
             let content = differs_in_content(record);
+            let causes = record.comparisons().flat_map(|comparison| &comparison.causes);
+            let causes: Vec<_> = causes.map(|it| (it.cause, it.key.as_str())).collect();
+            let told = by_evidence(&causes, !ran.is_empty(), &hints.settings);
+            all.extend(told.into_iter().map(|(settings, what)| with(settings, what)));
             if has_umask_of_group(record) && hints.settings.group_writes.is_none() {
                 let settings = Settings {
                     group_writes: Some(tried()),
@@ -68,18 +83,63 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
                 };
                 all.push(with(settings, "an umask of 002"));
             }
-            if content && now.is_none() && ran.is_empty() {
+            let open = || {
+                record
+                    .comparisons()
+                    .flat_map(crate::compare::Comparison::open_causes)
+            };
+            let lacks = |(cause, _): (Cause, _)| cause == Cause::MissingFromSource;
+            if content && now.is_none() && (ran.is_empty() || open().any(lacks)) {
                 all.push(build());
             }
-            if content && variable(plan, "INSTALL") == "resolved" && hints.settings.oldest.is_none() {
-                let settings = Settings {
-                    oldest: Some(tried()),
-                    ..hints.settings.clone()
-                };
-                all.push(with(settings, "the oldest dependencies that package.json allows"));
+            if content && oldest(plan) {
+                all.push(with(with_oldest(), OLDEST));
             }
-            all.extend(lines(&plan.assumptions, hints, &because));
+            // If nothing runs, no version of a tool makes what the source lacks.
+            if !(ran.is_empty() && open().all(lacks)) {
+                all.extend(lines(&plan.assumptions, hints, &because));
+            }
         }
+    }
+    all
+}
+
+/// What the differences themselves tell: about the commit, the line ends of the publisher's source, and the time. Each
+/// cause comes with what its places have in common.
+fn by_evidence(causes: &[(Cause, &str)], runs: bool, now: &Settings) -> Vec<(Settings, &'static str)> {
+    let has = |wanted: &dyn Fn(Cause, &str) -> bool| causes.iter().any(|(cause, key)| wanted(*cause, key));
+    let origin = |what: &str| Some(Origin::Tried(what.to_owned()));
+    let mut all = Vec::new();
+    let copied = has(&|cause, _| match cause {
+        Cause::OtherSource => true,
+        // Otherwise a script may make it.
+        Cause::MissingFromSource => !runs,
+        _ => false,
+    });
+    if copied && now.fitting.is_none() {
+        let fitting = origin("files that builds copy are others in the release");
+        let now = now.clone();
+        all.push((
+            Settings { fitting, ..now },
+            "a commit with more of the released files",
+        ));
+    }
+    if has(&|cause, key| cause == Cause::HostSystem && key == "line ends") && now.line_ends.is_none() {
+        let line_ends = origin("text files of the release have other line ends");
+        let now = now.clone();
+        all.push((Settings { line_ends, ..now }, "the line ends of Windows"));
+    }
+    if has(&|cause, key| cause == Cause::Content && key == "what the owner may do") && now.modes.is_none() {
+        let modes = origin("the owner may do other things with files of the release");
+        let now = now.clone();
+        all.push((Settings { modes, ..now }, "the permissions of the released files"));
+    }
+    // The times of members are npm's own, and those in texts are written by scripts.
+    let in_text = |cause: Cause, key: &str| cause == Cause::Timestamp && !key.starts_with("tar: ");
+    if has(&in_text) && now.clock.is_none() && runs {
+        let clock = origin("files of the release have other dates");
+        let now = now.clone();
+        all.push((Settings { clock, ..now }, "the time of the release"));
     }
     all
 }
@@ -160,7 +220,8 @@ mod tests {
             ("16.13.0", Some("14")),
             ("24.1.0", Some("22")),
             ("14.1.0", Some("12")),
-            ("12.1.0", None),
+            ("12.1.0", Some("10")),
+            ("10.1.0", None),
         ] {
             let found = older_line(node, &fresh, "x").map(|it| it.hints.tools["node"].value.clone());
             assert_eq!(found.as_deref(), expected, "{node}");
@@ -170,9 +231,54 @@ mod tests {
     }
 
     #[test]
+    fn the_differences_tell_what_is_worth_a_try() {
+        let copied = "a commit with more of the released files";
+        for (cause, key, runs, expected) in [
+            (Cause::OtherSource, "", true, Some(copied)),
+            (Cause::MissingFromSource, "", false, Some(copied)),
+            (Cause::MissingFromSource, "", true, None),
+            (
+                Cause::HostSystem,
+                "line ends",
+                false,
+                Some("the line ends of Windows"),
+            ),
+            (Cause::HostSystem, "byte order mark", false, None),
+            (
+                Cause::Content,
+                "what the owner may do",
+                false,
+                Some("the permissions of the released files"),
+            ),
+            (
+                Cause::Timestamp,
+                "year of the copyright",
+                true,
+                Some("the time of the release"),
+            ),
+            (Cause::Timestamp, "year of the copyright", false, None),
+            (Cause::Timestamp, "tar: time", true, None),
+            (Cause::Content, "", true, None),
+        ] {
+            let found = by_evidence(&[(cause, key)], runs, &Settings::default());
+            let what = found.first().map(|(_, what)| *what);
+            assert_eq!(
+                (what, found.len()),
+                (expected, usize::from(expected.is_some())),
+                "{cause:?} {key} {runs}"
+            );
+            // Nothing is tried twice.
+            for (settings, _) in found {
+                let again = by_evidence(&[(cause, key)], runs, &settings);
+                assert!(again.is_empty(), "{cause:?} {key}");
+            }
+        }
+    }
+
+    #[test]
     fn no_line_is_tried_that_the_released_tarball_rules_out() {
         for (age, expected) in [
-            ("<7.0.0", "6 6"),
+            ("<7.0.0", "6 6 6"),
             (">=7.0.0 <7.6.0", "7"),
             (">=7.7.0", "10 8 9 11 7"),
         ] {

@@ -247,6 +247,25 @@ const CHECKS: &[&str] = &[
     "version",
 ];
 
+/// Programs of the package `in-publish` that begin a script, with what follows them if the rest runs when npm
+/// publishes.
+const GUARDS: [(&str, &str); 4] = [
+    ("not-in-publish", "||"),
+    ("in-publish", "&&"),
+    ("in-install", "||"),
+    ("not-in-install", "&&"),
+];
+
+/// The part of a script that runs when npm publishes, without the program that asks whether it does.
+fn while_publishing(text: &str) -> &str {
+    let text = text.trim();
+    let rest = |(program, then): &(&str, &str)| {
+        let rest = text.strip_prefix(program)?.trim_start().strip_prefix(then)?;
+        Some(rest.trim())
+    };
+    GUARDS.iter().find_map(rest).unwrap_or(text)
+}
+
 impl Package {
     /// Whether a script produces nothing that is packed: it sets up hooks, checks, or talks to a registry.
     pub(super) fn is_idle(&self, text: &str) -> bool {
@@ -256,6 +275,11 @@ impl Package {
     /// The scripts that a script runs one after another, without those that produce nothing; `None` if it runs
     /// anything else.
     pub(super) fn working_parts(&self, text: &str) -> Option<Vec<&str>> {
+        self.parts(text, DEPTH)
+    }
+
+    fn parts(&self, text: &str, depth: usize) -> Option<Vec<&str>> {
+        let text = while_publishing(text);
         if text.contains("||") || text.contains([';', '|', '\n', '$', '(']) {
             return None;
         }
@@ -268,9 +292,24 @@ impl Package {
             else {
                 return None;
             };
-            self.scripts.get_key_value(name).map(|(name, _)| name.as_str())
+            let (name, text) = self.scripts.get_key_value(name)?;
+            let inner = text
+                .as_str()
+                .filter(|text| depth > 0 && self.has_idle_parts(name, text));
+            let inner = inner.and_then(|text| self.parts(text, depth.saturating_sub(1)));
+            Some(inner.unwrap_or_else(|| vec![name.as_str()]))
         };
-        working.map(script).collect()
+        let all: Option<Vec<_>> = working.map(script).collect();
+        Some(all?.concat())
+    }
+
+    /// Whether a script that npm runs alone, without one before or after it, has parts that produce nothing.
+    fn has_idle_parts(&self, name: &str, text: &str) -> bool {
+        let alone = ["pre", "post"]
+            .iter()
+            .all(|when| !self.scripts.contains_key(&format!("{when}{name}")));
+        let inner = while_publishing(text);
+        alone && (inner.len() < text.trim().len() || inner.split("&&").any(|command| self.is_idle(command)))
     }
 
     fn idle(&self, text: &str, depth: usize) -> bool {
@@ -331,7 +370,7 @@ mod tests {
 
     #[test]
     fn what_only_checks_is_left_out() {
-        let text = r#"{"scripts": {"build": "tsc", "dist": "rollup", "test": "jest", "l": "eslint ."}, "packageManager": "pnpm@8.4.0+sha256.ab"}"#;
+        let text = r#"{"scripts": {"build": "tsc", "dist": "rollup", "test": "jest", "l": "eslint .", "release": "safe-publish-latest && npm run build", "whole": "npm t && npm run build", "prewhole": "rm x"}, "packageManager": "pnpm@8.4.0+sha256.ab"}"#;
         let package: Package = serde_json::from_str(text).unwrap_or_default();
         for (text, expected) in [
             ("npm test && npm run build", Some(&["build"][..])),
@@ -342,7 +381,11 @@ mod tests {
             ("npm run l", Some(&[])),
             ("npm run build -- --prod", None),
             ("npm test && tsc", None),
-            ("not-in-publish || npm run build", None),
+            ("not-in-publish || npm run build", Some(&["build"])),
+            ("in-publish && yarn dist", Some(&["dist"])),
+            ("in-publish || yarn dist", None),
+            ("not-in-publish || npm run release", Some(&["build"])),
+            ("npm run whole", Some(&["whole"])),
         ] {
             assert_eq!(package.working_parts(text).as_deref(), expected, "{text}");
         }

@@ -8,8 +8,10 @@
 mod alternatives;
 mod calendar;
 mod dependencies;
+mod fitting;
 mod lockfile;
 mod manifest;
+mod modes;
 mod packer;
 mod packing;
 mod pinning;

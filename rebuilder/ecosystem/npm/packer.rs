@@ -36,6 +36,8 @@ pub(super) enum System {
     Unix,
     MacOs,
     Windows,
+    /// Windows, by a zlib before 1.2.11.
+    EarlierWindows,
 }
 
 impl Packer {
@@ -52,6 +54,7 @@ impl Packer {
             [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3] => Some(Self::NamesSystem(System::Unix)),
             [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 19] => Some(Self::NamesSystem(System::MacOs)),
             [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 10] => Some(Self::NamesSystem(System::Windows)),
+            [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 11] => Some(Self::NamesSystem(System::EarlierWindows)),
             [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255] => Some(Self::Early7),
             [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255] => Some(Self::Since7_7),
             _ => None,
@@ -77,6 +80,7 @@ impl Packer {
         match self {
             Self::NamesSystem(System::MacOs) => "023",
             Self::NamesSystem(System::Windows) => "012",
+            Self::NamesSystem(System::EarlierWindows) => "013",
             _ => "",
         }
     }
@@ -86,7 +90,7 @@ impl Packer {
         let mut found = vec![assume(AGE, self.range(), from())];
         let system = match self {
             Self::NamesSystem(System::MacOs) => "macOS",
-            Self::NamesSystem(System::Windows) => "Windows",
+            Self::NamesSystem(System::Windows | System::EarlierWindows) => "Windows",
             _ => return found,
         };
         let value = format!("{system}, which zlib writes into that header and nowhere else");
@@ -120,7 +124,8 @@ mod tests {
             (0, 255, Some((">=7.0.0 <7.6.0", ""))),
             (2, 255, Some((">=7.7.0", ""))),
             (2, 3, None),
-            (0, 11, None),
+            (0, 11, Some(("<7.0.0", "013"))),
+            (2, 11, None),
         ] {
             let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, level, system];
             let found = Packer::read(&header).map(|packer| (packer.range(), packer.system()));

@@ -2,10 +2,9 @@
 
 use super::manifest::Package;
 use super::plan::Draft;
-use super::scripts;
+use super::{scripts, source};
 use crate::artifact::git_source;
 use crate::ecosystem::PlanError;
-use crate::evidence::json::member;
 use crate::evidence::slsa::Build;
 use crate::evidence::workflow::Workflow;
 use crate::plan::Origin;
@@ -279,11 +278,7 @@ impl Draft<'_> {
         if let Some(folder) = self.planner.hints.folder() {
             return folder.to_owned();
         }
-        let directory = self
-            .version
-            .and_then(|version| member(&version.repository, ["directory"]).as_str());
-        let inside = git_source::folder(directory.unwrap_or_default());
-        inside.unwrap_or_default().to_owned()
+        self.version.map(source::directory).unwrap_or_default().to_owned()
     }
 }
 

@@ -8,6 +8,7 @@ use super::plan::Draft;
 use super::registry;
 use super::resolve::{AT_ONCE, as_dependency};
 use crate::ecosystem::PlanError;
+use crate::store::FetchError;
 use crate::text::plural;
 
 /// Adds the registry's integrity to packages that a lock file pins by SHA-1 or not at all; returns their number too.
@@ -26,7 +27,11 @@ pub(super) async fn pin_all(
                 integrity: found.dist.integrity.unwrap_or_default(),
                 ..package
             })),
-            Err(PlanError::Unknown { .. }) if package.optional => Ok(None),
+            Err(PlanError::Unknown { .. } | PlanError::Fetch(FetchError::NotFound { .. }))
+                if package.optional =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(as_dependency(draft, error)),
         }
     }));

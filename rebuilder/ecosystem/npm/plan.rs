@@ -8,7 +8,7 @@ use nodejs_semver::Version as SemVer;
 use super::dependencies::{self, Dependencies};
 use super::packer::Packer;
 use super::packing::{Packing, Publish};
-use super::{registry, source, toolchain};
+use super::{modes, registry, source, toolchain};
 use crate::artifact::{Ecosystem, Subject};
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::assessment::Assessment;
@@ -33,7 +33,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let policy = judgement.policy.gate(&purl)?;
     let claims = &judgement.inspection.provenance.claims;
     let signed_at = claims.iter().find_map(Assessment::signed_at);
-    let source = source::choose(planner, &purl, found.version.as_ref(), &mut judgement).await?;
+    let released = found.artifact.path.as_deref();
+    let source = source::choose(planner, &purl, found.version.as_ref(), released, &mut judgement).await?;
     let (provenance, checkout) = (&source.provenance, &source.checkout);
     let recipe = planner.recipe_or("npm")?;
     let paths = checkout.paths()?;
@@ -87,6 +88,31 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let group_writes = planner.hints.settings.group_writes.clone();
     let umask = if group_writes.is_some() { 0o002 } else { 0o022 };
     assumptions.extend(group_writes.map(|origin| assume("umask", "0002", origin)));
+    if let (Some(origin), Some(time)) = (&planner.hints.settings.clock, released_at) {
+        build.env.insert("CLOCK".into(), time.as_second().to_string());
+        let value = format!("{time}, for programs of node");
+        assumptions.push(assume("clock of the build", value, origin.clone()));
+    }
+    if let Some(origin) = &planner.hints.settings.line_ends {
+        build.env.insert("LINE_ENDS".into(), "crlf".into());
+        let value = "CR LF in text files, as git writes them on Windows";
+        assumptions.push(assume("line ends of the source", value, origin.clone()));
+    }
+    let listed = planner.hints.settings.modes.as_ref().and_then(|origin| {
+        let listed = modes::of(released?, &packing.directory, &draft.paths)?;
+        Some((listed, origin.clone()))
+    });
+    let mut files = Vec::new();
+    if let Some(((file, count), origin)) = listed {
+        let value = format!("those of {} as released", plural(count, "file"));
+        assumptions.push(assume("permissions of files", value, origin));
+        files.push(file);
+    }
+    if !dependencies.left_out.is_empty() {
+        build
+            .env
+            .insert("LEFT_OUT".into(), dependencies.left_out.join(" "));
+    }
     if old_digests {
         build.env.insert("NODE_OPTIONS".into(), LEGACY.into());
         let from = "webpack before 5.54 hashes with MD4, which OpenSSL 3 has only there";
@@ -103,6 +129,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     Ok(Plan {
         inputs: tools.inputs.into_iter().chain(dependencies.inputs).collect(),
         git: vec![git],
+        files,
         build,
         assumptions,
         umask,

@@ -21,7 +21,7 @@ use crate::artifact::Subject;
 use crate::ecosystem::PlanError;
 use crate::evidence::npm::REGISTRY;
 use crate::run::failure::FailureCode;
-use crate::store::Blob;
+use crate::store::{Blob, FetchError};
 
 /// Maximum number of packages of one solution.
 const MOST: usize = 4000;
@@ -310,7 +310,9 @@ fn runs_here(release: &Release) -> bool {
 /// Turns an error about a dependency into one that is not about the rebuilt package.
 pub(super) fn as_dependency(draft: &Draft<'_>, error: PlanError) -> PlanError {
     match error {
-        PlanError::Unknown { .. } => gone(draft, error.to_string()),
+        PlanError::Unknown { .. } | PlanError::Fetch(FetchError::NotFound { .. }) => {
+            gone(draft, error.to_string())
+        }
         other => other,
     }
 }

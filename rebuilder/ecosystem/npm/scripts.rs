@@ -39,10 +39,16 @@ pub(super) fn infer(
             let names: Vec<_> = publishing().collect();
             let parts =
                 |name: &&'static str| package.script(name).and_then(|text| package.working_parts(text));
-            let working: Vec<_> = names
+            let mut working: Vec<&str> = Vec::new();
+            for name in names
                 .iter()
                 .flat_map(|name| parts(name).unwrap_or_else(|| vec![*name]))
-                .collect();
+            {
+                // One script of npm's may run another one.
+                if !working.contains(&name) {
+                    working.push(name);
+                }
+            }
             if let Some((path, named)) = workflow {
                 let named = named.iter().filter_map(|name| {
                     let (name, _) = package.scripts.get_key_value(name)?;
@@ -140,6 +146,11 @@ mod tests {
                 r#"{"scripts": {"prepublishOnly": "npm test && npm run b", "test": "x", "b": "x", "prepack": "y"}}"#,
                 None,
                 Ok("b prepack"),
+            ),
+            (
+                r#"{"scripts": {"prepublish": "not-in-publish || npm run prepublishOnly", "prepublishOnly": "safe-publish-latest && npm run b", "b": "x"}}"#,
+                None,
+                Ok("b"),
             ),
             (
                 r#"{"scripts": {"prepare": "husky", "build": "x"}, "main": "index.js"}"#,

@@ -1,8 +1,12 @@
 //! The commit that a tarball was packed from: that of its provenance, otherwise the one that the registry's metadata
 //! leads to.
 
+use std::borrow::Cow;
+use std::path::Path;
+
 use super::manifest::Package;
-use super::registry;
+use super::{fitting, registry};
+use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 use crate::ecosystem::{PlanError, Planner, repository};
 use crate::evidence::json::member;
@@ -27,6 +31,7 @@ pub(super) async fn choose(
     planner: &Planner<'_>,
     purl: &str,
     version: Option<&Version>,
+    released: Option<&Path>,
     judgement: &mut GateReport,
 ) -> Result<Source, PlanError> {
     let at = |checkout: &Checkout| format!("{} at {}", checkout.source.repository, checkout.commit);
@@ -45,7 +50,16 @@ pub(super) async fn choose(
             attested: true,
         });
     }
-    let (git, origin) = unattested(planner, purl, version).await?;
+    let (mut git, mut origin) = unattested(planner, purl, version, released).await?;
+    // A document that names the commit is right about it.
+    let guessed = matches!(origin, Origin::Inferred(_)) && planner.hints.settings.fitting.is_some();
+    if let (true, Some(version), Some(released)) = (guessed, version, released) {
+        let folder = directory(version);
+        let found = fitting::commit(planner.workshop.fetcher, &git, version, folder, released).await?;
+        if let Some(found) = found {
+            (git, origin) = found;
+        }
+    }
     let checkout = planner.workshop.fetcher.git_or_parts(&git).await?;
     let time = registry::published(planner.workshop.fetcher, version).await;
     Ok(Source {
@@ -72,6 +86,7 @@ async fn unattested(
     planner: &Planner<'_>,
     purl: &str,
     version: Option<&Version>,
+    released: Option<&Path>,
 ) -> Result<(GitSource, Origin), PlanError> {
     let help = "name the registry's attestations with --provenance, or the commit with --source \
     https://HOST/PATH@COMMIT";
@@ -95,7 +110,7 @@ async fn unattested(
             origin,
         ));
     }
-    let first = in_history(planner, purl, version, &repository).await;
+    let first = in_history(planner, purl, version, &repository, released).await;
     let error = match first {
         Ok(found) => return Ok(found),
         Err(error) => error,
@@ -110,7 +125,7 @@ async fn unattested(
     let Some(moved) = moved else {
         return Err(error);
     };
-    let Ok((source, origin)) = in_history(planner, purl, version, &moved).await else {
+    let Ok((source, origin)) = in_history(planner, purl, version, &moved, released).await else {
         return Err(error);
     };
     let (Origin::Declared(found)
@@ -121,12 +136,14 @@ async fn unattested(
     Ok((source, Origin::Inferred(from)))
 }
 
-/// The commit of a version in a repository: that of its tag, otherwise the one that set the version.
+/// The commit of a version in a repository: that of its tag, otherwise the one that set the version, otherwise the one
+/// that the released files fit.
 async fn in_history(
     planner: &Planner<'_>,
     purl: &str,
     version: &Version,
     repository: &str,
+    released: Option<&Path>,
 ) -> Result<(GitSource, Origin), PlanError> {
     let help = "name the registry's attestations with --provenance, or the commit with --source \
     https://HOST/PATH@COMMIT";
@@ -158,7 +175,11 @@ async fn in_history(
         .git_origin(repository, "package.json", &text, is_it)
         .await?
     else {
-        return Err(untagged);
+        let fitting = match released {
+            Some(released) => fitting::untagged(fetcher, repository, directory(version), released).await?,
+            None => None,
+        };
+        return fitting.ok_or(untagged);
     };
     let source = GitSource::new(repository, None, Some(&found.commit));
     let source = source.map_err(|error| cannot(error.to_string()))?;
@@ -167,6 +188,12 @@ async fn in_history(
         found.path
     );
     Ok((source, Origin::Inferred(from)))
+}
+
+/// The folder of the package in its repository, as `package.json` names it.
+pub(super) fn directory(version: &Version) -> &str {
+    let named = member(&version.repository, ["directory"]).as_str();
+    git_source::folder(named.unwrap_or_default()).unwrap_or_default()
 }
 
 /// The repository in `package.json`, in any of the forms that npm accepts.
@@ -188,8 +215,22 @@ pub(super) fn address(version: &Version) -> Option<String> {
     };
     // The page of a folder of the repository.
     let top = whole.split_once("/tree/").map_or(whole.as_str(), |(top, _)| top);
-    crate::artifact::git_source::address(top).ok()
+    git_source::address(&secured(top)).ok()
 }
+
+/// The address as npm itself reads it: the hosts that it knows are asked by HTTPS, however `package.json` spells them.
+fn secured(address: &str) -> Cow<'_, str> {
+    let known = |rest: &&str| HOSTS.iter().any(|host| rest.starts_with(&format!("{host}/")));
+    let plain = address.strip_prefix("http://");
+    let plain = plain.map(|rest| rest.strip_prefix("www.").unwrap_or(rest));
+    match plain.filter(known) {
+        Some(rest) => Cow::Owned(format!("https://{rest}")),
+        None => Cow::Borrowed(address),
+    }
+}
+
+/// Hosts of repositories that npm knows.
+const HOSTS: [&str; 3] = ["github.com", "gitlab.com", "bitbucket.org"];
 
 fn cannot(purl: &str, reason: &str, help: &str) -> PlanError {
     PlanError::Lacking {
@@ -228,6 +269,12 @@ mod tests {
             (
                 r#""https://github.com/o/r/tree/master/packages/a""#,
                 Some("https://github.com/o/r"),
+            ),
+            (r#""http://github.com/o/r.git""#, Some("https://github.com/o/r")),
+            (r#""http://www.github.com/o/r""#, Some("https://github.com/o/r")),
+            (
+                r#""http://github.com.example.org/o/r""#,
+                Some("http://github.com.example.org/o/r"),
             ),
             ("null", None),
         ] {

@@ -94,9 +94,54 @@ pub(super) fn wanted(name: &str, range: &str, optional: bool, direct: bool) -> O
     })
 }
 
+/// Names of a package's requirements that come from a repository or an address instead of a registry, in the form that
+/// npm allows for names.
+pub(super) fn foreign(package: &Package) -> Vec<String> {
+    let lists = [
+        &package.dependencies,
+        &package.dev_dependencies,
+        &package.optional_dependencies,
+    ];
+    let plain = |name: &&String| {
+        name.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._~@/".contains(c))
+    };
+    let all = lists.into_iter().flatten();
+    let foreign = all.filter(|(_, range)| range.as_str().is_some_and(is_foreign));
+    let names: BTreeSet<String> = foreign.map(|(name, _)| name).filter(plain).cloned().collect();
+    names.into_iter().collect()
+}
+
+/// Whether a requirement names a repository or an address: not a range, a tag, or a folder of the source.
+fn is_foreign(range: &str) -> bool {
+    let hosted = |range: &str| {
+        let (owner, name) = range.split_once('/')?;
+        let owned = !owner.is_empty() && !owner.starts_with(['.', '~', '@']);
+        Some(owned && !name.is_empty())
+    };
+    match range.trim().split_once(':') {
+        Some((kind, _)) => {
+            let hosts = ["git", "http", "https", "github", "gitlab", "bitbucket", "gist"];
+            hosts.contains(&kind) || kind.starts_with("git+") || kind.starts_with("git@")
+        }
+        None => hosted(range.trim()).unwrap_or_default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_registry_has_is_foreign() {
+        let text = r#"{
+            "dependencies": {"a": "^1", "b": "o/r#v1", "c": "npm:d@1", "d": "file:../d"},
+            "devDependencies": {"e": "git+https://h/o/r.git#0123", "f": "https://h/f.tgz", "g": "workspace:*", "h": "latest"},
+            "optionalDependencies": {"i": "git@github.com:o/r.git", "j": "../j", "k": "~/k", "l": "github:o/r", "x y": "o/r"}
+        }"#;
+        let package: Package = serde_json::from_str(text).unwrap_or_default();
+        assert_eq!(foreign(&package), ["b", "e", "f", "i", "l"]);
+    }
 
     #[test]
     fn only_what_the_registry_has_is_wanted() {

@@ -72,7 +72,7 @@ fn is_metadata(line: &str) -> bool {
         && is_inside(path)
 }
 
-fn is_inside(path: &str) -> bool {
+pub(super) fn is_inside(path: &str) -> bool {
     let normal = |part| matches!(part, Component::Normal(_));
     !path.is_empty() && !path.chars().any(char::is_control) && Path::new(path).components().all(normal)
 }

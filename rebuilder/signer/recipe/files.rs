@@ -42,6 +42,11 @@ pub(super) fn files(
                 }
             }
             (Ecosystem::Debian, places::BINNMU_CHANGELOG) => {}
+            (Ecosystem::Npm, places::MODES) => {
+                if !file.text.lines().all(is_mode) {
+                    return wrong("with a line that is not a mode and a path");
+                }
+            }
             (Ecosystem::Crates, place) => match crate_texts::check(place, &file.text) {
                 Some(Ok(())) => {}
                 Some(Err(reason)) => return wrong(reason),
@@ -64,6 +69,13 @@ pub(super) fn files(
         ));
     }
     Ok(())
+}
+
+/// `MODE PATH`, for a file below the source.
+fn is_mode(line: &str) -> bool {
+    let mode = |mode: &str| mode.len() == 3 && mode.chars().all(|c| c.is_digit(8));
+    line.split_once(' ')
+        .is_some_and(|(first, path)| mode(first) && crate_texts::is_inside(path))
 }
 
 /// What git calls a commit with this text.
@@ -234,6 +246,23 @@ fn is_inside(folder: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn permissions_are_of_files_below_the_source() {
+        for (line, expected) in [
+            ("777 LICENSE", true),
+            ("600 lib/a b.js", true),
+            ("4777 LICENSE", false),
+            ("u+s LICENSE", false),
+            ("789 LICENSE", false),
+            ("777 ../x", false),
+            ("777 /etc/passwd", false),
+            ("777 ", false),
+            ("777", false),
+        ] {
+            assert_eq!(is_mode(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn a_setup_script_finds_one_switch_and_one_name() {

@@ -245,7 +245,13 @@ fn of_npm(facts: &Facts<'_>, name: &str, value: &str) -> VariableOrigin {
         "ITSELF" => one_of(value, &["", "source"]),
         "NODE_OPTIONS" => one_of(value, &["--openssl-legacy-provider"]),
         "PACK_OPTIONS" => one_of(value, &["", "--ignore-scripts"]),
-        "SYSTEM" => one_of(value, &["", "012", "023"]),
+        "SYSTEM" => one_of(value, &["", "012", "013", "023"]),
+        "CLOCK" => formed(value.parse::<u32>().is_ok(), "a number of seconds"),
+        "LINE_ENDS" => one_of(value, &["crlf"]),
+        "LEFT_OUT" => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-._~@/ ".contains(c);
+            formed(value.chars().all(plain), "names of packages")
+        }
         "TARBALL" => is(value, facts.expected().first().copied().unwrap_or_default()),
         _ => VariableOrigin::Unknown,
     }

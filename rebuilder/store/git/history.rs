@@ -1,13 +1,15 @@
 //! Looks into a repository's history: for the commit that set a version, if a package names no commit and has no tag;
-//! and for the last commit that had a file, if a release has it although its own commit does not.
+//! for the last commit that had a file, if a release has it although its own commit does not; and for the commit around
+//! that of a tag whose files fit a release best.
 
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 
 use nix::fcntl::Flock;
 
 use super::checkout::Checkout;
 use super::command::{configuration, remove_parts, run};
-use super::{CHECK_LIMIT, FETCH_LIMIT, GROWTH_LIMIT, GitError, GitPlace};
+use super::{CHECK_LIMIT, FETCH_LIMIT, GROWTH_LIMIT, GitError, GitPlace, objects_at};
 use crate::artifact::Sha256;
 use crate::artifact::git_source::GitSource;
 use crate::ledger::Work;
@@ -15,6 +17,10 @@ use crate::store::Fetcher;
 
 /// Maximum number of commits that are examined.
 const MOST: usize = 200;
+/// Maximum number of commits that are compared with a release if its version has no tag.
+const NEWEST: usize = 1500;
+/// Maximum number of commits on either side of a tag that are compared with a release.
+const AROUND: usize = 60;
 
 /// A commit, and the file in it that was looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +40,119 @@ pub struct Removed {
     pub paths: Vec<String>,
 }
 
+/// A commit whose files fit a release, and how many of them are the released ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fitting {
+    /// Name of the commit.
+    pub commit: String,
+    /// Number of files that are the released ones.
+    pub same: usize,
+    /// That number for the commit around which others were looked for.
+    pub at_first: usize,
+}
+
+/// What a commit should have.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// A folder of the source; empty for the top.
+    pub folder: &'a str,
+    /// Paths below it, with the name that git has for each file's content.
+    pub files: &'a BTreeMap<String, String>,
+    /// The file below it that tells the version.
+    pub manifest: &'a str,
+}
+
 impl Fetcher {
+    /// The newest commit of any branch with most of the wanted files, of those that have no other file in the place of
+    /// one, except for the manifest; `None` if none has any. Like any answer from a history, this one is never pinned.
+    pub async fn git_without_others(
+        &self,
+        repository: &str,
+        wanted: Wanted<'_>,
+    ) -> Result<Option<Fitting>, GitError> {
+        let (history, _lock) = self.history(repository).await?;
+        let most = format!("--max-count={NEWEST}");
+        let list = history.git(&["rev-list", "--branches", &most]);
+        let Ok(commits) = run(list, CHECK_LIMIT, None).await? else {
+            return Ok(None);
+        };
+        let mut best: Option<Fitting> = None;
+        for commit in String::from_utf8_lossy(&commits).lines() {
+            let Some(tree) = tree_of(&history, commit, wanted.folder).await? else {
+                continue;
+            };
+            let Agreement { same, others, .. } = agreement(&tree, wanted);
+            if others == 0 && same > best.as_ref().map_or(0, |best| best.same) {
+                let commit = commit.to_owned();
+                best = Some(Fitting {
+                    commit,
+                    same,
+                    at_first: 0,
+                });
+            }
+        }
+        Ok(best)
+    }
+
+    /// Of the commits around `commit` on any branch, the one that has most of the wanted files; the nearest, if several
+    /// have as many. Only commits count whose manifest `fits`. `None` if none has more of them than `commit` itself.
+    /// Like any answer from a history, this one is never pinned.
+    pub async fn git_fitting(
+        &self,
+        repository: &str,
+        commit: &str,
+        wanted: Wanted<'_>,
+        fits: impl Fn(&[u8]) -> bool,
+    ) -> Result<Option<Fitting>, GitError> {
+        let (history, _lock) = self.history(repository).await?;
+        let (most, before) = (format!("--max-count={}", AROUND + 1), format!("^{commit}"));
+        let earlier = history.git(&["rev-list", &most, commit]);
+        let later = history.git(&["rev-list", "--branches", "--ancestry-path", "--reverse", &before]);
+        // A commit of no branch has no history here.
+        let (Ok(earlier), Ok(later)) = (
+            run(earlier, CHECK_LIMIT, None).await?,
+            run(later, CHECK_LIMIT, None).await?,
+        ) else {
+            return Ok(None);
+        };
+        let (earlier, later) = (String::from_utf8_lossy(&earlier), String::from_utf8_lossy(&later));
+        let around = nearest_first(&earlier, &later);
+        let mut fitting = HashMap::new();
+        let mut best: Option<Fitting> = None;
+        for commit in around {
+            let Some(tree) = tree_of(&history, commit, wanted.folder).await? else {
+                continue;
+            };
+            let Agreement { same, manifest, .. } = agreement(&tree, wanted);
+            let at_first = best.as_ref().map_or(same, |best| best.at_first);
+            let found = Fitting {
+                commit: commit.to_owned(),
+                same,
+                at_first,
+            };
+            let Some(before) = &best else {
+                best = Some(found);
+                continue;
+            };
+            let Some(manifest) = manifest.filter(|_| same > before.same) else {
+                continue;
+            };
+            let is_it = if let Some(known) = fitting.get(manifest) {
+                *known
+            } else {
+                let show = history.git(&["cat-file", "blob", manifest]);
+                let text = run(show, CHECK_LIMIT, None).await?;
+                let is_it = text.is_ok_and(|text| fits(&text));
+                fitting.insert(manifest.to_owned(), is_it);
+                is_it
+            };
+            if is_it {
+                best = Some(found);
+            }
+        }
+        Ok(best.filter(|best| best.same > best.at_first))
+    }
+
     /// The oldest commit of any branch that added `text` to a file called `name`, if `fits` accepts that file. The
     /// answer is never pinned; it only helps to find a commit. The history is kept apart from the commits that are
     /// built.
@@ -140,8 +258,52 @@ impl Fetcher {
             init.arg(history.folder());
             run(init, CHECK_LIMIT, None).await?.map_err(failed)?;
         }
-        self.fetch_history(&history, &place, repository, failed).await?;
-        Ok((history, lock))
+        let fetched = self.fetch_history(&history, &place, repository, failed).await;
+        let Err(error) = fetched else {
+            return Ok((history, lock));
+        };
+        // A mirror that lacks some objects cannot be fetched from, but it can be read.
+        let GitPlace::Local(url) = &place else {
+            return Err(error);
+        };
+        match self.history_in_parts(repository, &place, url).await? {
+            Some(parts) => Ok((parts, lock)),
+            None => Err(error),
+        }
+    }
+
+    /// The branches of a mirror on this machine, with their objects left where they are.
+    async fn history_in_parts(
+        &self,
+        repository: &str,
+        place: &GitPlace,
+        url: &str,
+    ) -> Result<Option<Checkout>, GitError> {
+        let failed = |reason: String| unlisted(repository, reason);
+        let Some(objects) = objects_at(url) else {
+            return Ok(None);
+        };
+        let source = GitSource {
+            repository: repository.to_owned(),
+            reference: None,
+            commit: None,
+        };
+        let folder = self.store().git(&format!("{repository}#parts"));
+        let parts = Checkout::new(&source, "", folder, configuration(self.store())?).with_parts(objects);
+        if !parts.folder().exists() {
+            let mut init = parts.git(&["init", "--quiet", "--bare", "--"]);
+            init.arg(parts.folder());
+            run(init, CHECK_LIMIT, None).await?.map_err(failed)?;
+        }
+        let list = parts.git_to(place, &["ls-remote", "--quiet", "--heads", "--", place.url()]);
+        let listing = run(list, CHECK_LIMIT, None).await?.map_err(failed)?;
+        for line in String::from_utf8_lossy(&listing).lines().take(MOST) {
+            if let Some((commit, branch)) = line.split_once('\t') {
+                // A branch whose last commit is missing is left out.
+                let _ = run(parts.git(&["update-ref", branch, commit]), CHECK_LIMIT, None).await?;
+            }
+        }
+        Ok(Some(parts))
     }
 
     /// Fetches all branches of a repository; leftovers of a failed fetch are removed.
@@ -187,6 +349,72 @@ fn unlisted(repository: &str, reason: String) -> GitError {
     }
 }
 
+/// The commit itself, then those around it: `earlier` begins with the commit and has those before it, `later` has those
+/// after it, each with the nearest first.
+fn nearest_first<'a>(earlier: &'a str, later: &'a str) -> Vec<&'a str> {
+    let mut before = earlier.lines();
+    let mut after = later.lines().take(AROUND);
+    let mut found: Vec<&str> = before.next().into_iter().collect();
+    loop {
+        let pair = [after.next(), before.next()];
+        if pair == [None, None] {
+            return found;
+        }
+        found.extend(pair.into_iter().flatten());
+    }
+}
+
+/// The files of a commit in a folder, as `git ls-tree` prints them.
+async fn tree_of(history: &Checkout, commit: &str, folder: &str) -> Result<Option<String>, GitError> {
+    let mut arguments = vec!["ls-tree", "-r", "-z", "--full-tree", commit];
+    arguments.extend((!folder.is_empty()).then_some(folder));
+    let listing = run(history.git(&arguments), CHECK_LIMIT, None).await?;
+    let listing = listing.ok();
+    Ok(listing.map(|listing| String::from_utf8_lossy(&listing).into_owned()))
+}
+
+/// How far a tree agrees with what is wanted.
+#[derive(Debug, PartialEq, Eq)]
+struct Agreement<'a> {
+    /// Number of wanted files that it has.
+    same: usize,
+    /// Number of other files in the places of wanted ones, without the manifest.
+    others: usize,
+    /// The name of its manifest's content.
+    manifest: Option<&'a str>,
+}
+
+/// Compares a tree, as `git ls-tree -r -z` prints it.
+fn agreement<'a>(tree: &'a str, wanted: Wanted<'_>) -> Agreement<'a> {
+    let (mut same, mut others, mut manifest) = (0_usize, 0_usize, None);
+    for entry in tree.split('\0') {
+        let Some((head, path)) = entry.split_once('\t') else {
+            continue;
+        };
+        let id = head.rsplit(' ').next().unwrap_or_default();
+        let below = if wanted.folder.is_empty() {
+            Some(path)
+        } else {
+            path.strip_prefix(wanted.folder)
+                .and_then(|rest| rest.strip_prefix('/'))
+        };
+        let Some(below) = below else { continue };
+        if below == wanted.manifest {
+            manifest = Some(id);
+        }
+        match wanted.files.get(below) {
+            Some(file) if file == id => same = same.saturating_add(1),
+            Some(_) if below != wanted.manifest => others = others.saturating_add(1),
+            _ => {}
+        }
+    }
+    Agreement {
+        same,
+        others,
+        manifest,
+    }
+}
+
 /// Commits with the paths that they change, the oldest first.
 fn candidates(listing: &str) -> Vec<(String, String)> {
     let commits = listing.split('\0').filter(|part| !part.is_empty()).take(MOST);
@@ -213,5 +441,56 @@ mod tests {
             .map(|(commit, path)| format!("{commit}:{path}"))
             .collect();
         assert_eq!(found, ["aa:package.json", "bb:package.json", "bb:a/package.json"]);
+    }
+
+    #[test]
+    fn the_nearest_commits_come_first() {
+        for (earlier, later, expected) in [
+            ("c\nb\na\n", "d\ne\nf\n", "c d b e a f"),
+            ("c\n", "d\n", "c d"),
+            ("c\nb\n", "", "c b"),
+            ("", "", ""),
+        ] {
+            assert_eq!(nearest_first(earlier, later).join(" "), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_agrees_only_at_its_own_path() {
+        let tree = "100644 blob aa\tindex.js\0100644 blob bb\tlib/index.js\0100644 blob cc\tpackage.json\0\
+                    100644 blob dd\tlib/package.json\0";
+        let files = |all: &[(&str, &str)]| -> BTreeMap<String, String> {
+            let owned = all
+                .iter()
+                .map(|(path, id)| ((*path).to_owned(), (*id).to_owned()));
+            owned.collect()
+        };
+        for (folder, all, expected) in [
+            (
+                "",
+                &[("index.js", "aa"), ("lib/index.js", "bb")][..],
+                (2, 0, Some("cc")),
+            ),
+            ("", &[("index.js", "bb"), ("none", "bb")], (0, 1, Some("cc"))),
+            (
+                "lib",
+                &[("index.js", "bb"), ("package.json", "cc")],
+                (1, 0, Some("dd")),
+            ),
+            ("li", &[("b/index.js", "bb")], (0, 0, None)),
+        ] {
+            let files = files(all);
+            let wanted = Wanted {
+                folder,
+                files: &files,
+                manifest: "package.json",
+            };
+            let Agreement {
+                same,
+                others,
+                manifest,
+            } = agreement(tree, wanted);
+            assert_eq!((same, others, manifest), expected, "{folder} {all:?}");
+        }
     }
 }

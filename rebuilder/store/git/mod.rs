@@ -35,6 +35,7 @@ use archive::{Part, write_archive};
 pub use checkout::Checkout;
 use command::{configuration, remove_parts, run};
 pub use error::GitError;
+pub use history::Wanted;
 pub use lacking::Lacking;
 pub use mirror::GitMirror;
 use mirror::GitPlace;
@@ -125,13 +126,7 @@ impl Fetcher {
         else {
             return Err(failed);
         };
-        let folder = Url::parse(&url).ok().and_then(|url| url.to_file_path().ok());
-        let objects = folder
-            .into_iter()
-            .flat_map(|folder| [folder.join("objects"), folder.join(".git/objects")]);
-        // Git splits the variable that names the folder at colons, and removes quotes.
-        let plain = |path: &PathBuf| path.is_dir() && !path.to_string_lossy().contains([':', '"']);
-        let Some(objects) = { objects }.find(plain) else {
+        let Some(objects) = objects_at(&url) else {
             return Err(failed);
         };
         let folder = self.store().git(&source.repository);
@@ -378,6 +373,14 @@ impl Fetcher {
         });
         written.await.map_err(|error| checkout.content(&error))?
     }
+}
+
+/// The folder of objects of a repository on this machine.
+fn objects_at(url: &str) -> Option<PathBuf> {
+    let folder = Url::parse(url).ok().and_then(|url| url.to_file_path().ok())?;
+    let mut objects = [folder.join("objects"), folder.join(".git/objects")].into_iter();
+    // Git splits the variable that names the folder at colons, and removes quotes.
+    objects.find(|path| path.is_dir() && !path.to_string_lossy().contains([':', '"']))
 }
 
 /// Whether an archive is still wanted: if its future is dropped, the thread that writes it must end.

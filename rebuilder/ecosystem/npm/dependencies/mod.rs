@@ -16,13 +16,14 @@ use super::manifest::Package;
 use super::packing::{Packing, Publish, below};
 use super::plan::Draft;
 use super::resolve::{self, Choice, Solution};
-use super::{pinning, registry};
+use super::{pinning, registry, wanted};
 use crate::ecosystem::PlanError;
 use crate::plan::{Assumption, Origin, PinnedInput, Role, assume};
+use crate::run::failure::FailureCode;
 use crate::store::FetchError;
 use crate::text::plural;
 use manager::{MANAGERS, Manager, named_version, tool};
-use workspace::workspace;
+use workspace::{linked, workspace};
 
 /// Names and versions of the tarballs that a lock file takes from npm's registry; `None` if it is another kind of
 /// file.
@@ -51,6 +52,8 @@ pub(super) struct Dependencies {
     pub origin: Origin,
     /// Whether one of the packages requires the very version that is rebuilt.
     pub itself: bool,
+    /// Names of requirements that are left out, since they come from elsewhere than a registry.
+    pub left_out: Vec<String>,
     /// Further assumptions about the installation.
     pub assumptions: Vec<Assumption>,
 }
@@ -72,8 +75,25 @@ impl Dependencies {
             root: String::new(),
             origin,
             itself: false,
+            left_out: Vec::new(),
             assumptions: Vec::new(),
         }
+    }
+
+    /// The same, without the requirements of the folder's `package.json` that no registry has.
+    fn without_foreign(self, draft: &Draft<'_>) -> Result<Self, PlanError> {
+        let manifest = draft.manifest(&self.root)?.unwrap_or_default();
+        let left_out = wanted::foreign(&manifest);
+        let said = left_out.first().map(|_| {
+            let from = "package.json takes them from elsewhere than a registry".to_owned();
+            let value = left_out.join(" ");
+            assume("requirements that are left out", value, Origin::Inferred(from))
+        });
+        Ok(Self {
+            assumptions: self.assumptions.into_iter().chain(said).collect(),
+            left_out,
+            ..self
+        })
     }
 }
 
@@ -211,18 +231,26 @@ async fn locked(
     } = lock;
     let origin = origin_of(path, How::ByIts);
     let found = |inputs, install, origin| {
-        Ok(Ok(Dependencies {
+        let all = Dependencies {
             inputs,
             install,
             root: folder.to_owned(),
             origin,
             itself: false,
+            left_out: Vec::new(),
             assumptions: of_install(install),
-        }))
+        };
+        match install {
+            RESOLVED => all.without_foreign(draft).map(Ok),
+            _ => Ok(Ok(all)),
+        }
     };
     if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
         bounded(draft, path, versions.len())?;
-        let packages = pinning::exactly(draft, versions).await?;
+        let packages = match pinning::exactly(draft, versions).await {
+            Err(error) if is_gone(&error) => return Ok(Err(error.to_string())),
+            other => other?,
+        };
         let origin = origin_of(path, How::InYarnsStead);
         return found(packages_of(draft, RESOLVED, packages).await?, RESOLVED, origin);
     }
@@ -264,6 +292,18 @@ async fn locked(
         inputs.push(tool(draft, manager.name, &version).await?);
     }
     found(inputs, manager.name, origin)
+}
+
+/// Whether the registry no longer has a package that a lock file names. Without it, the lock file cannot be used, but
+/// `package.json` may allow other versions.
+fn is_gone(error: &PlanError) -> bool {
+    matches!(
+        error,
+        PlanError::Lacking {
+            code: FailureCode::DependencyGone,
+            ..
+        }
+    )
 }
 
 /// How the packages of a lock file are installed.
@@ -375,8 +415,9 @@ async fn solved(
     released_at: Option<Timestamp>,
     unusable: Option<String>,
 ) -> Result<Dependencies, PlanError> {
-    let (root, manifests) = workspace(draft, directory)?;
+    let (root, mut manifests) = workspace(draft, directory)?;
     let own: BTreeSet<String> = manifests.iter().filter_map(|it| it.name.clone()).collect();
+    manifests.extend(linked(draft, &root)?);
     let oldest = draft.planner.hints.settings.oldest.clone();
     let choice = Choice {
         by: released_at,
@@ -402,17 +443,19 @@ async fn solved(
             )
         })
     });
-    Ok(Dependencies {
+    let all = Dependencies {
         inputs: packages_of(draft, RESOLVED, packages).await?,
         install: RESOLVED,
         root,
         origin,
         itself,
+        left_out: Vec::new(),
         assumptions: of_install(RESOLVED)
             .into_iter()
             .chain(itself.then(stand_in))
             .collect(),
-    })
+    };
+    all.without_foreign(draft)
 }
 
 async fn packages_of(

@@ -1,0 +1,139 @@
+//! The commit around that of the version's tag whose files fit the released tarball best.
+//!
+//! Some publishers set the tag before or after the last change that they release. `npm pack` copies most files as they
+//! are, so the released ones tell the commit. It is looked for only among the commits of branches, near the tag, whose
+//! `package.json` has the released version, and the result is built and compared like any other source.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use sha1::{Digest as _, Sha1};
+
+use super::manifest::Package;
+use crate::artifact::git_source::GitSource;
+use crate::compare;
+use crate::deadline::Deadline;
+use crate::ecosystem::PlanError;
+use crate::evidence::npm::Version;
+use crate::plan::Origin;
+use crate::store::{Fetcher, Wanted};
+
+/// The file that has the version.
+const MANIFEST: &str = "package.json";
+/// Maximum number of bytes of a released file that is looked for.
+const LARGEST: u64 = 16 << 20;
+/// Maximum number of released files that are looked for.
+const MOST: usize = 5_000;
+
+/// The commit to take instead of the tag's, and why; `None` if no other one has more of the released files.
+pub(super) async fn commit(
+    fetcher: &Fetcher,
+    tagged: &GitSource,
+    version: &Version,
+    folder: &str,
+    released: &Path,
+) -> Result<Option<(GitSource, Origin)>, PlanError> {
+    let Some(of_tag) = tagged.commit.as_deref() else {
+        return Ok(None);
+    };
+    let files = contents(released);
+    let fits = |text: &[u8]| {
+        let package: Result<Package, _> = serde_json::from_slice(text);
+        package.is_ok_and(|it| {
+            it.name.as_deref() == Some(version.name.as_str())
+                && it.version.as_deref() == Some(version.version.as_str())
+        })
+    };
+    let wanted = Wanted {
+        folder,
+        files: &files,
+        manifest: MANIFEST,
+    };
+    let found = fetcher
+        .git_fitting(&tagged.repository, of_tag, wanted, fits)
+        .await?;
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    let Ok(source) = GitSource::new(&tagged.repository, None, Some(&found.commit)) else {
+        return Ok(None);
+    };
+    let from = format!(
+        "of the commits around {of_tag} whose package.json is of this version, it has most of the released files: {} of {}, \
+         and that one {}",
+        found.same,
+        files.len(),
+        found.at_first
+    );
+    Ok(Some((source, Origin::Inferred(from))))
+}
+
+/// The commit to take if the version has neither a tag nor a commit that set it, and why.
+pub(super) async fn untagged(
+    fetcher: &Fetcher,
+    repository: &str,
+    folder: &str,
+    released: &Path,
+) -> Result<Option<(GitSource, Origin)>, PlanError> {
+    let files = contents(released);
+    let wanted = Wanted {
+        folder,
+        files: &files,
+        manifest: MANIFEST,
+    };
+    let Some(found) = fetcher.git_without_others(repository, wanted).await? else {
+        return Ok(None);
+    };
+    let Ok(source) = GitSource::new(repository, None, Some(&found.commit)) else {
+        return Ok(None);
+    };
+    let from = format!(
+        "repository in the registry's metadata, which has neither a tag nor a commit for the version; no commit has \
+         more of the released files, {} of {}, without another file in the place of one",
+        found.same,
+        files.len()
+    );
+    Ok(Some((source, Origin::Inferred(from))))
+}
+
+/// The files of a tarball without their first folder, with the names that git gives their contents; what cannot be
+/// read is left out.
+fn contents(released: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let _ = compare::each_file(released, &Deadline::default(), &mut |path, content| {
+        let Some((_, below)) = path.split_once('/') else {
+            return Ok(());
+        };
+        let mut bytes = Vec::new();
+        content.take(LARGEST + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 <= LARGEST && found.len() < MOST {
+            found.insert(below.to_owned(), name_of(&bytes));
+        }
+        Ok::<_, io::Error>(())
+    });
+    found
+}
+
+/// What git calls a file with this content.
+fn name_of(content: &[u8]) -> String {
+    let mut digest = Sha1::new();
+    digest.update(format!("blob {}\0", content.len()));
+    digest.update(content);
+    hex::encode(digest.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_have_the_names_that_git_gives_them() {
+        for (content, name) in [
+            ("", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"),
+            ("hello\n", "ce013625030ba8dba906f756967f9e9ca394464a"),
+        ] {
+            assert_eq!(name_of(content.as_bytes()), name);
+        }
+    }
+}
