@@ -66,6 +66,8 @@ pub struct Settings {
     pub installed: Option<Origin>,
     /// Wheels: build requirements may be somewhat younger than the release.
     pub later: Option<Origin>,
+    /// Crates: the last commit before the publication, instead of the one that was found by the version.
+    pub last_commit: Option<Origin>,
     /// npm: the scripts that run before it is packed.
     pub scripts: Option<(NpmScripts, Origin)>,
     /// npm: if no lock file names dependencies, the oldest versions that `package.json` allows instead of the newest.

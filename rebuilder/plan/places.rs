@@ -20,6 +20,8 @@ pub const CLOUDFLARE_ZLIB: &str = "compressor/cloudflare-zlib.crate";
 pub const COMMIT: &str = "commit";
 /// Crates: entries of files that the source lacks, in the form of `git update-index --index-info`.
 pub const LACKING: &str = "lacking";
+/// Crates: the folder of the files behind Git LFS's pointers, each under its digest.
+pub const LARGE_FILES: &str = "lfs";
 /// Crates: times, modes and owners of the publisher's files. Each line has the time, mode, owner and path of a file,
 /// separated by spaces.
 pub const FILE_METADATA: &str = "metadata";

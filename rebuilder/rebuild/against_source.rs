@@ -57,7 +57,11 @@ impl Sources {
         let is_open = |what: &str| {
             matches!(
                 what,
-                "publish tool" | "state of the checkout" | "files that the source lacks" | "left out"
+                "publish tool"
+                    | "state of the checkout"
+                    | "files that the source lacks"
+                    | "left out"
+                    | "system that it was packed on"
             )
         };
         let guessed = plan
@@ -318,6 +322,13 @@ mod tests {
                 false,
             ),
             (Some("declared"), true, Some(("left out", "inferred")), false),
+            // Git may give files other line ends there.
+            (
+                Some("declared"),
+                true,
+                Some(("system that it was packed on", "inferred")),
+                false,
+            ),
             (
                 Some("convention"),
                 false,

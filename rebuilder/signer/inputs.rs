@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::SignerError;
 use super::admission::Admission;
+use super::recipe::is_large_file;
 use super::released::Released;
 use crate::apt::BinaryRow;
 use crate::artifact::Ecosystem;
@@ -66,7 +67,7 @@ impl Admission {
                         uri: uri.filter(plain),
                     },
                 );
-            } else if input.role == Role::Source {
+            } else if input.role == Role::Source && !is_large_file(ecosystem, input) {
                 return Err(SignerError::Plan(format!(
                     "uses {} with sha256:{sha256} as its source, which is not the source released with it",
                     input.file.name

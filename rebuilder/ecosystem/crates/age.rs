@@ -177,6 +177,12 @@ impl<'a> Traces<'a> {
         self.times(false).any(|time| !FIXED_TIMES.contains(&time))
     }
 
+    /// Whether all files of the publisher have the older fixed time.
+    pub fn has_older_time(&self) -> bool {
+        let mut times = self.times(false).peekable();
+        times.peek().is_some() && times.all(|time| time == OLDER)
+    }
+
     /// Whether a line of the manifest gives `field` a value.
     fn says(&self, field: &str) -> bool {
         let mut lines = self.manifest.lines();

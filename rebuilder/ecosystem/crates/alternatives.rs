@@ -6,21 +6,21 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::age::Age;
-use super::toolchain;
+use super::{toolchain, windows};
 use crate::compare::Cause;
 use crate::ecosystem::compressor;
-use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
+use crate::ecosystem::hints::{Alternative, EndedRun, Hints, Settings};
 use crate::plan::{Origin, PinnedInput, Plan};
 use crate::run::Record;
 
 /// Steps from the stable release of the day: beta is one ahead, and many users do not update at once.
 const STEPS: [i64; 9] = [-1, 1, -2, -3, -4, -5, -6, -8, -11];
 /// The first release of Rust whose cargo compresses with zlib-rs instead of zlib.
-const FIRST_ZLIB_RS: i64 = 88;
+pub(super) const FIRST_ZLIB_RS: i64 = 88;
 /// Number of releases that a nightly is ahead of the stable one of its day.
 pub(super) const AHEAD: i64 = 2;
 /// The last release of Rust whose cargo gives copied files the time that today's gives them only on Windows.
-const LAST_OLDER_TIME: i64 = 62;
+pub(super) const LAST_OLDER_TIME: i64 = 62;
 /// Days by which a nightly may be older than the crate.
 const OLDER: [i64; 4] = [1, 3, 7, 21];
 
@@ -36,6 +36,21 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     };
     let compression = compressor::alone_differs(record);
     let mut found = Vec::new();
+    if is_of_other_source(record) && hints.settings.last_commit.is_none() && hints.commit().is_none() {
+        let settings = Settings {
+            last_commit: Some(Origin::Tried(format!(
+                "the last commit before the publication: {because}"
+            ))),
+            ..hints.settings.clone()
+        };
+        found.push(Alternative {
+            hints: Hints {
+                settings,
+                ..hints.clone()
+            },
+            because: format!("the last commit before the publication: {because}"),
+        });
+    }
     let uses_zlib = release(plan)
         .and_then(minor)
         .is_some_and(|minor| minor < FIRST_ZLIB_RS);
@@ -47,7 +62,8 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let named = hints.tools.get("cargo");
     if named.is_none_or(|hint| matches!(hint.origin, Origin::Tried(_))) {
         let mut releases = releases(plan);
-        if times_differ(record) {
+        // Either the times differ, or they are right only because Windows was assumed.
+        if times_differ(record) || assumed(plan, windows::SYSTEM).is_some() {
             let older = format!("1.{LAST_OLDER_TIME}.0");
             let is_new = release(plan)
                 .and_then(minor)
@@ -65,6 +81,12 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         found.extend(cargo.map(|release| with("cargo", release, format!("cargo of Rust {release}"))));
     }
     found
+}
+
+/// Whether files differ that every build copies from the source.
+fn is_of_other_source(record: &Record) -> bool {
+    let mut causes = record.comparisons().flat_map(|comparison| &comparison.causes);
+    causes.any(|it| it.cause == Cause::OtherSource)
 }
 
 /// Whether files differ in their times in the archive, which are fixed.
@@ -113,7 +135,7 @@ fn release(plan: &Plan) -> Option<&str> {
 }
 
 /// Minor number of a release.
-fn minor(release: &str) -> Option<i64> {
+pub(super) fn minor(release: &str) -> Option<i64> {
     let Some(day) = release.strip_prefix("nightly-") else {
         return stable_minor(release);
     };

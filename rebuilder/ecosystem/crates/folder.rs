@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::package::Package;
+use super::package::{self, Package};
 use crate::plan::{Assumption, Origin, assume};
 use crate::store::{Checkout, GitError};
 
@@ -43,4 +43,13 @@ pub(super) fn find(
         return Ok((folder, Some(assumption)));
     }
     Ok((String::new(), None))
+}
+
+/// Whether a commit has a package of this name and version. A tag that names only a version may be of another package
+/// of the repository.
+pub(super) fn has_package(checkout: &Checkout, name: &str, version: &str) -> Result<bool, GitError> {
+    let found = checkout.each_named("Cargo.toml", MOST_MANIFESTS, |_, bytes| {
+        package::may_be_of(bytes, name, version).then_some(())
+    })?;
+    Ok(found.is_some())
 }

@@ -7,8 +7,12 @@
 mod age;
 mod alternatives;
 mod checkout_state;
+mod commit;
+mod development;
+mod family;
 mod file_metadata;
 mod folder;
+mod large_files;
 mod lock_form;
 pub(super) mod lockfile;
 mod members;
@@ -17,11 +21,13 @@ mod plan;
 mod publisher;
 pub(super) mod registry;
 mod stand_in;
+mod submodules;
 #[cfg(test)]
 mod tests;
 mod toolchain;
 mod trusted_publishing;
 mod turned_on;
+mod windows;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::age::{Age, Traces};
 use super::file_metadata::FileMetadata;
-use crate::artifact::git_source;
+use crate::artifact::{Sha256, git_source};
 use crate::compare;
 
 /// The parts of a released crate that planning needs.
@@ -22,12 +22,18 @@ pub(super) struct Package {
     pub addresses: Vec<String>,
     /// Its `Cargo.lock`.
     pub lock: Option<String>,
+    /// The publisher's `Cargo.toml`, which cargo packs as `Cargo.toml.orig`.
+    pub manifest: Option<String>,
     /// Its `rust-version`, such as `1.63`.
     pub rust_version: Option<String>,
     /// The releases of Rust that may have packed it.
     pub age: Age,
     /// What it records of the file system that it was packed on.
     pub metadata: FileMetadata,
+    /// Whether the publisher's files have the time that cargo has given them only on Windows since Rust 1.63.
+    pub older_time: bool,
+    /// Its files: the path below its folder, the digest and the length of each.
+    pub files: Vec<(String, Sha256, u64)>,
 }
 
 #[derive(Deserialize)]
@@ -58,10 +64,20 @@ struct ManifestPackage {
 
 /// Whether a `Cargo.toml` is of this version of a crate. One that takes its version from the workspace is of none.
 pub(super) fn is_of(manifest: &[u8], name: &str, version: &str) -> bool {
-    let manifest = toml::from_str::<toml::Value>(&String::from_utf8_lossy(manifest)).ok();
-    let package = manifest.as_ref().and_then(|manifest| manifest.get("package"));
-    let field = |key: &str| package?.get(key)?.as_str();
-    field("name") == Some(name) && field("version") == Some(version)
+    version_of(manifest, name).is_some_and(|found| found.as_str() == Some(version))
+}
+
+/// The same, but one that takes its version from the workspace may be of any.
+pub(super) fn may_be_of(manifest: &[u8], name: &str, version: &str) -> bool {
+    version_of(manifest, name).is_some_and(|found| found.as_str().is_none_or(|found| found == version))
+}
+
+/// What a `Cargo.toml` of a crate has as its version.
+fn version_of(manifest: &[u8], name: &str) -> Option<toml::Value> {
+    let manifest = toml::from_str::<toml::Value>(&String::from_utf8_lossy(manifest)).ok()?;
+    let package = manifest.get("package")?;
+    let is_named = package.get("name")?.as_str() == Some(name);
+    package.get("version").filter(|_| is_named).cloned()
 }
 
 /// Reads a `.crate`.
@@ -82,7 +98,13 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
         lock: lock.as_deref(),
         vcs_info: vcs_info.as_deref(),
     };
-    let age = traces.age();
+    let (age, older_time) = (traces.age(), traces.has_older_time());
+    let below = |member: &compare::Member| {
+        let (_, path) = member.path.split_once('/')?;
+        Some((path.to_owned(), member.sha256, member.size))
+    };
+    let files = members.iter().filter_map(below).collect();
+    let manifest_of_publisher = text("Cargo.toml.orig")?;
     let mut package = Package {
         commit: None,
         dirty: false,
@@ -93,7 +115,10 @@ pub(super) fn read(path: &Path) -> Result<Package, String> {
             .collect(),
         rust_version: manifest.package.rust_version,
         lock,
+        manifest: manifest_of_publisher,
         metadata: FileMetadata::of(members, &age),
+        older_time,
+        files,
         age,
     };
     if let Some(info) = vcs_info {
@@ -120,18 +145,25 @@ mod tests {
 
     #[test]
     fn a_manifest_is_of_one_version_of_one_crate() {
-        for (text, expected) in [
-            ("[package]\nname = \"a\"\nversion = \"1.2.3\"\n", true),
-            ("[package]\nname = \"b\"\nversion = \"1.2.3\"\n", false),
+        for (text, expected, may_be) in [
+            ("[package]\nname = \"a\"\nversion = \"1.2.3\"\n", true, true),
+            ("[package]\nname = \"b\"\nversion = \"1.2.3\"\n", false, false),
             (
                 "[package]\nname = \"a\"\nversion = \"1.2.4\"\n[dependencies]\nc = \"1.2.3\"\n",
                 false,
+                false,
             ),
-            ("[package]\nname = \"a\"\nversion.workspace = true\n", false),
-            ("[workspace]\n", false),
-            ("not TOML: [", false),
+            ("[package]\nname = \"a\"\nversion.workspace = true\n", false, true),
+            (
+                "[package]\nname = \"b\"\nversion.workspace = true\n",
+                false,
+                false,
+            ),
+            ("[workspace]\n", false, false),
+            ("not TOML: [", false, false),
         ] {
             assert_eq!(is_of(text.as_bytes(), "a", "1.2.3"), expected, "{text}");
+            assert_eq!(may_be_of(text.as_bytes(), "a", "1.2.3"), may_be, "{text}");
         }
     }
 }

@@ -1,19 +1,19 @@
 //! The plan for a crate: its commit, the cargo of its day, and the crates that its lock file names.
 
 use super::checkout_state::CheckoutState;
+use super::development::Removal;
 use super::lock_form::LockForm;
-use super::package::{self, Package};
+use super::package::Package;
 use super::registry::{self, Version};
-use super::{folder, lockfile, members, stand_in, toolchain, trusted_publishing};
+use super::{commit, folder, large_files, lockfile, members, stand_in, submodules, toolchain, windows};
 use crate::artifact::git_source::GitSource;
 use crate::artifact::{Ecosystem, PinnedFile, Sha256, Subject};
 use crate::ecosystem::released::artifact;
-use crate::ecosystem::{PlanError, Planner, compressor, repository};
+use crate::ecosystem::{PlanError, Planner, compressor};
 use crate::plan::{
     Assumption, Basis, Expected, InlineFile, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, Role,
     assume, places,
 };
-use crate::run::failure::FailureCode;
 use crate::store::{Checkout, Lacking};
 use crate::text::plural;
 
@@ -30,12 +30,17 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let recipe = planner.recipe_or("crate")?;
     let cargo = toolchain::choose(planner, &purl, version.published, &package.age).await?;
     let packing = Packing::of(planner, &purl, &version, &package, &source.checkout).await?;
+    let system = windows::packed_on(&package, cargo.minor);
+    let (large, of_large) =
+        large_files::of(fetcher, &source.checkout, &packing.folder, &package, &blob.path)?;
     let mut assumptions = vec![source.assumption(&packing.folder)];
     assumptions.extend(packing.found.clone());
     assumptions.extend(cargo.assumptions);
     assumptions.extend(lacking_assumption(&source.without));
-    assumptions.extend(submodules_assumption(&source.submodules));
+    assumptions.extend(submodules::assumption(&source.submodules, source.with_submodules));
+    assumptions.extend(of_large);
     assumptions.extend(packing.assumptions(&package));
+    assumptions.extend(system.clone());
     assumptions.extend(package.metadata.assumptions());
     let toolchain = PinnedInput {
         place: toolchain::PLACE.into(),
@@ -46,11 +51,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let (compressor, compressing) = compressor.unzip();
     assumptions.extend(compressing);
     let inputs = std::iter::once(toolchain).chain(compressor);
-    let inputs = inputs.chain(packing.locked.iter().map(dependency));
+    let inputs = inputs.chain(packing.locked.iter().map(dependency)).chain(large);
     Ok(Plan {
         inputs: inputs.collect(),
         files: files(&source, &package, packing.stand_ins.clone())?,
-        build: packing.build(&recipe, &source.checkout, &package, &file.name),
+        build: packing.build(&recipe, &source.checkout, &package, &file.name, system.is_some()),
         git: vec![source.pinned()],
         assumptions,
         ..Plan::of(Basis {
@@ -76,6 +81,8 @@ struct Source {
     without: Vec<String>,
     /// The paths of the submodules.
     submodules: Vec<String>,
+    /// Whether their files are taken.
+    with_submodules: bool,
 }
 
 impl Source {
@@ -86,18 +93,27 @@ impl Source {
         package: &Package,
     ) -> Result<Self, PlanError> {
         let fetcher = planner.workshop.fetcher;
-        let (source, origin) = choose_source(planner, purl, version, package).await?;
+        let (source, origin) = commit::choose(planner, purl, version, package).await?;
         let checkout = fetcher.git_or_parts(&source).await?;
         let mut lacking = checkout.lacking()?;
         let paths = |entries: &[Lacking]| entries.iter().map(|entry| entry.path.clone()).collect();
         let without: Vec<_> = paths(&lacking);
         let links = checkout.links()?;
-        let submodules = paths(&links);
+        let submodules: Vec<_> = paths(&links);
         lacking.extend(links);
-        let archive = if without.is_empty() {
-            fetcher.git_archive(&checkout, false).await?
+        let are_packed = submodules
+            .iter()
+            .any(|path| submodules::has_files_of(package, path));
+        // If they are not available, the rest can be compared all the same.
+        let with_submodules = if are_packed && without.is_empty() {
+            fetcher.git_archive(&checkout, true).await.ok()
         } else {
-            fetcher.git_archive_without(&checkout, &without).await?
+            None
+        };
+        let (archive, with_submodules) = match with_submodules {
+            Some(archive) => (archive, true),
+            None if without.is_empty() => (fetcher.git_archive(&checkout, false).await?, false),
+            None => (fetcher.git_archive_without(&checkout, &without).await?, false),
         };
         Ok(Self {
             checkout,
@@ -106,6 +122,7 @@ impl Source {
             lacking,
             without,
             submodules,
+            with_submodules,
         })
     }
 
@@ -118,7 +135,7 @@ impl Source {
     fn pinned(self) -> PinnedGit {
         PinnedGit {
             without: self.without,
-            ..PinnedGit::source(self.checkout.source, false, Some(self.archive))
+            ..PinnedGit::source(self.checkout.source, self.with_submodules, Some(self.archive))
         }
     }
 }
@@ -135,6 +152,8 @@ struct Packing {
     locked: Vec<PinnedFile>,
     state: CheckoutState,
     form: Option<LockForm>,
+    /// How a tool removed the development dependencies.
+    removal: Option<Removal>,
 }
 
 impl Packing {
@@ -163,6 +182,9 @@ impl Packing {
             Some(lock) if workspace.is_none() => LockForm::choose(planner, purl, lock, package)?,
             _ => None,
         };
+        let state = CheckoutState::of(package);
+        let manifest = checkout.file(&format!("{folder}/Cargo.toml"))?;
+        let removal = Removal::of(package, state, manifest.as_deref());
         Ok(Self {
             folder,
             found,
@@ -170,13 +192,21 @@ impl Packing {
             stand_ins,
             standing_in,
             locked,
-            state: CheckoutState::of(package),
+            state,
             form,
+            removal,
         })
     }
 
     /// The recipe's build, with the values of the crate.
-    fn build(&self, recipe: &Recipe, checkout: &Checkout, package: &Package, name: &str) -> Phase {
+    fn build(
+        &self,
+        recipe: &Recipe,
+        checkout: &Checkout,
+        package: &Package,
+        name: &str,
+        on_windows: bool,
+    ) -> Phase {
         let path = format!("/build/{}", checkout.source.name());
         let commit = if self.state.has_repository() {
             checkout.commit.as_str()
@@ -189,6 +219,8 @@ impl Packing {
             ("COMMIT", commit),
             ("CRATE", name),
             ("DIRTY", self.state.option()),
+            ("DEV_DEPENDENCIES", self.removal.map_or("", Removal::name)),
+            ("PACKED_ON", if on_windows { windows::WINDOWS } else { "" }),
             ("PACKED", &package.metadata.packed()),
             ("LOCK_FORM", self.form.as_ref().map_or("", |form| form.name)),
         ])
@@ -198,9 +230,15 @@ impl Packing {
         let state = self.state.assumption(package);
         let crates = crates_assumption(&self.locked, self.in_workspace);
         let form = self.form.clone().map(LockForm::assumption);
-        [state, crates, self.standing_in.clone(), form]
-            .into_iter()
-            .flatten()
+        [
+            state,
+            self.removal.map(Removal::assumption),
+            crates,
+            self.standing_in.clone(),
+            form,
+        ]
+        .into_iter()
+        .flatten()
     }
 }
 
@@ -233,70 +271,6 @@ fn dependency(file: &PinnedFile) -> PinnedInput {
         place: format!("dependencies/{}", file.name),
         file: file.clone(),
     }
-}
-
-/// The commit: from a hint, from the crate itself, from the run that published it, or from the tag of its version.
-async fn choose_source(
-    planner: &Planner<'_>,
-    purl: &str,
-    version: &Version,
-    package: &Package,
-) -> Result<(GitSource, Origin), PlanError> {
-    let cannot = |reason: String| PlanError::Lacking {
-        code: FailureCode::SourceUnknown,
-        subject: purl.to_owned(),
-        reason,
-        help: "name the repository and the commit with --source https://HOST/PATH@COMMIT".into(),
-    };
-    if let Some(named) = planner.hints.commit() {
-        return Ok(named);
-    }
-    let is_clean = package.commit.is_some() && !package.dirty;
-    if !is_clean && let Some(release) = trusted_publishing::find(planner.workshop.fetcher, version).await {
-        let from = format!(
-            "trusted publishing: crates.io says that run {} of {} published it at this commit",
-            release.run, release.source.repository
-        );
-        return Ok((release.source, Origin::Declared(from)));
-    }
-    let repository = repository::of_addresses(&package.addresses)
-        .ok_or_else(|| cannot("its Cargo.toml names no repository".into()))?;
-    if let Some(commit) = &package.commit {
-        let origin = Origin::Declared(
-            "repository in Cargo.toml, commit in .cargo_vcs_info.json, both of the crate".into(),
-        );
-        let source = GitSource::new(&repository, None, Some(commit));
-        return Ok((source.map_err(|error| cannot(error.to_string()))?, origin));
-    }
-    let fetcher = planner.workshop.fetcher;
-    let about = (version.name.as_str(), version.version.as_str(), "");
-    let fits = |text: &str| text == version.version;
-    let cannot = |reason: String| cannot(format!("it names no commit, and {reason}"));
-    let untagged = match repository::tagged(fetcher, &repository, about, fits, cannot).await {
-        Ok((source, tag)) => {
-            let from = format!("repository in Cargo.toml of the crate, and the tag {tag}");
-            return Ok((source, Origin::Inferred(from)));
-        }
-        Err(error @ PlanError::Lacking { .. }) => error,
-        Err(other) => return Err(other),
-    };
-    let text = format!("\"{}\"", version.version);
-    let is_it = |file: &[u8]| package::is_of(file, &version.name, &version.version);
-    let Some(found) = fetcher
-        .git_origin(&repository, "Cargo.toml", &text, is_it)
-        .await?
-    else {
-        return Err(untagged);
-    };
-    let source = GitSource::new(&repository, None, Some(&found.commit));
-    let from = format!(
-        "repository in Cargo.toml of the crate, which has no tag for it; the first commit whose {} is of this version",
-        found.path
-    );
-    Ok((
-        source.map_err(|error| cannot(error.to_string()))?,
-        Origin::Inferred(from),
-    ))
 }
 
 /// The lock file of the workspace of a folder: the nearest one above the folder.
@@ -336,12 +310,6 @@ fn lacking_assumption(without: &[String]) -> Option<Assumption> {
             Origin::Convention(from.into()),
         )
     })
-}
-
-fn submodules_assumption(paths: &[String]) -> Option<Assumption> {
-    let from = "cargo needs them only if the crate has files of theirs";
-    let value = format!("left out, an empty folder each: {}", paths.join(", "));
-    (!paths.is_empty()).then(|| assume("submodules", value, Origin::Convention(from.into())))
 }
 
 fn crates_assumption(locked: &[PinnedFile], workspace: bool) -> Option<Assumption> {

@@ -1,10 +1,11 @@
-//! Tests that no crate is built with an empty file in place of one that the source lacks, by running the recipe's
-//! check.
+//! Tests of the recipe's steps, by running them: no crate is built with an empty file in place of one that the source
+//! lacks, and only the file of its digest takes the place of a pointer of Git LFS.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::artifact::Sha256;
 use crate::plan::Recipe;
 
 /// The recipe's check of a packed crate, with this folder in place of the sandbox's.
@@ -89,5 +90,54 @@ fn a_crate_with_a_file_that_is_empty_for_want_of_its_bytes_is_not_built() {
                 );
             }
         }
+    }
+}
+
+/// Runs the step that puts files in the place of pointers in a folder `source`, with the inputs of a folder `in`.
+fn place_large_files(folder: &Path) -> std::process::Output {
+    let recipe = Recipe::built_in("crate").unwrap();
+    let mut steps = recipe.build.steps.iter();
+    let step = steps.find(|step| step.name.contains("Git LFS")).unwrap();
+    let place = folder.display().to_string();
+    let text = step.run.replace("/tmp/", &format!("{place}/"));
+    let text = text.replace("/inputs/", &format!("{place}/in/"));
+    Command::new("sh")
+        .args(["-euc", &text])
+        .env("SOURCE", folder.join("source"))
+        .env("FOLDER", "")
+        .env("COMMIT", "")
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_pointer_is_replaced_only_by_the_file_of_its_digest() {
+    let digest = Sha256::of("large").to_string();
+    let other = Sha256::of("other").to_string();
+    let pointer =
+        |digest: &str| format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize 5\n");
+    let quoted = format!("A pointer has this form:\n{}", pointer(&digest));
+    for (text, at, content, expected) in [
+        (pointer(&digest), &digest, "large", Some("large".to_owned())),
+        // The crate has another file, so the pointer stays.
+        (pointer(&other), &digest, "large", Some(pointer(&other))),
+        (quoted.clone(), &digest, "large", Some(quoted)),
+        // An input that is not what its place says.
+        (pointer(&digest), &digest, "evil!", None),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path();
+        fs::create_dir_all(place.join("in/lfs")).unwrap();
+        fs::create_dir(place.join("source")).unwrap();
+        fs::write(place.join("in/lfs").join(at), content).unwrap();
+        let file = place.join("source/two words.bin");
+        fs::write(&file, &text).unwrap();
+        let output = place_large_files(place);
+        let found = fs::read_to_string(&file).unwrap();
+        assert_eq!(
+            output.status.success().then_some(found),
+            expected,
+            "{text}: {output:?}"
+        );
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::age::Age;
-use super::alternatives::AHEAD;
+use super::alternatives::{AHEAD, minor};
 use super::lockfile;
 use crate::artifact::PinnedFile;
 use crate::artifact::Sha256;
@@ -35,6 +35,8 @@ pub(super) const AGE: &str = "releases of Rust that can have packed it";
 /// A pinned cargo, and the reason for it.
 pub(super) struct Cargo {
     pub file: PinnedFile,
+    /// Minor number of its release.
+    pub minor: Option<i64>,
     pub assumptions: Vec<Assumption>,
 }
 
@@ -141,7 +143,11 @@ pub(super) async fn choose(
         let day = time.strftime("%Y-%m-%d").to_string();
         assume(DAY, day, Origin::Declared("the registry's index".into()))
     }));
-    Ok(Cargo { file, assumptions })
+    Ok(Cargo {
+        file,
+        minor: minor(&release),
+        assumptions,
+    })
 }
 
 /// The manifest of a release of Rust, such as `1.70.0` or `nightly-2024-01-01`.

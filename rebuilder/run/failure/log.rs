@@ -31,7 +31,7 @@ const PATTERNS: &[(FailureCode, &str)] = {
         // A path without a folder may be the name of a program.
         (
             Code::SourceIncomplete,
-            r"\[Errno 2\] No such file or directory: u?'(?:/build/source/[^']+|[\w.+-]+/[^']+|[\w+-]+\.(?:txt|md|rst|py|in|cfg|toml|json|ya?ml|ini)|[A-Z]+)'",
+            r"\[Errno 2\] No such file or directory: u?'(?:/build/source/[^']+|[\w.+-]+/[^']+|[\w+-]+\.[a-z]\w*|[A-Z]+)'",
         ),
         (
             Code::UnsupportedPython,

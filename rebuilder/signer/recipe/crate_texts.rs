@@ -49,7 +49,7 @@ fn is_entry(line: &str) -> bool {
         return false;
     };
     let id = |id: &str| [40, 64].contains(&id.len()) && id.chars().all(|c| c.is_ascii_hexdigit());
-    let mode = |mode: &str| ["100644", "100755", "120000"].contains(&mode);
+    let mode = |mode: &str| ["100644", "100755", "120000", "160000"].contains(&mode);
     entry
         .split_once(' ')
         .is_some_and(|(first, second)| mode(first) && id(second))
@@ -162,6 +162,11 @@ mod tests {
             (
                 places::LACKING.to_owned(),
                 format!("160000 {id}\tmodule\n"),
+                Some(true),
+            ),
+            (
+                places::LACKING.to_owned(),
+                format!("040000 {id}\tfolder\n"),
                 Some(false),
             ),
             (places::LACKING.to_owned(), "rm -rf /\n".to_owned(), Some(false)),

@@ -17,7 +17,7 @@ use crate::container::Catalog;
 use crate::ecosystem::provenance::declared_steps;
 use crate::evidence::slsa::{Build, Provenance};
 use crate::plan::PinnedContainer;
-use crate::plan::{Plan, Recipe, Role, Step, places};
+use crate::plan::{PinnedInput, Plan, Recipe, Role, Step, places};
 use crate::text::plural;
 
 use super::SignerError;
@@ -281,6 +281,11 @@ fn patterns(plan: &Plan, recipe: &Recipe, kind: Ecosystem, known: &Known<'_>) ->
 /// Where the files of the commit are that a plan builds from.
 const SOURCE: &str = "source.tar";
 
+/// Whether an input is a file of Git LFS: the recipe takes it only for a pointer in the source that has its digest.
+pub(super) fn is_large_file(kind: Ecosystem, input: &PinnedInput) -> bool {
+    kind == Ecosystem::Crates && input.place == format!("{}/{}", places::LARGE_FILES, input.file.sha256)
+}
+
 /// Whether a recipe looks for an input there.
 fn is_place(role: Role, kind: Ecosystem, place: &str) -> bool {
     let below = |folder: &str| {
@@ -300,7 +305,11 @@ fn is_place(role: Role, kind: Ecosystem, place: &str) -> bool {
 
 /// Inputs are where the steps of recipes look for them, and nowhere else.
 fn places(plan: &Plan, kind: Ecosystem) -> Result<(), SignerError> {
+    let of_source = |input: &&PinnedInput| input.role == Role::Source && !is_large_file(kind, input);
     for input in &plan.inputs {
+        if input.role == Role::Source && is_large_file(kind, input) {
+            continue;
+        }
         if !is_place(input.role, kind, &input.place) {
             return Err(SignerError::Plan(format!(
                 "puts an input at {:?}, where no recipe of this signer has one",
@@ -316,11 +325,7 @@ fn places(plan: &Plan, kind: Ecosystem) -> Result<(), SignerError> {
         }
     }
     let git = plan.git.iter().map(|git| git.place.as_str()).collect::<Vec<_>>();
-    let files = plan
-        .inputs
-        .iter()
-        .filter(|input| input.role == Role::Source)
-        .count();
+    let files = plan.inputs.iter().filter(of_source).count();
     if are_sources(kind, files, &git) {
         Ok(())
     } else {
@@ -348,6 +353,7 @@ fn are_sources(kind: Ecosystem, files: usize, git: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::PinnedFile;
 
     #[test]
     fn a_wheel_has_one_source_and_at_most_another_commit_beside_it() {
@@ -368,6 +374,30 @@ mod tests {
             (Debian, 2, &["source.tar"], false),
         ] {
             assert_eq!(are_sources(kind, files, git), expected, "{kind} {files} {git:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_git_lfs_is_at_its_own_digest() {
+        let (own, other) = ("ab".repeat(32), "cd".repeat(32));
+        for (kind, place, expected) in [
+            (Ecosystem::Crates, format!("lfs/{own}"), true),
+            (Ecosystem::Crates, format!("lfs/{other}"), false),
+            (Ecosystem::Crates, format!("source/{own}"), false),
+            (Ecosystem::Npm, format!("lfs/{own}"), false),
+        ] {
+            let input = PinnedInput {
+                role: Role::Source,
+                purl: None,
+                place,
+                file: PinnedFile {
+                    name: "a.tar.xz".into(),
+                    urls: Vec::new(),
+                    sha256: own.parse().unwrap(),
+                    size: 1,
+                },
+            };
+            assert_eq!(is_large_file(kind, &input), expected, "{kind} {}", input.place);
         }
     }
 

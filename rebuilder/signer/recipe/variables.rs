@@ -267,6 +267,8 @@ fn of_crates(facts: &Facts<'_>, name: &str, value: &str) -> VariableOrigin {
             "the commit of the source, or nothing",
         ),
         "DIRTY" => one_of(value, &["", "--allow-dirty"]),
+        "DEV_DEPENDENCIES" => one_of(value, &["", "tables", "lines"]),
+        "PACKED_ON" => one_of(value, &["", "windows"]),
         "PACKED" => formed(
             value.is_empty() || value.parse::<u32>().is_ok(),
             "a number of seconds, or nothing",

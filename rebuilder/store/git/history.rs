@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 
+use jiff::Timestamp;
 use nix::fcntl::Flock;
 
 use super::checkout::Checkout;
@@ -236,6 +237,34 @@ impl Fetcher {
         Ok(None)
     }
 
+    /// The last commit before a time that has `commit` in its history; `None` if there is none. Like any answer from a
+    /// history, this one is never pinned.
+    pub async fn git_last_before(
+        &self,
+        repository: &str,
+        commit: &str,
+        time: Timestamp,
+    ) -> Result<Option<String>, GitError> {
+        let (history, _lock) = self.history(repository).await?;
+        let before = format!("--before={time}");
+        let log = history.git(&[
+            "log",
+            "-1",
+            "--no-show-signature",
+            "--format=%H",
+            &before,
+            "--ancestry-path",
+            "--branches",
+            "--not",
+            commit,
+            "--",
+        ]);
+        // A commit of no branch has no history here.
+        let found = run(log, CHECK_LIMIT, None).await?.unwrap_or_default();
+        let found = String::from_utf8_lossy(&found).trim().to_owned();
+        Ok((!found.is_empty()).then_some(found))
+    }
+
     /// All branches of a repository, as they are now; while the lock is held, nobody else changes them.
     async fn history(&self, repository: &str) -> Result<(Checkout, Flock<File>), GitError> {
         let failed = |reason: String| unlisted(repository, reason);
@@ -431,7 +460,11 @@ fn candidates(listing: &str) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
+    use crate::progress::Progress;
+    use crate::store::Store;
 
     #[test]
     fn the_oldest_commit_comes_first() {
@@ -491,6 +524,53 @@ mod tests {
                 manifest,
             } = agreement(tree, wanted);
             assert_eq!((same, others, manifest), expected, "{folder} {all:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_commit_before_a_time_follows_the_named_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("repository");
+        let git = |arguments: &[&str], time: u8| {
+            let date = format!("2023-01-0{time}T12:00:00Z");
+            let output = Command::new("git")
+                .args(["-c", "user.name=A", "-c", "user.email=a@h.example", "-C"])
+                .arg(&place)
+                .args(arguments)
+                .env("GIT_AUTHOR_DATE", &date)
+                .env("GIT_COMMITTER_DATE", &date)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        std::fs::create_dir(&place).unwrap();
+        git(&["init", "--quiet", "--initial-branch=main"], 1);
+        let commit = |time: u8| {
+            git(&["commit", "--quiet", "--allow-empty", "-m", "it"], time);
+            git(&["rev-parse", "HEAD"], time)
+        };
+        let commits = [1, 2, 4].map(commit);
+        // Another branch, which does not have the second commit.
+        git(&["checkout", "--quiet", "-b", "other", &commits[0]], 1);
+        let other = commit(3);
+        let store = Store::open(Some(folder.path().join("store"))).unwrap();
+        let repository = "https://h.example/o/r";
+        let mirror = format!("{repository}={}/.git", place.display()).parse().unwrap();
+        let fetcher = Fetcher::new(&store, Vec::new(), false, Progress::new(true));
+        let fetcher = fetcher.with_git_mirrors(vec![mirror]);
+        let unknown = "ab".repeat(20);
+        for (from, day, expected) in [
+            (&commits[0], 5, Some(&commits[2])),
+            (&commits[1], 5, Some(&commits[2])),
+            (&commits[1], 3, None),
+            (&commits[0], 4, Some(&other)),
+            (&commits[2], 5, None),
+            (&unknown, 5, None),
+        ] {
+            let time = format!("2023-01-0{day}T00:00:00Z").parse().unwrap();
+            let found = fetcher.git_last_before(repository, from, time).await.unwrap();
+            assert_eq!(found.as_ref(), expected, "{from} {day}");
         }
     }
 }
