@@ -176,7 +176,7 @@ async fn work(
         watch,
     };
     let bar = context.progress.count("rebuilding", asked.subjects.len() as u64);
-    let summary = Arc::new(auditor).run(asked, memory, &bar).await?;
+    let summary = Box::pin(Arc::new(auditor).run(asked, memory, &bar)).await?;
     bar.finish_and_clear();
     if let Some(path) = &args.alarms.feed {
         write_feed(memory, asked.name, path).await?;

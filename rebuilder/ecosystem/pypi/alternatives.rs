@@ -7,6 +7,7 @@ use super::assumptions::{GENERATOR, HOST_SYSTEM, OPTION, REQUIREMENTS, UNIVERSAL
 use super::bounds;
 use super::flags;
 use super::interpreter;
+use super::stamps::{self, Stamp};
 use crate::compare::{Cause, Finding, Node, Presence};
 use crate::ecosystem::compressor;
 use crate::ecosystem::hints::{Alternative, EndedRun, Hints, Settings};
@@ -130,6 +131,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
                 differ(other)
             ),
         };
+        all.extend(stamps::first(plan, record).and_then(|stamp| with_version(hints, &stamp)));
         all.extend(setuptools_scm(plan, hints, &seen.changed));
         all.extend(from_git(hints, &because));
         if seen.missing > 0 {
@@ -204,6 +206,22 @@ fn python_2(plan: &Plan, hints: &Hints, because: &str) -> Option<Alternative> {
     (possible && !hints.tools.contains_key("python")).then(|| Alternative {
         hints: hints.with_tool("python", "2.7", Origin::Tried(because.to_owned())),
         because: format!("Python 2.7, which may have made the wheel: {because}"),
+    })
+}
+
+/// The version of a build requirement that a released file names.
+fn with_version(hints: &Hints, stamp: &Stamp) -> Option<Alternative> {
+    let Stamp {
+        project,
+        version,
+        path,
+    } = stamp;
+    (!hints.tools.contains_key(project)).then(|| {
+        let because = format!("{path} of the released wheel names it");
+        Alternative {
+            hints: hints.with_tool(project, version, Origin::Tried(because.clone())),
+            because: format!("{project} {version}: {because}"),
+        }
     })
 }
 

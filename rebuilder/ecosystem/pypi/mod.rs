@@ -23,6 +23,7 @@ mod requirement;
 pub(super) mod requirements;
 mod sdist;
 mod source;
+mod stamps;
 mod wheel;
 
 use std::path::Path;

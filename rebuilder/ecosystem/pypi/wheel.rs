@@ -327,10 +327,11 @@ mod tests {
                 uniform: Some(0),
                 entries: entries.map(|(path, at)| (path.to_owned(), entry(at))).collect(),
             };
-            let text: String = record
+            let lines: Vec<_> = record
                 .iter()
                 .map(|path| format!("{path},sha256=x,1\r\n"))
                 .collect();
+            let text = lines.concat();
             let found = clock.in_order_of(&text).entries;
             assert_eq!(stored.map(|path| found[path].position), expected, "{record:?}");
         }

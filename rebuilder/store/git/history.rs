@@ -490,7 +490,7 @@ mod tests {
 
     #[test]
     fn a_file_agrees_only_at_its_own_path() {
-        let tree = "100644 blob aa\tindex.js\0100644 blob bb\tlib/index.js\0100644 blob cc\tpackage.json\0\
+        let tree = "100644 blob aa\tindex.js\x00100644 blob bb\tlib/index.js\x00100644 blob cc\tpackage.json\0\
                     100644 blob dd\tlib/package.json\0";
         let files = |all: &[(&str, &str)]| -> BTreeMap<String, String> {
             let owned = all
