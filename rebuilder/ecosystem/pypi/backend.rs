@@ -114,9 +114,18 @@ pub(super) fn instead_of(system: &BuildSystem, generator: &str, uploaded: Timest
 /// Whether the tool that a `Generator` line names has an option for the Python tag. Before 0.23, the package "wheel" has
 /// none: it gives the tag of the Python that runs it.
 pub(super) fn has_tag_option(generator: &str) -> bool {
+    !is_wheel_before(generator, [0, 23])
+}
+
+/// Whether a `Generator` line names a version of the package "wheel" that still runs on Python 2.
+pub(super) fn runs_on_python_2(generator: &str) -> bool {
+    is_wheel_before(generator, [0, 38])
+}
+
+fn is_wheel_before(generator: &str, bound: [u64; 2]) -> bool {
     let version = generator.strip_prefix("bdist_wheel (");
     let version = version.and_then(|rest| rest.trim_end_matches(')').parse::<Version>().ok());
-    version.is_none_or(|version| version >= Version::new([0, 23]))
+    version.is_some_and(|version| version < Version::new(bound))
 }
 
 #[cfg(test)]
@@ -157,14 +166,17 @@ mod tests {
     }
 
     #[test]
-    fn old_versions_of_wheel_have_no_option_for_the_tag() {
-        for (generator, expected) in [
-            ("bdist_wheel (0.22.0)", false),
-            ("bdist_wheel (0.23.0)", true),
-            ("setuptools (75.1.0)", true),
-            ("bdist_wheel", true),
+    fn old_versions_of_wheel_have_no_option_for_the_tag_and_run_on_python_2() {
+        for (generator, has_option, on_python_2) in [
+            ("bdist_wheel (0.22.0)", false, true),
+            ("bdist_wheel (0.23.0)", true, true),
+            ("bdist_wheel (0.37.1)", true, true),
+            ("bdist_wheel (0.38.0)", true, false),
+            ("setuptools (75.1.0)", true, false),
+            ("bdist_wheel", true, false),
         ] {
-            assert_eq!(has_tag_option(generator), expected, "{generator}");
+            assert_eq!(has_tag_option(generator), has_option, "{generator}");
+            assert_eq!(runs_on_python_2(generator), on_python_2, "{generator}");
         }
     }
 

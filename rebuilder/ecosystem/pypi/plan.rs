@@ -175,8 +175,8 @@ fn recipe_and_python(
     }
     let chosen = || {
         let chosen = interpreter::choose(facts.python.as_ref(), released);
-        // Other backends write the same wheels on every Python.
-        let needless = chosen.interpreter.is_python_2() && !backend::by_setuptools(&facts.generator);
+        // Other backends write the same wheels on every Python, and later versions of this one do not run there.
+        let needless = chosen.interpreter.is_python_2() && !backend::runs_on_python_2(&facts.generator);
         if needless { interpreter::usual() } else { chosen }
     };
     let python = named.unwrap_or_else(chosen);

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::backend;
 use super::dialect::{self, Dialect};
 use super::interpreter::{self, Sign};
 use crate::compare::{self, Member, MemberError};
@@ -124,7 +125,7 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
     };
     let generator = field(&text, "Generator").unwrap_or_default();
     let impure = is_impure(&text);
-    let plain = !text.contains('\r');
+    let plain = !text.contains('\r') && backend::runs_on_python_2(generator);
 
     let windows = !members.is_empty()
         && members
@@ -191,8 +192,8 @@ fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().find_map(value).map(str::trim)
 }
 
-/// On Windows, the package "wheel" writes `METADATA` with the line ends of text files on Python 2 only, and `WHEEL`
-/// without them on both.
+/// On Windows, old versions of the package "wheel" write `METADATA` with the line ends of text files on Python 2 only, and
+/// `WHEEL` without them on both.
 fn python_on_windows(plain: bool, metadata: &str) -> Option<Sign> {
     let first = metadata.split('\n').next();
     let translated = first.is_some_and(|line| line.ends_with('\r'));
