@@ -6,7 +6,6 @@ use super::lock_form::LockForm;
 use super::package::Package;
 use super::registry::{self, Version};
 use super::{commit, folder, large_files, lockfile, members, stand_in, submodules, toolchain, windows};
-use crate::artifact::git_source::GitSource;
 use crate::artifact::{Ecosystem, PinnedFile, Sha256, Subject};
 use crate::ecosystem::released::artifact;
 use crate::ecosystem::{PlanError, Planner, compressor};
