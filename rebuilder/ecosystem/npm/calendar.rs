@@ -8,10 +8,7 @@ use jiff::Timestamp;
 /// Date of release, version of Node.js, version of npm that came with it.
 type Release = (&'static str, &'static str, &'static str);
 
-const RELEASES: [Release; 36] = [
-    ("2014-02-18", "0.10.26", "1.4.3"),
-    ("2015-02-06", "0.12.0", "2.5.1"),
-    ("2015-07-09", "0.12.7", "2.11.3"),
+const RELEASES: [Release; 33] = [
     ("2015-10-12", "4.2.0", "2.14.7"),
     ("2016-10-18", "6.9.0", "3.10.8"),
     ("2017-10-31", "8.9.0", "5.5.1"),
@@ -73,7 +70,6 @@ mod tests {
         for (time, expected) in [
             ("2020-12-08T13:54:00Z", Some(("14.15.0", "6.14.8"))),
             ("2024-07-02T00:00:00Z", Some(("20.15.0", "10.7.0"))),
-            ("2015-09-13T00:00:00Z", Some(("0.12.7", "2.11.3"))),
             ("2014-01-01T00:00:00Z", None),
         ] {
             assert_eq!(
