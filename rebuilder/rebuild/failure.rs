@@ -101,9 +101,19 @@ pub fn of_plan(error: &PlanError) -> Failure {
         // Many reasons repeat what a tool said, as that of pip, or of a backend that was asked.
         PlanError::NotRebuildable { reason, .. } => Failure {
             last_lines: Vec::new(),
-            ..log::read(&lines(reason), Code::UnsupportedPackage)
+            ..log::read(&lines(reason), unable(reason))
         },
         PlanError::Refused(_) | PlanError::Contradiction { .. } => known(Code::UnsupportedPackage),
+    }
+}
+
+/// What it means that there is no plan, if no line of the reason says more.
+fn unable(reason: &str) -> Code {
+    // A backend that fails when it is asked is one that would fail to build.
+    if reason.contains("did not name its requirements") {
+        Code::BuildFailed
+    } else {
+        Code::UnsupportedPackage
     }
 }
 
@@ -290,6 +300,12 @@ mod tests {
                     "the backend x did not name its requirements: x / ModuleNotFoundError: No module named 'hatchling'",
                 ),
                 "probably unknown-backend",
+            ),
+            (
+                unable(
+                    "the backend x did not name its requirements: x / FileNotFoundError: [Errno 2] No such file or directory: 'requirements.txt'",
+                ),
+                "build-failed",
             ),
             (unable("it has no source"), "unsupported-package"),
             (PlanError::Fetch(not_found), "dependency-gone"),

@@ -59,7 +59,7 @@ impl Clock {
             let entry = Entry {
                 position,
                 time: member.time.unwrap_or(0),
-                mode: member.mode.unwrap_or(0o644),
+                mode: permissions(member.mode),
             };
             (member.path.clone(), entry)
         };
@@ -114,6 +114,12 @@ pub(super) struct Entry {
     pub mode: u32,
     /// Position in the archive, or in the list of files.
     pub position: usize,
+}
+
+/// The permissions that a build may show for a file. No source gives a file another user's rights, so those bits are not
+/// taken from the release: they stay a difference.
+fn permissions(stored: Option<u32>) -> u32 {
+    stored.unwrap_or(0o644) & 0o777
 }
 
 /// Reads a wheel.
@@ -351,6 +357,20 @@ mod tests {
                 expected,
                 "{metadata:?}"
             );
+        }
+    }
+
+    #[test]
+    fn the_rights_of_another_user_are_not_taken_from_the_release() {
+        for (stored, expected) in [
+            (None, 0o644),
+            (Some(0), 0),
+            (Some(0o755), 0o755),
+            (Some(0o4755), 0o755),
+            (Some(0o2755), 0o755),
+            (Some(0o1777), 0o777),
+        ] {
+            assert_eq!(permissions(stored), expected, "{stored:?}");
         }
     }
 

@@ -5,12 +5,19 @@
 //! that only the release has, and the source neither under this name nor with these bytes, came from somewhere else.
 //!
 //! A file that builds write may be the same in the source and in this build, since the source archive was written by a
-//! build too: `top_level.txt`, a module with the version. It accuses nobody, and neither does a build that rewrites code
-//! with some tools and copies it with others (`2to3`).
+//! build too: `top_level.txt`, a module with the version, a minified script. It accuses nobody. Neither does a source
+//! that has code of its own for the build, since that may change files on one machine and leave them on another
+//! (`own_code`), nor a line that only has the version or the commit of the release.
+
+mod own_code;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+
+use packageurl::PackageUrl;
 
 use crate::artifact::Sha256;
 use crate::compare::{self, Cause, Comparison, Confidence, Finding, Node, Presence};
@@ -23,18 +30,13 @@ const BINARIES: [&str; 11] = [
     ".so", ".pyd", ".dll", ".dylib", ".exe", ".a", ".o", ".lib", ".jar", ".class", ".node",
 ];
 
-/// Files that say how a Python package is built, and words in them which say that building rewrites modules.
-const BUILD_SCRIPTS: [&str; 3] = ["setup.py", "setup.cfg", "pyproject.toml"];
-const REWRITES: [&str; 3] = ["2to3", "3to2", "build_py"];
+/// What publishing tools write into, such as lerna and pnpm.
+const MANIFEST: &str = "package.json";
 /// Number of bytes of a build script that are searched.
 const LONGEST_SCRIPT: u64 = 1 << 20;
 
-/// What programs write into files that they generate, in lower case.
-const MARKS: [&str; 4] = ["generated", "do not edit", "do not modify", "don't edit"];
-/// Number of bytes at the beginning of a file that are searched for these marks.
-const HEAD: usize = 4096;
-/// Number of visible bytes that a file must have at least: what is shorter may be the same by chance.
-const LEAST: usize = 8;
+/// Number of bytes of a file whose text is compared; longer ones accuse nobody.
+const LONGEST_TEXT: u64 = 1 << 18;
 
 /// The sources of a plan, and whether the release itself names them.
 pub(super) struct Sources {
@@ -42,6 +44,8 @@ pub(super) struct Sources {
     /// Whether a document names them, or they were released under the same version: what they hold is then the publisher's
     /// own word.
     pub(super) published: bool,
+    /// The version of what was released.
+    pub(super) version: Option<String>,
 }
 
 impl Sources {
@@ -68,9 +72,15 @@ impl Sources {
             .assumptions
             .iter()
             .any(|it| is_open(&it.what) && !matches!(it.origin, Origin::Declared(_)));
+        let purl = plan
+            .expected
+            .first()
+            .map(|expected| PackageUrl::from_str(&expected.purl));
+        let version = purl.and_then(|purl| purl.ok()?.version().map(str::to_owned));
         Self {
             archives,
             published: published && !guessed,
+            version,
         }
     }
 
@@ -100,20 +110,26 @@ impl Sources {
             return;
         }
         // Without all three, nothing is known.
-        let read = |path: &Path| Files::read(path, &wanted, deadline);
-        let (Ok(released), Ok(rebuilt)) = (read(released), read(rebuilt)) else {
+        let read = |path: &Path, whole: bool| Files::read(path, &wanted, whole, deadline);
+        let (Ok(released), Ok(rebuilt)) = (read(released, false), read(rebuilt, false)) else {
             return;
         };
         let Ok(sources) = self
             .archives
             .iter()
-            .map(|path| read(path))
+            .map(|path| read(path, true))
             .collect::<Result<Vec<_>, _>>()
         else {
             return;
         };
         comparison.attribute(&|path, node| {
-            let (cause, key, sure) = judge(path, node, &released, &rebuilt, &sources)?;
+            let (cause, key, sure) = judge(
+                path,
+                node,
+                (&released, &rebuilt),
+                &sources,
+                self.version.as_deref(),
+            )?;
             let confidence = if self.published && sure {
                 Confidence::Proven
             } else {
@@ -133,19 +149,17 @@ fn is_open(node: &Node) -> bool {
 fn judge(
     path: &str,
     node: &Node,
-    released: &Files,
-    rebuilt: &Files,
+    (released, rebuilt): (&Files, &Files),
     sources: &[Files],
+    version: Option<&str>,
 ) -> Option<(Cause, &'static str, bool)> {
     if !is_open(node) {
         return None;
     }
-    let theirs = released.at(path)?.digest;
+    let theirs = released.at(path)?;
     let name = base_name(path);
-    if sources
-        .iter()
-        .any(|files| files.named(name).any(|file| file.digest == theirs))
-    {
+    // Under any name: a setup may copy one of several files over another.
+    if sources.iter().any(|files| files.digests.contains(&theirs.digest)) {
         return None;
     }
     if node.presence == Presence::Both {
@@ -155,10 +169,16 @@ fn judge(
             let copied = copies.clone().any(|file| !in_metadata(&file.path));
             let only = files.named(name).count() == 1;
             let fits = only || copies.any(|file| folder_name(&file.path) == folder_name(path));
-            copied.then_some(fits && !files.rewrites)
+            copied.then_some(fits)
         };
         let found: Vec<_> = sources.iter().filter_map(from).collect();
-        let sure = found.contains(&true) && own.is_written && !in_metadata(path);
+        let by_hand = match (&own.text, &theirs.text) {
+            (Some(own), Some(theirs)) => text::accuses(own, theirs, version),
+            _ => false,
+        };
+        let any = |is: fn(&Files) -> bool| sources.iter().any(is);
+        let rewrites = any(|files| files.rewrites) || any(|files| files.rules) && any(|files| files.program);
+        let sure = found.contains(&true) && by_hand && !rewrites && !in_metadata(path) && name != MANIFEST;
         return (!found.is_empty()).then_some((
             Cause::OtherSource,
             "files that every build copies are others in the release",
@@ -202,54 +222,66 @@ fn in_metadata(path: &str) -> bool {
     folders.any(|name| name.ends_with(".dist-info") || name.ends_with(".egg-info") || name == "EGG-INFO")
 }
 
-/// Whether somebody wrote a file that begins like this: it has some content, and does not say that a program made it.
-fn is_written(head: &[u8]) -> bool {
-    let visible = head.iter().filter(|byte| !byte.is_ascii_whitespace()).count();
-    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
-    visible >= LEAST && !MARKS.iter().any(|mark| text.contains(mark))
-}
-
 struct File {
     path: String,
     digest: Sha256,
-    is_written: bool,
+    /// What it says, if it is a short text.
+    text: Option<String>,
 }
 
 /// The files of an archive that have one of some names.
 #[derive(Default)]
 struct Files {
     by_name: BTreeMap<String, Vec<File>>,
-    /// Whether a build script speaks of rewriting modules.
+    /// The digests of all files, whatever their names.
+    digests: BTreeSet<Sha256>,
+    /// Whether code of its own may change files while they are built.
     rewrites: bool,
+    /// Whether `debian/rules` builds it.
+    rules: bool,
+    /// Whether it has a program, such as a makefile, that builds and installs it.
+    program: bool,
 }
 
 impl Files {
+    /// Reads the files with wanted names; of a `whole` archive, the digests of all files and the build scripts as well.
     fn read(
         archive: &Path,
         wanted: &BTreeSet<String>,
+        whole: bool,
         deadline: &Deadline,
     ) -> Result<Self, compare::MemberError> {
         let mut files = Self::default();
         let mut take = |path: &str, content: &mut dyn Read| -> io::Result<()> {
             let name = base_name(path);
-            let is_script = BUILD_SCRIPTS.contains(&name) && path.split('/').count() <= 2;
-            if !is_script && !wanted.contains(name) {
+            let is_script = whole && own_code::is_script(path);
+            let is_wanted = wanted.contains(name);
+            if !whole && !is_wanted {
                 return Ok(());
             }
+            let length = match (is_script, is_wanted) {
+                (true, _) => LONGEST_SCRIPT,
+                // One byte more shows that it is longer.
+                (false, true) => LONGEST_TEXT.saturating_add(1),
+                (false, false) => 0,
+            };
             let mut head = Vec::new();
-            let length = if is_script { LONGEST_SCRIPT } else { HEAD as u64 };
             Read::take(&mut *content, length).read_to_end(&mut head)?;
+            let (digest, _) = Sha256::of_reader(&mut head.as_slice().chain(content))?;
             if is_script {
-                let text = String::from_utf8_lossy(&head);
-                files.rewrites |= REWRITES.iter().any(|word| text.contains(word));
+                files.rewrites |= own_code::changes_files(path, &String::from_utf8_lossy(&head));
             }
-            if wanted.contains(name) {
-                let (digest, _) = Sha256::of_reader(&mut head.as_slice().chain(content))?;
-                let beginning = head.get(..HEAD).unwrap_or(&head);
+            if whole {
+                files.digests.insert(digest);
+                files.rules |= own_code::is_rules(path);
+                files.program |= own_code::is_program(path);
+            }
+            if is_wanted {
+                let text = !whole && head.len() as u64 <= LONGEST_TEXT && !head.contains(&0);
                 let file = File {
                     path: path.to_owned(),
                     digest,
-                    is_written: is_written(beginning),
+                    text: text.then(|| String::from_utf8_lossy(&head).into_owned()),
                 };
                 files.by_name.entry(name.to_owned()).or_default().push(file);
             }
@@ -448,6 +480,88 @@ mod tests {
                 OTHER,
                 None,
             ),
+            (
+                "in the source under another name, which a setup may copy",
+                vec![module("p-1/p/x.py"), ("p-1/p/x_windows.py", OTHER)],
+                "p/x.py",
+                CODE,
+                OTHER,
+                None,
+            ),
+            (
+                "with a script of the project in the build",
+                vec![
+                    module("p-1/p/x.py"),
+                    ("p-1/setup.py", "with open('p/x.py', 'w') as f: f.write(commit())"),
+                ],
+                "p/x.py",
+                CODE,
+                OTHER,
+                likely,
+            ),
+            (
+                "with an ordinary script",
+                vec![
+                    module("p-1/p/x.py"),
+                    ("p-1/setup.py", "setup(name='p', cmdclass={'test': Test})"),
+                ],
+                "p/x.py",
+                CODE,
+                OTHER,
+                proven,
+            ),
+            (
+                "the version, which a workflow may have written",
+                vec![("p/x.py", "version = '0.0.0'\n")],
+                "p/x.py",
+                "version = '0.0.0'\n",
+                "version = '1.2'\n",
+                likely,
+            ),
+            (
+                "by a makefile, which debian/rules runs",
+                vec![
+                    module("p-1/p/x.py"),
+                    ("p-1/Makefile", "all:\n"),
+                    ("p-1/debian/rules", "%:\n\tdh $@\n"),
+                ],
+                "usr/p/x.py",
+                CODE,
+                OTHER,
+                likely,
+            ),
+            (
+                "by debian/rules alone",
+                vec![module("p-1/p/x.py"), ("p-1/debian/rules", "%:\n\tdh $@\n")],
+                "usr/p/x.py",
+                CODE,
+                OTHER,
+                proven,
+            ),
+            (
+                "with a makefile for developers",
+                vec![module("p-1/p/x.py"), ("p-1/Makefile", "all:\n")],
+                "p/x.py",
+                CODE,
+                OTHER,
+                proven,
+            ),
+            (
+                "a manifest, which publishing tools write",
+                vec![("p-1/package.json", "{\"name\": \"p\"}")],
+                "package/package.json",
+                "{\"name\": \"p\"}",
+                "{\"name\": \"p\", \"gitHead\": \"0123456789\"}",
+                likely,
+            ),
+            (
+                "no text",
+                vec![("p-1/p/x.bin", "\0one binary")],
+                "p/x.bin",
+                "\0one binary",
+                "\0another binary",
+                likely,
+            ),
         ] {
             let folder = tempfile::tempdir().unwrap();
             let place = |name: &str| folder.path().join(name);
@@ -457,6 +571,7 @@ mod tests {
             let sources = Sources {
                 archives: vec![place("source.tar")],
                 published: true,
+                version: Some("1.2".into()),
             };
             let (released, rebuilt) = (place("released.tar"), place("rebuilt.tar"));
             let mut comparison = compare::compare(&released, &rebuilt, &compare::Options::default()).unwrap();

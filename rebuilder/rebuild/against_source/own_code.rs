@@ -1,0 +1,387 @@
+//! Whether a source has code of its own that may change its files while they are built.
+//!
+//! Such code may ask for the time, the host, or a tool that this build does not have. Then a file that this build copies
+//! is one that the publisher's build changed, and the difference says nothing about the source.
+
+use toml::{Table, Value};
+
+/// Words of a setup script that changes files: converters of Python 2, writing, copying, and other programs.
+const CHANGES: [&str; 20] = [
+    "2to3",
+    "3to2",
+    "build_py",
+    ".write(",
+    "writelines(",
+    "write_text(",
+    "write_bytes(",
+    ", file=",
+    "shutil",
+    "copy_file",
+    "copyfile",
+    "copy_tree",
+    "os.rename(",
+    "os.replace(",
+    "fileinput",
+    "subprocess",
+    "os.system(",
+    "popen(",
+    "run_command(",
+    "spawn(",
+];
+/// What a setup script writes without changing a file.
+const MESSAGES: [&str; 4] = [
+    "sys.stdout.write(",
+    "sys.stderr.write(",
+    "file=sys.stdout",
+    "file=sys.stderr",
+];
+/// Commands of setup scripts that no build of a wheel runs.
+const ASIDE: [&str; 9] = [
+    "test",
+    "tests",
+    "pytest",
+    "tox",
+    "lint",
+    "flake8",
+    "upload",
+    "publish",
+    "build_sphinx",
+];
+/// Backends that copy modules as they are, unless a table of `pyproject.toml` says otherwise.
+const COPYING: [&str; 11] = [
+    "setuptools.build_meta",
+    "setuptools.build_meta:__legacy__",
+    "flit_core.buildapi",
+    "flit.buildapi",
+    "hatchling.build",
+    "hatchling.ouroboros",
+    "poetry.core.masonry.api",
+    "poetry.masonry.api",
+    "pdm.backend",
+    "pdm.pep517.api",
+    "uv_build",
+];
+/// Scripts of `package.json` that run before a package is published.
+const LIFECYCLE: [&str; 12] = [
+    "prepublish",
+    "prepublishOnly",
+    "prepack",
+    "prepare",
+    "preprepare",
+    "prebuild",
+    "build",
+    "postbuild",
+    "preversion",
+    "version",
+    "postversion",
+    "release",
+];
+/// Words of a workflow or of `debian/rules` that changes files.
+const EDITORS: [&str; 8] = [
+    "sed ", "perl ", "awk ", "envsubst", "ed -s", "2to3", "patch ", "python",
+];
+/// Files that say that a program builds a source; they change files as they install them, and only `debian/rules` runs
+/// them for a package that is compared here.
+const PROGRAMS: [&str; 8] = [
+    "configure",
+    "configure.ac",
+    "Makefile",
+    "Makefile.am",
+    "Makefile.in",
+    "GNUmakefile",
+    "CMakeLists.txt",
+    "meson.build",
+];
+/// Number of folders that a build script may be in: those of an archive, of a workspace, and of its packages.
+const DEPTH: usize = 4;
+
+/// Whether a file may say that building changes files.
+pub(super) fn is_script(path: &str) -> bool {
+    kind(path).is_some()
+}
+
+/// Whether this file of a source says that building may change files.
+pub(super) fn changes_files(path: &str, text: &str) -> bool {
+    match kind(path) {
+        Some(Kind::Setup) => setup(text),
+        Some(Kind::Configuration) => {
+            let lower = text.to_ascii_lowercase();
+            ["2to3", "3to2", "build_py", "cmdclass"]
+                .iter()
+                .any(|word| lower.contains(word))
+        }
+        Some(Kind::Pyproject) => pyproject(text),
+        Some(Kind::Hatch) => read(text).is_none_or(|table| table.get("build").is_some_and(has_hooks)),
+        Some(Kind::Package) => package(text),
+        Some(Kind::Rules) => EDITORS.iter().any(|word| text.contains(word)),
+        Some(Kind::Hook) => true,
+        None => false,
+    }
+}
+
+/// Whether a file shows that a program builds the source that it is in.
+pub(super) fn is_program(path: &str) -> bool {
+    let mut parts = path.trim_start_matches("./").rsplit('/');
+    parts.next().is_some_and(|name| PROGRAMS.contains(&name)) && parts.count() <= 1
+}
+
+/// Whether a file has the rules by which a Debian package is built.
+pub(super) fn is_rules(path: &str) -> bool {
+    matches!(kind(path), Some(Kind::Rules))
+}
+
+enum Kind {
+    /// `setup.py`.
+    Setup,
+    /// `setup.cfg`.
+    Configuration,
+    /// `pyproject.toml`.
+    Pyproject,
+    /// `hatch.toml`, the table of hatch in a file of its own.
+    Hatch,
+    /// `package.json`.
+    Package,
+    /// `debian/rules`.
+    Rules,
+    /// A script that a backend runs if it exists.
+    Hook,
+}
+
+fn kind(path: &str) -> Option<Kind> {
+    let mut parts = path.trim_start_matches("./").rsplit('/');
+    let name = parts.next()?;
+    let above = parts.next();
+    if parts.count() >= DEPTH {
+        return None;
+    }
+    match name {
+        "setup.py" => Some(Kind::Setup),
+        "setup.cfg" => Some(Kind::Configuration),
+        "pyproject.toml" => Some(Kind::Pyproject),
+        "hatch.toml" => Some(Kind::Hatch),
+        "package.json" => Some(Kind::Package),
+        "rules" if above == Some("debian") => Some(Kind::Rules),
+        "pdm_build.py" => Some(Kind::Hook),
+        _ => None,
+    }
+}
+
+fn setup(text: &str) -> bool {
+    let mut rest = text.to_ascii_lowercase();
+    for message in MESSAGES {
+        rest = rest.replace(message, "");
+    }
+    CHANGES.iter().any(|word| rest.contains(word)) || has_commands(&rest)
+}
+
+/// Whether a setup script has commands of its own that may be a part of a build.
+fn has_commands(setup: &str) -> bool {
+    setup.split("cmdclass").skip(1).any(|after| {
+        let value = after.trim_start_matches(|c: char| c.is_whitespace() || "='\":".contains(c));
+        let Some((listed, _)) = value.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
+            return true;
+        };
+        listed.split(',').any(|entry| {
+            let key = entry.split(':').next().unwrap_or_default();
+            let key = key.trim().trim_matches(|c| c == '\'' || c == '"');
+            !key.is_empty() && !ASIDE.contains(&key)
+        })
+    })
+}
+
+fn read(text: &str) -> Option<Table> {
+    toml::from_str(text).ok()
+}
+
+fn pyproject(text: &str) -> bool {
+    let Some(table) = read(text) else {
+        return true;
+    };
+    let at = |path: &[&str]| {
+        let first = path
+            .split_first()
+            .and_then(|(first, rest)| Some((table.get(*first)?, rest)));
+        first.and_then(|(value, rest)| rest.iter().try_fold(value, |value, key| value.get(*key)))
+    };
+    let backend = at(&["build-system", "build-backend"]);
+    let other = backend.is_some_and(|name| name.as_str().is_none_or(|name| !COPYING.contains(&name)));
+    other
+        || at(&["build-system", "backend-path"]).is_some()
+        || at(&["tool", "setuptools", "cmdclass"]).is_some()
+        || at(&["tool", "poetry", "build"]).is_some()
+        || at(&["tool", "pdm", "build", "custom-hook"]).is_some()
+        || at(&["tool", "hatch", "build"]).is_some_and(has_hooks)
+}
+
+/// Whether a table of hatch has build hooks, other than the one that writes only the version.
+fn has_hooks(build: &Value) -> bool {
+    let targets = build.get("targets").and_then(Value::as_table);
+    let of_targets = targets.into_iter().flatten().map(|(_, target)| target);
+    std::iter::once(build).chain(of_targets).any(|at| {
+        let hooks = at.get("hooks").and_then(Value::as_table);
+        hooks.is_some_and(|hooks| hooks.keys().any(|name| name != "vcs"))
+    })
+}
+
+fn package(text: &str) -> bool {
+    let Ok(package) = serde_json::from_str::<serde_json::Value>(text) else {
+        return true;
+    };
+    let scripts = package.get("scripts").and_then(serde_json::Value::as_object);
+    scripts.is_some_and(|scripts| LIFECYCLE.iter().any(|name| scripts.contains_key(*name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_that_build_are_at_the_top() {
+        for (path, program, rules) in [
+            ("p-1/configure", true, false),
+            ("./Makefile", true, false),
+            ("p-1/meson.build", true, false),
+            ("p-1/docs/Makefile", false, false),
+            ("debian/rules", false, true),
+            ("p-1/debian/rules", false, true),
+            ("p-1/rules", false, false),
+        ] {
+            assert_eq!((is_program(path), is_rules(path)), (program, rules), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_source_with_code_of_its_own_may_change_its_files() {
+        let backend = |name: &str| format!("[build-system]\nrequires = []\nbuild-backend = \"{name}\"\n");
+        let hatch = |more: &str| backend("hatchling.build") + more;
+        for (path, text, expected) in [
+            ("p-1/setup.py", "setup(packages=['p'])", false),
+            (
+                "p-1/setup.py",
+                "exec(open('p/version.py').read())\nsetup()",
+                false,
+            ),
+            ("p-1/setup.py", "sys.stderr.write('too old')\nsetup()", false),
+            (
+                "p-1/setup.py",
+                "print('too old', file=sys.stderr)\nsetup()",
+                false,
+            ),
+            ("p-1/setup.py", "setup(cmdclass={'test': PyTest})", false),
+            (
+                "p-1/setup.py",
+                "setup(cmdclass={'test': A, \"upload\": B,\n})",
+                false,
+            ),
+            ("p-1/setup.py", "setup(cmdclass={})", false),
+            ("p-1/setup.py", "setup(cmdclass={'test': A, 'build': B})", true),
+            ("p-1/setup.py", "setup(cmdclass={'build_py': A})", true),
+            ("p-1/setup.py", "setup(cmdclass=versioneer.get_cmdclass())", true),
+            ("p-1/setup.py", "setup(use_2to3=True)", true),
+            (
+                "p-1/setup.py",
+                "with open('p/v.py', 'w') as f: f.write(commit())",
+                true,
+            ),
+            ("p-1/setup.py", "print(commit(), file=f)", true),
+            ("p-1/setup.py", "Path('p/v.py').write_text(commit())", true),
+            ("p-1/setup.py", "shutil.copy('win.py', 'p/conf.py')", true),
+            ("p-1/setup.py", "os.system('make')", true),
+            ("p-1/setup.py", "subprocess.Popen(['git'])", true),
+            ("p-1/tests/data/a/b/setup.py", "setup(use_2to3=True)", false),
+            ("a/packages/b/setup.py", "setup(use_2to3=True)", true),
+            ("p-1/other.py", "shutil.copy('win.py', 'p/conf.py')", false),
+            ("p-1/setup.cfg", "[metadata]\nname = p\n", false),
+            (
+                "p-1/setup.cfg",
+                "[global]\ncommand-packages = x\n[build_py]\nx = 1\n",
+                true,
+            ),
+            ("p-1/pyproject.toml", "[project]\nname = 'p'\n", false),
+            ("p-1/pyproject.toml", &backend("setuptools.build_meta"), false),
+            ("p-1/pyproject.toml", &backend("flit_core.buildapi"), false),
+            ("p-1/pyproject.toml", &backend("mesonpy"), true),
+            ("p-1/pyproject.toml", &backend("scikit_build_core.build"), true),
+            (
+                "p-1/pyproject.toml",
+                &(backend("flit_core.buildapi") + "backend-path = ['be']\n"),
+                true,
+            ),
+            (
+                "p-1/pyproject.toml",
+                &(backend("setuptools.build_meta") + "[tool.setuptools.cmdclass]\nbuild = 'a.B'\n"),
+                true,
+            ),
+            (
+                "p-1/pyproject.toml",
+                &hatch("[tool.hatch.build.targets.wheel]\npackages = ['p']\n"),
+                false,
+            ),
+            (
+                "p-1/pyproject.toml",
+                &hatch("[tool.hatch.build.hooks.vcs]\nversion-file = 'p/v.py'\n"),
+                false,
+            ),
+            (
+                "p-1/pyproject.toml",
+                &hatch("[tool.hatch.build.hooks.custom]\n"),
+                true,
+            ),
+            (
+                "p-1/pyproject.toml",
+                &hatch("[tool.hatch.build.targets.wheel.hooks.custom]\n"),
+                true,
+            ),
+            ("p-1/hatch.toml", "[build.hooks.jupyter-builder]\n", true),
+            ("p-1/hatch.toml", "[build.targets.sdist]\n", false),
+            (
+                "p-1/pyproject.toml",
+                &(backend("poetry.core.masonry.api") + "[tool.poetry.build]\nscript = 'build.py'\n"),
+                true,
+            ),
+            (
+                "p-1/pyproject.toml",
+                &(backend("poetry.core.masonry.api") + "[tool.poetry]\nbuild = 'build.py'\n"),
+                true,
+            ),
+            (
+                "p-1/pyproject.toml",
+                &(backend("poetry.core.masonry.api") + "[tool.poetry]\nname = 'p'\n"),
+                false,
+            ),
+            ("p-1/pyproject.toml", &backend("pdm.backend"), false),
+            (
+                "p-1/pdm_build.py",
+                "def pdm_build_update_files(context, files): pass",
+                true,
+            ),
+            ("p-1/pyproject.toml", "not toml", true),
+            (
+                "package.json",
+                r#"{"scripts": {"test": "node test.js", "lint": "eslint ."}}"#,
+                false,
+            ),
+            ("package.json", r#"{"name": "a"}"#, false),
+            (
+                "package.json",
+                r#"{"scripts": {"prepack": "node stamp.js"}}"#,
+                true,
+            ),
+            (
+                "packages/a/package.json",
+                r#"{"scripts": {"build": "tsc"}}"#,
+                true,
+            ),
+            ("package.json", "{", true),
+            ("p-1/debian/rules", "#!/usr/bin/make -f\n%:\n\tdh $@\n", false),
+            (
+                "p-1/debian/rules",
+                "override_dh_install:\n\tsed -i s/@V@/1/ p\n",
+                true,
+            ),
+            ("p-1/rules", "sed -i", false),
+        ] {
+            assert_eq!(changes_files(path, text), expected, "{path}: {text}");
+        }
+    }
+}
