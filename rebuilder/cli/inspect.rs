@@ -155,10 +155,11 @@ async fn look_at_files(
         let silent = args.evidence.is_empty() && case.documents.is_empty() && args.purl.is_none();
         if silent && let Some(listed) = released::listed(context, &artifact, path).await? {
             artifact.purl = Some(listed.subject.purl());
-            if !listed.source {
-                looked.claims.extend(listed.release.claims);
-                looked.documents.extend(listed.release.documents);
+            if let Some(name) = listed.name {
+                output::note(&format!("{} has the bytes of {name}", path.display()));
             }
+            looked.claims.extend(listed.claims);
+            looked.documents.extend(listed.documents);
         }
         looked.artifacts.push(artifact);
     }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::options::evidence;
-use super::options::released::not_released;
+use super::options::released::{is_source, not_released};
 use super::options::target::Target;
 use super::{Context, output};
 use crate::artifact::{Ecosystem, Subject};
@@ -16,7 +16,7 @@ use crate::ecosystem::provenance;
 use crate::evidence::assess::Artifact;
 use crate::execute::{CheckedPlan, Executor};
 use crate::inspect::InspectionRequest;
-use crate::plan::{PinnedContainer, Plan};
+use crate::plan::{PinnedContainer, Plan, Role};
 use crate::sandbox::embedded::Embedded;
 use crate::store::write_atomically;
 use crate::text;
@@ -137,5 +137,9 @@ fn check_local(artifact: &Artifact, subject: &Subject, plan: &Plan) -> Result<()
         .map(|expected| format!("{} sha256:{}", expected.file.name, expected.file.sha256))
         .collect();
     let path = artifact.path.as_deref().unwrap_or(Path::new(""));
+    let mut sources = plan.inputs.iter().filter(|input| input.role == Role::Source);
+    if sources.any(|input| input.file.sha256 == found) {
+        return Err(is_source(path, subject));
+    }
     Err(not_released(path, &format!("sha256:{found}"), subject, &expected))
 }

@@ -61,6 +61,13 @@ pub(super) fn missing_file(path: &Path) -> Failure {
         return Failure::usage(format!("cannot read {shown}: it is not a regular file"))
             .with_help("name the file itself");
     }
+    if let Ok(target) = std::fs::read_link(path) {
+        return Failure::usage(format!(
+            "cannot read {shown}: it is a link to {}, which does not exist",
+            target.display()
+        ))
+        .with_help("name the file itself");
+    }
     let message = format!("cannot read {shown}: no such file");
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let name = path

@@ -25,7 +25,7 @@ mod subject;
 
 use std::path::Path;
 
-use crate::artifact::{Ecosystem, Subject};
+use crate::artifact::{Ecosystem, Sha256, Subject};
 use crate::container::Catalog;
 use crate::plan::Plan;
 use crate::reader::Reader;
@@ -35,7 +35,7 @@ use packaging::{Forms, Named, Packaging, ReleasedName};
 
 pub use error::{PlanError, RegistryError};
 pub use order::compare_versions;
-pub use packaging::Release;
+pub use packaging::{ListedSources, Release};
 pub use planner::Planner;
 
 /// Every ecosystem whose registry can be asked.
@@ -54,6 +54,22 @@ fn row(ecosystem: Ecosystem) -> Result<&'static dyn Packaging, PlanError> {
 /// Looks a subject up, and returns the claims about it.
 pub async fn lookup(fetcher: &Fetcher, catalog: &Catalog, subject: &Subject) -> Result<Release, PlanError> {
     row(subject.ecosystem)?.lookup(fetcher, catalog, subject).await
+}
+
+/// All sources that were released under the subject's version, and what is known about the one with this digest.
+pub async fn sources(
+    fetcher: &Fetcher,
+    subject: &Subject,
+    digest: Sha256,
+) -> Result<ListedSources, PlanError> {
+    row(subject.ecosystem)?.sources(fetcher, subject, digest).await
+}
+
+/// The subject of a released file that cannot be read, according to its name alone.
+pub fn by_file_name(path: &Path) -> Option<Subject> {
+    let name = path.file_name()?.to_str()?;
+    ALL.iter()
+        .find_map(|row| row.subject(&row.by_file_name(name)?).ok())
 }
 
 /// The subject of a released file, according to its name and metadata; not verified.

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use super::error::PlanError;
 use super::hints::{Alternative, EndedRun, Hints};
 use super::planner::Planner;
-use crate::artifact::{Ecosystem, PinnedFile, Subject, SubjectError};
+use crate::artifact::{Ecosystem, PinnedFile, Sha256, Subject, SubjectError};
 use crate::compare;
 use crate::container::Catalog;
 use crate::evidence::Claim;
@@ -36,6 +36,11 @@ pub(crate) trait Packaging: Sync {
     /// The package that a released file of this ecosystem belongs to, according to its name and metadata.
     fn read_off(&self, file: &ReleasedName<'_>) -> Option<Named<'static>>;
 
+    /// The package that the name of a released file of this ecosystem says, if the file itself cannot be read.
+    fn by_file_name(&self, _name: &str) -> Option<Named<'static>> {
+        None
+    }
+
     /// The folder of its packages among OSS Rebuild's build definitions, if there is one.
     fn oss_rebuild(&self) -> Option<&'static str> {
         None
@@ -48,6 +53,16 @@ pub(crate) trait Packaging: Sync {
         catalog: &'a Catalog,
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Release, PlanError>>;
+
+    /// All sources that were released under the subject's version, and what is known about the one with a digest.
+    fn sources<'a>(
+        &'a self,
+        _: &'a Fetcher,
+        _: &'a Subject,
+        _digest: Sha256,
+    ) -> BoxFuture<'a, Result<ListedSources, PlanError>> {
+        std::future::ready(Ok(ListedSources::default())).boxed()
+    }
 
     /// The newest version of the subject, without fetching it; `None` if the subject's list already names one.
     fn newest<'a>(
@@ -126,6 +141,17 @@ pub struct Release {
     pub sources: Vec<PinnedFile>,
     /// When it was released, if the registry tells.
     pub published: Option<jiff::Timestamp>,
+}
+
+/// The sources that a registry lists under one version.
+#[derive(Default)]
+pub struct ListedSources {
+    /// The files.
+    pub files: Vec<PinnedFile>,
+    /// Claims about the one that was asked for.
+    pub claims: Vec<Claim>,
+    /// Evidence about it that still has to be judged.
+    pub documents: Vec<Document>,
 }
 
 /// The forms of package names of one ecosystem.

@@ -169,6 +169,8 @@ mod tests {
             "deb:",
             "deb:../etc",
             "deb:jq=",
+            "pypi:",
+            "pypi:==1.0",
             "pypi:idna==",
             "pypi:idna==not a version",
             "crate:",

@@ -191,6 +191,34 @@ fn a_missing_file_is_told_with_the_one_that_was_meant() {
 }
 
 #[apply(test)]
+fn a_file_that_is_not_what_its_name_says_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    fs::write(place("a.crate"), "").unwrap();
+    fs::write(place("a.deb"), "no package").unwrap();
+    std::os::unix::fs::symlink("nowhere", place("a-1-py3-none-any.whl")).unwrap();
+    for (name, parts) in [
+        (
+            "a.crate",
+            &["a.crate as a crate: it is empty", "fetch the file again"][..],
+        ),
+        (
+            "a.deb",
+            &["a.deb as a Debian package: it does not say which package it is"],
+        ),
+        (
+            "a-1-py3-none-any.whl",
+            &["a-1-py3-none-any.whl: it is a link to nowhere, which does not exist"],
+        ),
+    ] {
+        for command in ["rebuild", "inspect"] {
+            let output = rebuilder().arg(command).arg(place(name)).output().unwrap();
+            check(&output, 2, parts);
+        }
+    }
+}
+
+#[apply(test)]
 fn all_wrong_lines_of_a_list_are_told_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let list = folder.path().join("list.txt");

@@ -10,7 +10,7 @@ use crate::artifact::Subject;
 use crate::artifact::git_source::{self, GitSource};
 use crate::cli::Context;
 use crate::cli::failure::Failure;
-use crate::cli::suggest;
+use crate::cli::{output, suggest};
 use crate::ecosystem::hints::{Hints, SourceHint};
 use crate::ecosystem::{Planner, oss_rebuild};
 use crate::inspect::InspectionRequest;
@@ -101,17 +101,22 @@ impl Target {
             return Ok(None);
         }
         let artifact = evidence::local(path, None, &case.documents, &case.everyone())?;
-        let Some(Listed { subject, source, .. }) = released::listed(context, &artifact, path).await? else {
+        let listed = released::listed(context, &artifact, path).await?;
+        let Some(Listed {
+            subject,
+            source,
+            name,
+            ..
+        }) = listed
+        else {
             return Ok(None);
         };
         if source {
-            let what = format!(
-                "cannot rebuild {text}: it is the source of {}, from which builds start",
-                subject.purl()
-            );
-            return Err(Failure::usage(what).with_help(
-                "name a file that is built from it, such as the \
-            wheel",
+            return Err(released::is_source(path, &subject));
+        }
+        if let Some(name) = name {
+            output::note(&format!(
+                "{text} has the bytes of {name}, which is what is rebuilt"
             ));
         }
         Ok(Some(subject))

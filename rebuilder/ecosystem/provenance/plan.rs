@@ -27,7 +27,7 @@ pub(in crate::ecosystem) async fn plan(planner: &Planner<'_>) -> Result<Plan, Pl
         return Err(PlanError::NotRebuildable {
             subject: title,
             reason: "no valid provenance names its source".into(),
-            help: "name the provenance with --provenance".into(),
+            help: "name the provenance with --provenance, or the package with --purl".into(),
         });
     };
     let source = source_of(&provenance, &title)?;

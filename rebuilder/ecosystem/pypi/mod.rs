@@ -32,8 +32,8 @@ use futures_util::future::BoxFuture;
 
 use super::hints::{Alternative, EndedRun, Hints};
 use super::packaging::{ReleasedName, field, named};
-use super::{Forms, Named, Packaging, PlanError, Planner, Release, provenance};
-use crate::artifact::{Ecosystem, Subject, SubjectError};
+use super::{Forms, ListedSources, Named, Packaging, PlanError, Planner, Release, provenance};
+use crate::artifact::{Ecosystem, Sha256, Subject, SubjectError};
 use crate::container::Catalog;
 use crate::plan::Plan;
 use crate::reader::{Reader, as_file, as_text};
@@ -63,6 +63,7 @@ impl Packaging for Pypi {
             .name
             .parse::<pep508_rs::PackageName>()
             .map_err(|_| named.invalid("project name", &named.name))?;
+        named.valid("project name", &named.name, !named.name.is_empty())?;
         let version = named.version(|version| version.parse::<pep440_rs::Version>().is_ok())?;
         let file = named.qualifier(FILE_NAME);
         let file = file
@@ -82,7 +83,7 @@ impl Packaging for Pypi {
         let wheel = file.name.ends_with(".whl");
         let metadata = if wheel {
             file.text(|path| path.ends_with(".dist-info/METADATA"))
-        } else if file.name.ends_with(".tar.gz") || file.name.ends_with(".zip") {
+        } else if registry::SOURCES.iter().any(|ending| file.name.ends_with(ending)) {
             file.text(|path| path.matches('/').count() == 1 && path.ends_with("/PKG-INFO"))
         } else {
             None
@@ -91,6 +92,17 @@ impl Packaging for Pypi {
         if wheel {
             named.qualifiers.insert(FILE_NAME.into(), file.name.to_owned());
         }
+        Some(named)
+    }
+
+    fn by_file_name(&self, file: &str) -> Option<Named<'static>> {
+        let stem = file.strip_suffix(".whl")?;
+        let parts: Vec<_> = stem.split('-').collect();
+        let ([name, version, _, _, _] | [name, version, _, _, _, _]) = parts.as_slice() else {
+            return None;
+        };
+        let mut named = named(name, version);
+        named.qualifiers.insert(FILE_NAME.into(), file.to_owned());
         Some(named)
     }
 
@@ -105,6 +117,15 @@ impl Packaging for Pypi {
         subject: &'a Subject,
     ) -> BoxFuture<'a, Result<Release, PlanError>> {
         release::lookup(fetcher, subject).boxed()
+    }
+
+    fn sources<'a>(
+        &'a self,
+        fetcher: &'a Fetcher,
+        subject: &'a Subject,
+        digest: Sha256,
+    ) -> BoxFuture<'a, Result<ListedSources, PlanError>> {
+        release::sources(fetcher, subject, digest).boxed()
     }
 
     fn newest<'a>(
@@ -186,4 +207,35 @@ fn pinned(text: &str) -> Vec<(String, String)> {
         (!name.is_empty() && name.chars().all(plain)).then(|| (name.to_owned(), version.to_owned()))
     });
     named.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_wheel_says_which_package_it_is() {
+        for (file, expected) in [
+            (
+                "idna-3.10-py3-none-any.whl",
+                Some("pkg:pypi/idna@3.10?file_name=idna-3.10-py3-none-any.whl"),
+            ),
+            (
+                "Zope.Event-5.0-1-py3-none-any.whl",
+                Some("pkg:pypi/zope-event@5.0?file_name=Zope.Event-5.0-1-py3-none-any.whl"),
+            ),
+            ("idna-3.10.whl", None),
+            ("idna-x-py3-none-any.whl", None),
+            ("-3.10-py3-none-any.whl", None),
+            ("idna-3.10.tar.gz", None),
+        ] {
+            let named = Pypi.by_file_name(file);
+            let subject = named.and_then(|named| Pypi.subject(&named).ok());
+            assert_eq!(
+                subject.map(|subject| subject.purl()).as_deref(),
+                expected,
+                "{file}"
+            );
+        }
+    }
 }

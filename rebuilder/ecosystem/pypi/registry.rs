@@ -19,6 +19,8 @@ use crate::store::{Blob, FetchError, Fetcher};
 
 /// Address of the index.
 pub(super) const INDEX: &str = "https://pypi.org/simple";
+/// Endings of source distributions.
+pub(super) const SOURCES: [&str; 5] = [".tar.gz", ".zip", ".tar.bz2", ".tgz", ".tar.xz"];
 /// The largest page of a real project has about 10 MiB.
 const PAGE_LIMIT: u64 = 32 << 20;
 const ATTESTATIONS_LIMIT: u64 = 4 << 20;
@@ -160,9 +162,7 @@ fn version_of(project: &str, file_name: &str) -> Option<(Version, bool)> {
         let version = stem.split('-').nth(1)?;
         return Some((Version::from_str(version).ok()?, true));
     }
-    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tgz"]
-        .iter()
-        .find_map(|ending| file_name.strip_suffix(ending))?;
+    let stem = SOURCES.iter().find_map(|ending| file_name.strip_suffix(ending))?;
     // The name may contain dashes: the version is what follows the project's name, however it is spelt.
     let wanted = normalised(project);
     stem.match_indices('-')

@@ -3,9 +3,9 @@
 use super::FILE_NAME;
 use super::interpreter;
 use super::registry::{self, Project, ReleasedFile};
-use crate::artifact::{Ecosystem, Subject};
+use crate::artifact::{Ecosystem, Sha256, Subject};
 use crate::ecosystem::released::artifact;
-use crate::ecosystem::{PlanError, RegistryError, Release};
+use crate::ecosystem::{ListedSources, PlanError, RegistryError, Release};
 use crate::store::{FetchError, Fetcher};
 
 /// The claims about a wheel, without planning anything.
@@ -24,6 +24,28 @@ pub(super) async fn lookup(fetcher: &Fetcher, subject: &Subject) -> Result<Relea
         sources: source.map(|source| source.file.clone()).into_iter().collect(),
         published: Some(released.uploaded),
     })
+}
+
+/// The source distributions of the subject's version, and the claims about the one with this digest.
+pub(super) async fn sources(
+    fetcher: &Fetcher,
+    subject: &Subject,
+    digest: Sha256,
+) -> Result<ListedSources, PlanError> {
+    let project = project(fetcher, subject).await?;
+    let wanted: Option<pep440_rs::Version> = subject.version.as_deref().and_then(|text| text.parse().ok());
+    let of_version = |file: &&ReleasedFile| !file.wheel && Some(&file.version) == wanted.as_ref();
+    let files: Vec<_> = project.files.iter().filter(of_version).collect();
+    let mut found = ListedSources {
+        files: files.iter().map(|file| file.file.clone()).collect(),
+        ..ListedSources::default()
+    };
+    if let Some(file) = files.iter().find(|file| file.file.sha256 == digest) {
+        let (documents, attestation) = registry::attestations(fetcher, file).await;
+        found.claims = registry::claims(&project, file, None, attestation);
+        found.documents = documents;
+    }
+    Ok(found)
 }
 
 /// The project's page in the index.
@@ -56,6 +78,15 @@ pub(super) fn wheel<'a>(project: &'a Project, subject: &Subject) -> Result<&'a R
     let Some(newest) = newest else {
         return Err(unknown(project, subject));
     };
+    if let Some(name) = subject.qualifier(FILE_NAME)
+        && fitting.iter().all(|file| !file.wheel)
+    {
+        return Err(PlanError::NotRebuildable {
+            subject: name.to_owned(),
+            reason: "it is a source distribution, from which builds start".into(),
+            help: "name a wheel that is built from it".into(),
+        });
+    }
     let wheels = fitting
         .iter()
         .filter(|file| file.wheel && file.version == *newest);
@@ -115,8 +146,54 @@ pub(super) fn purl(name: &str, file: &ReleasedFile) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::artifact::Sha256;
     use crate::store::Blob;
+
+    /// A project with these files.
+    fn project_of(names: &[&str]) -> Project {
+        Project {
+            name: "a".into(),
+            files: names
+                .iter()
+                .map(|name| ReleasedFile::of_test(name, "", "2026-01-01"))
+                .collect(),
+            page: Blob {
+                sha256: Sha256::of("page"),
+                size: 4,
+                path: "page".into(),
+            },
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_rebuilt_is_called_what_it_is() {
+        for (files, named, said) in [
+            (
+                &["a-1.tar.gz", "a-1-py3-none-any.whl"][..],
+                Some("a-1.tar.gz"),
+                "cannot rebuild a-1.tar.gz: it is a source distribution, from which builds start",
+            ),
+            (
+                &["a-1.tar.gz"],
+                None,
+                "cannot rebuild a 1: it has neither a pure wheel nor one for CPython 3.11 on 64-bit Linux",
+            ),
+            (
+                &["a-1-py3-none-any.whl"],
+                Some("a-1.zip"),
+                "a-1.zip is not in https://pypi.org/simple",
+            ),
+        ] {
+            let subject = Subject {
+                qualifiers: named
+                    .map(|name| (FILE_NAME, name.to_owned()))
+                    .into_iter()
+                    .collect(),
+                ..Subject::new(Ecosystem::Pypi, "a", Some("1"))
+            };
+            let error = wheel(&project_of(files), &subject).unwrap_err();
+            assert_eq!(error.to_string(), said, "{files:?}");
+        }
+    }
 
     #[test]
     fn a_project_of_pre_releases_has_a_newest_version() {
@@ -128,18 +205,9 @@ mod tests {
             (&[], None, None),
         ] {
             let name = |version: &&str| format!("a-{version}-py3-none-any.whl");
-            let files = versions.iter().map(name);
-            let project = Project {
-                name: "a".into(),
-                files: files
-                    .map(|name| ReleasedFile::of_test(&name, "", "2026-01-01"))
-                    .collect(),
-                page: Blob {
-                    sha256: Sha256::of("page"),
-                    size: 4,
-                    path: "page".into(),
-                },
-            };
+            let files: Vec<_> = versions.iter().map(name).collect();
+            let files: Vec<_> = files.iter().map(String::as_str).collect();
+            let project = project_of(&files);
             let found = wheel(&project, &Subject::new(Ecosystem::Pypi, "a", asked));
             let found = found.ok().map(|file| file.version.to_string());
             assert_eq!(found.as_deref(), expected, "{versions:?} {asked:?}");
