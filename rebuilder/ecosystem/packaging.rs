@@ -144,7 +144,7 @@ pub struct Release {
 }
 
 /// The sources that a registry lists under one version.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct ListedSources {
     /// The files.
     pub files: Vec<PinnedFile>,
