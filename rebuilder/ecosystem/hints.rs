@@ -48,7 +48,7 @@ pub struct Settings {
     pub tests: Option<Origin>,
     /// Debian: the state of the archive that build dependencies are taken from.
     pub archive: Option<(ArchiveState, Origin)>,
-    /// Wheels: files without content that the source distribution lacks although its setup asks for them.
+    /// Wheels: files without content that the source distribution lacks although its setup names them.
     pub markers: Option<Origin>,
     /// Wheels: what the source distribution lacks is taken from the commit.
     pub completed: Option<Origin>,

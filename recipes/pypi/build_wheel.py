@@ -110,8 +110,14 @@ def follow_link(path):
 
 
 def add_markers(top, markers):
-    """Puts empty files into packages of the source that lack them; only a setup that asks for them takes them."""
-    for path in markers:
+    """Puts empty files into packages of a source that lacks them, if its setup names them."""
+    named = set()
+    for name in ("setup.py", "setup.cfg", "pyproject.toml", "MANIFEST.in"):
+        if os.path.isfile(os.path.join(top, name)):
+            with io.open(os.path.join(top, name), encoding="utf-8", errors="replace") as file:
+                text = file.read()
+            named.update(path for path in markers if path.rpartition("/")[2] in text)
+    for path in sorted(named):
         for above in ("", "src", "lib"):
             package, name = os.path.split(os.path.join(top, above, path))
             if os.path.isfile(os.path.join(package, "__init__.py")):

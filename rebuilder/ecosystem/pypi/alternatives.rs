@@ -322,7 +322,7 @@ fn with_markers(hints: &Hints, markers: &[String]) -> Option<Alternative> {
         hints.settings.markers = Some(Origin::Tried(because.clone()));
         Alternative {
             hints,
-            because: format!("an empty {MARKER}, if the setup asks for it: {because}"),
+            because: format!("an empty {MARKER}, if the setup names it: {because}"),
         }
     })
 }

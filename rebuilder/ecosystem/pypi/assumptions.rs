@@ -79,7 +79,7 @@ impl Draft<'_> {
             all.push(assume(
                 "files that the source distribution lacks",
                 format!(
-                    "empty, and part of the wheel only if the setup asks for them: {}",
+                    "empty, and part of the wheel only if the setup names them: {}",
                     lacking.join(", ")
                 ),
                 origin.clone(),

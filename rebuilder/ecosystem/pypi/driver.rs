@@ -360,14 +360,23 @@ for name in (\"PKG-INFO\", \"requires.txt\"):
     }
 
     #[test]
-    fn a_marker_is_put_only_into_a_package_that_the_source_has() {
+    fn a_marker_is_put_only_into_a_package_that_the_source_has_and_if_its_setup_names_it() {
         let script = "
+open(\"setup.cfg\", \"w\").close()
+os.makedirs(\"a\")
+open(\"a/__init__.py\", \"w\").close()
+add_markers(os.getcwd(), [\"a/py.typed\"])
+print(os.listdir(\"a\"))
+with open(\"setup.cfg\", \"w\") as file:
+    file.write(\"a = py.typed\")
+os.remove(\"a/__init__.py\")
+os.rmdir(\"a\")
 for path in (\"src/a/__init__.py\", \"b/module.py\"):
     os.makedirs(os.path.dirname(path))
     open(path, \"w\").close()
 add_markers(os.getcwd(), [\"a/py.typed\", \"b/py.typed\", \"c/py.typed\"])
 print(*sorted(os.path.join(folder, name) for folder, _, names in os.walk(\".\") for name in names if name == \"py.typed\"))
 ";
-        prints(script, "./src/a/py.typed");
+        prints(script, "['__init__.py']\n./src/a/py.typed");
     }
 }
