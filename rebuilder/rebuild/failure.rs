@@ -305,6 +305,10 @@ mod tests {
                 unable(
                     "the backend x did not name its requirements: x / FileNotFoundError: [Errno 2] No such file or directory: 'requirements.txt'",
                 ),
+                "probably source-incomplete",
+            ),
+            (
+                unable("the backend x did not name its requirements: x / ValueError: no"),
                 "build-failed",
             ),
             (unable("it has no source"), "unsupported-package"),

@@ -337,7 +337,7 @@ mod tests {
             "",
             "> x@1.0.0 test\n> node -e 'process.exit(1)'\n",
             "checking for cmake... not found\nconfigure: error: cannot go on\n",
-            "FileNotFoundError: [Errno 2] No such file or directory: 'README.md'\n",
+            "FileNotFoundError: [Errno 2] No such file or directory: '/usr/share/x.txt'\n",
             "0 failed, 12 passed\nerror: something else\n",
             "ok 1 - tests: a name such as ENOTFOUNDER\nsegmentation fault\n",
         ] {
