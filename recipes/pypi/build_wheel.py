@@ -409,8 +409,10 @@ def restore_old_names():
     real_open = io.open
 
     def open_leniently(file, mode="r", *rest, **more):
-        # "U" has meant nothing but the default since Python 3.0.
-        return real_open(file, mode.replace("U", "") if isinstance(mode, str) else mode, *rest, **more)
+        if isinstance(mode, str):
+            # "U" has meant nothing but the default since Python 3.0.
+            mode = mode.replace("U", "") or "r"
+        return real_open(file, mode, *rest, **more)
 
     builtins.open = io.open = Unbound(open_leniently)
     compiler = getattr(re, "_compiler", None)
