@@ -37,10 +37,9 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
     let compression = compressor::alone_differs(record);
     let mut found = Vec::new();
     if is_of_other_source(record) && hints.settings.last_commit.is_none() && hints.commit().is_none() {
+        let because = format!("the last commit before the publication: {because}");
         let settings = Settings {
-            last_commit: Some(Origin::Tried(format!(
-                "the last commit before the publication: {because}"
-            ))),
+            last_commit: Some(Origin::Tried(because.clone())),
             ..hints.settings.clone()
         };
         found.push(Alternative {
@@ -48,7 +47,7 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
                 settings,
                 ..hints.clone()
             },
-            because: format!("the last commit before the publication: {because}"),
+            because,
         });
     }
     let uses_zlib = release(plan)

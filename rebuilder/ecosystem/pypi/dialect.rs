@@ -5,6 +5,8 @@
 
 use pep440_rs::Version;
 
+use super::requirement;
+
 /// A bound on the version of a tool, and the evidence for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Dialect {
@@ -120,10 +122,8 @@ pub(super) fn is_sorted(generator: &str, metadata: &str) -> bool {
 }
 
 /// The requirements in `METADATA`, each with its marker.
-pub(super) fn required(metadata: &str) -> impl Iterator<Item = (&str, &str)> {
-    let headers = metadata.lines().take_while(|line| !line.is_empty());
-    let texts = headers.filter_map(|line| line.strip_prefix("Requires-Dist:"));
-    texts.map(|text| {
+fn required(metadata: &str) -> impl Iterator<Item = (&str, &str)> {
+    requirement::listed(metadata).map(|text| {
         let (text, marker) = text.split_once(';').unwrap_or((text, ""));
         (text.trim(), marker.trim())
     })

@@ -25,6 +25,14 @@ pub(super) fn read(text: &str) -> Option<Requirement<VerbatimUrl>> {
     Requirement::from_str(text).ok()
 }
 
+/// The requirements that a `METADATA` lists (`Requires-Dist` of the core metadata), as it spells them.
+pub(super) fn listed(metadata: &str) -> impl Iterator<Item = &str> {
+    let headers = metadata.lines().take_while(|line| !line.is_empty());
+    headers
+        .filter_map(|line| line.strip_prefix("Requires-Dist:"))
+        .map(str::trim)
+}
+
 /// The maximum number of parentheses that are open at once.
 fn depth(text: &str) -> usize {
     let (mut open, mut most) = (0_usize, 0);

@@ -302,11 +302,7 @@ impl Index<'_> {
         let metadata = compare::read_member(&path, |member| member.ends_with(".dist-info/METADATA"));
         let metadata = metadata.ok().flatten().filter(|_| file.wheel).unwrap_or_default();
         let text = String::from_utf8_lossy(&metadata);
-        let headers = text.lines().take_while(|line| !line.is_empty());
-        Ok(headers
-            .filter_map(|line| line.strip_prefix("Requires-Dist:"))
-            .map(|text| text.trim().to_owned())
-            .collect())
+        Ok(requirement::listed(&text).map(str::to_owned).collect())
     }
 }
 

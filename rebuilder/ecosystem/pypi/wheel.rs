@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::backend;
 use super::dialect::{self, Dialect};
 use super::interpreter::{self, Sign};
+use super::requirement;
 use crate::compare::{self, Member, MemberError};
 use crate::ecosystem::repository;
 
@@ -169,15 +170,9 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         no_mode,
         python: python_on_windows(windows && plain, &metadata)
             .or_else(|| interpreter::sign(clock.entries.keys(), &entry_points, bytecode.as_deref())),
-        required: dialect::required(&metadata)
-            .filter(|(_, marker)| !marker.contains("extra"))
-            .map(|(text, marker)| {
-                if marker.is_empty() {
-                    text.to_owned()
-                } else {
-                    format!("{text} ; {marker}")
-                }
-            })
+        required: requirement::listed(&metadata)
+            .filter(|text| !is_of_an_extra(text))
+            .map(str::to_owned)
             .collect(),
         addresses: addresses(&metadata),
         clock,
@@ -185,6 +180,12 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         dialect,
         sorted: dialect::is_sorted(generator, &metadata),
     }))
+}
+
+/// Whether a requirement is only one of an extra.
+fn is_of_an_extra(requirement: &str) -> bool {
+    let marker = requirement.split_once(';').map(|(_, marker)| marker);
+    marker.is_some_and(|marker| marker.contains("extra"))
 }
 
 /// Whether a `WHEEL` says that the files are for a platform (`Root-Is-Purelib` of the binary distribution format).

@@ -118,9 +118,8 @@ pub(super) fn compressors(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alte
 pub(super) fn with_own_requirements(hints: &Hints, reason: &str) -> Option<Alternative> {
     let (_, module) = reason.split_once("No module named ")?;
     let module = module.trim_start_matches('\'').split(['\'', ' ', '.']).next()?;
-    let read = log::read(&reason.replace(" / ", "\n"), FailureCode::UnsupportedPackage);
     // A module that later versions of Python dropped is not one of a package.
-    let of_python = read.code == FailureCode::UnsupportedPython;
+    let of_python = code_of(reason) == FailureCode::UnsupportedPython;
     let because = format!("the build imports {module}");
     (hints.settings.installed.is_none() && !of_python).then(|| {
         let mut hints = hints.clone();
@@ -132,10 +131,14 @@ pub(super) fn with_own_requirements(hints: &Hints, reason: &str) -> Option<Alter
     })
 }
 
+/// What a message, which has the lines of a log in one, looks like.
+fn code_of(reason: &str) -> FailureCode {
+    log::read(&reason.replace(" / ", "\n"), FailureCode::UnsupportedPackage).code
+}
+
 /// Build requirements from the weeks after the release, if those of its day use the network.
 pub(super) fn younger(hints: &Hints, reason: &str) -> Option<Alternative> {
-    let read = log::read(&reason.replace(" / ", "\n"), FailureCode::UnsupportedPackage);
-    let needed = read.code == FailureCode::NeedsNetwork && hints.settings.later.is_none();
+    let needed = code_of(reason) == FailureCode::NeedsNetwork && hints.settings.later.is_none();
     let because = "the build requirements of the day use the network";
     needed.then(|| {
         let mut hints = hints.clone();
