@@ -20,6 +20,8 @@ pub enum Work {
     Setup,
     /// The build command.
     Build,
+    /// Waiting until fewer builds run.
+    Wait,
 }
 
 #[derive(Clone, Copy)]
@@ -48,6 +50,9 @@ pub struct Spent {
     pub resolve: f64,
     /// The network.
     pub download: f64,
+    /// Waiting until fewer builds run.
+    #[serde(default)]
+    pub wait: f64,
     /// This tool itself.
     pub own: f64,
     /// The sum.
@@ -112,12 +117,14 @@ impl Ledger {
         let setup = covered(Work::Setup);
         let resolve = covered(Work::Resolve);
         let download = covered(Work::Download);
+        let wait = covered(Work::Wait);
         let total = total.as_secs_f64();
         Spent {
             build,
             setup,
             resolve,
             download,
+            wait,
             own: (total - before).max(0.0),
             total,
         }
@@ -142,6 +149,7 @@ impl Spent {
         self.setup += other.setup;
         self.resolve += other.resolve;
         self.download += other.download;
+        self.wait += other.wait;
         self.own += other.own;
         self.total += other.total;
     }

@@ -71,7 +71,7 @@ pub struct Auditor {
     pub fetcher: Fetcher,
     /// Known containers.
     pub catalog: Catalog,
-    /// Runs the builds, and makes the roots.
+    /// Runs the builds, as many at the same time as there are `jobs`, and makes the roots.
     pub embedded: Embedded,
     /// Evidence and policy, the same for all.
     pub case: InspectionRequest,
@@ -81,7 +81,7 @@ pub struct Auditor {
     pub hints: BTreeMap<String, Hints>,
     /// Maximum number of plans for one subject.
     pub attempts: usize,
-    /// Number of jobs at the same time.
+    /// Number of builds at the same time, to which `embedded` is limited.
     pub jobs: usize,
     /// Called for each finished run before it is put into its place, for example to sign it.
     pub finish: Finish,
@@ -133,7 +133,9 @@ impl Auditor {
             let job = tokio::spawn(one.instrument(span));
             async move { (name, named, job.await) }
         });
-        let mut running = running.buffer_unordered(self.jobs.max(1));
+        // Only so many build at the same time; meanwhile, others are planned and compared.
+        let jobs = self.jobs.max(1);
+        let mut running = running.buffer_unordered(jobs.saturating_add(jobs.div_ceil(2)));
         let mut lines = Vec::new();
         while let Some((text, subject, done)) = running.next().await {
             let line = done.map_err(|error| AuditError::Bug {

@@ -14,6 +14,11 @@ use crate::store::{Store, StoreError};
 /// The folder in a kept layer's home that contains the changes.
 const UPPER: &str = "upper";
 
+/// Whether the store seems to have the layer of this setup; only [`kept_layer`] looks at what is in it.
+pub fn has_layer(store: &Store, setup: Sha256) -> bool {
+    store.layer(setup).exists()
+}
+
 /// The layer that the setup with this digest made, if it is in the store and unchanged.
 pub async fn kept_layer(
     store: &Store,

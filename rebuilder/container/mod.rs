@@ -21,7 +21,7 @@ pub use build::{Root, build, is_made, root};
 #[doc(hidden)]
 pub use definition::READERS;
 pub use definition::{Catalog, Debian, Definition};
-pub use layer::{keep_layer, kept_layer};
+pub use layer::{has_layer, keep_layer, kept_layer};
 pub use lock::lock;
 
 use crate::apt::AptError;

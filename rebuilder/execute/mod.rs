@@ -13,7 +13,7 @@ use std::time::Instant;
 use crate::artifact::PinnedFile;
 use crate::artifact::serialise::SerialiseError;
 use crate::bounded;
-use crate::container::{self, ContainerError, Root, Workshop, keep_layer, kept_layer};
+use crate::container::{self, ContainerError, Root, Workshop, has_layer, keep_layer, kept_layer};
 use crate::credentials;
 use crate::ledger;
 use crate::plan::{PinnedGit, Plan, Role, SetupJob, Work};
@@ -67,11 +67,14 @@ pub struct Executor<'a> {
     pub backend: &'a dyn Sandbox,
 }
 
-/// Every file that a plan names, on this machine.
+/// The files that a run of a plan reads, on this machine.
 #[derive(Debug, Clone)]
 pub struct Inputs {
-    /// The plan's inputs, in its order.
-    pub files: Vec<Blob>,
+    /// The plan's inputs that are sources, in its order.
+    pub sources: Vec<Blob>,
+    /// Those that are dependencies; `None` if the store has the layer that the setup makes of them, the only one to
+    /// read them.
+    pub dependencies: Option<Vec<Blob>>,
     /// The released files, in the plan's order; `None` if only the digest is known.
     pub released: Vec<Option<Blob>>,
     /// Archives of the plan's sources from git, in its order.
@@ -128,7 +131,7 @@ impl Executor<'_> {
         Ok(plan.with_archives(&archives)?)
     }
 
-    /// Every file that the plan names, verified, from the store or its mirrors.
+    /// The files that a run of the plan reads, verified, from the store or its mirrors.
     pub async fn fetch(&self, plan: &CheckedPlan) -> Result<Inputs, ExecuteError> {
         let fetcher = self.workshop.fetcher;
         // A file without a URL is in the store, or only its digest is known and compared.
@@ -211,9 +214,13 @@ impl Executor<'_> {
             ..self.job(plan, work, &layers, inputs, &rebuilt, &log)?
         };
         vary(&mut job);
-        let outcome = self.backend.run(&job, &bar).await?;
-        bar.finish_and_clear();
         let ledger = self.workshop.fetcher.ledger();
+        let waiting = ledger.begin(ledger::Work::Wait);
+        let place = self.workshop.sandbox.place().await;
+        drop(waiting);
+        let outcome = self.backend.run(&job, &bar).await?;
+        drop(place);
+        bar.finish_and_clear();
         ledger.ended(ledger::Work::Build, outcome.took);
         Ok(Execution {
             end: if outcome.ended.succeeded() {
@@ -249,21 +256,33 @@ impl Executor<'_> {
     }
 
     async fn fetch_inputs(&self, plan: &CheckedPlan) -> Result<Inputs, ExecuteError> {
-        let files: Vec<_> = plan.inputs.iter().map(|input| input.file.clone()).collect();
-        let files = self
-            .workshop
-            .fetcher
-            .get_all("fetching the inputs", &files)
-            .await?;
+        let store = self.workshop.fetcher.store();
+        let is_kept = self.backend.takes_layers()
+            && !plan.setup.steps.is_empty()
+            && has_layer(store, plan.setup_digest()?);
+        let sources = self.fetch_all(plan, Role::Source).await?;
+        let dependencies = if is_kept {
+            None
+        } else {
+            Some(self.fetch_all(plan, Role::Dependency).await?)
+        };
         let mut git = Vec::new();
         for pinned in &plan.git {
             git.push(self.git_archive(pinned).await?);
         }
         Ok(Inputs {
-            files,
+            sources,
+            dependencies,
             released: Vec::new(),
             git,
         })
+    }
+
+    /// The plan's inputs with this role, in its order.
+    async fn fetch_all(&self, plan: &CheckedPlan, role: Role) -> Result<Vec<Blob>, FetchError> {
+        let inputs = plan.inputs.iter().filter(|input| input.role == role);
+        let files: Vec<_> = inputs.map(|input| input.file.clone()).collect();
+        self.workshop.fetcher.get_all("fetching the inputs", &files).await
     }
 
     /// The archive of a commit: the pinned one from the store, or a new one that is compared with it.
@@ -316,9 +335,24 @@ impl Executor<'_> {
         let bar = progress.stage("installing the build dependencies");
         let outputs = tempfile::tempdir_in(run.path()).map_err(StoreError::io("write into", run.path()))?;
         let log = run.log();
+        let fetched;
+        let inputs = if inputs.dependencies.is_some() {
+            inputs
+        } else {
+            // The layer was there when the inputs were fetched, and then its contents turned out to be other ones.
+            fetched = Inputs {
+                dependencies: Some(self.fetch_all(plan, Role::Dependency).await?),
+                ..inputs.clone()
+            };
+            &fetched
+        };
         let mut job = self.job(plan, &setup.work, root, inputs, outputs.path(), &log)?;
         job.keep = KeepMode::Layer;
+        let waiting = fetcher.ledger().begin(ledger::Work::Wait);
+        let place = sandbox.place().await;
+        drop(waiting);
         let outcome = sandbox.run(&job, &bar).await?;
+        drop(place);
         fetcher.ledger().ended(ledger::Work::Setup, outcome.took);
         bar.finish_and_clear();
         let Some(made) = outcome.layer.filter(|_| outcome.ended.succeeded()) else {
@@ -343,11 +377,16 @@ impl Executor<'_> {
             name: name.to_owned(),
             path,
         };
-        let files = plan.inputs.iter().zip(&inputs.files);
-        let mut staged: Vec<_> = files
-            .filter(|(pinned, _)| work.roles.contains(&pinned.role))
-            .map(|(pinned, blob)| input(&pinned.place, blob.path.clone()))
-            .collect();
+        let mut staged = Vec::new();
+        for role in &work.roles {
+            let blobs = match role {
+                Role::Source => Some(&inputs.sources),
+                Role::Dependency => inputs.dependencies.as_ref(),
+            };
+            let pinned = plan.inputs.iter().filter(|input| input.role == *role);
+            let files = pinned.zip(blobs.into_iter().flatten());
+            staged.extend(files.map(|(pinned, blob)| input(&pinned.place, blob.path.clone())));
+        }
         if work.roles.contains(&Role::Source) {
             for file in &plan.files {
                 let kept = self.workshop.fetcher.store().keep(file.text.as_bytes())?;

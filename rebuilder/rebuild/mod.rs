@@ -237,9 +237,10 @@ impl Aftermath {
 
     /// Every archive that the plan names as a source, with its place.
     fn sources(&self) -> impl Iterator<Item = (&str, &Blob)> {
-        let inputs = self.plan.inputs.iter().zip(&self.inputs.files);
+        let inputs = self.plan.inputs.iter();
         let inputs = inputs
-            .filter(|(input, _)| input.role == Role::Source)
+            .filter(|input| input.role == Role::Source)
+            .zip(&self.inputs.sources)
             .map(|(input, blob)| (input.place.as_str(), blob));
         let git = self.plan.git.iter().zip(&self.inputs.git);
         inputs.chain(git.map(|(git, blob)| (git.place.as_str(), blob)))

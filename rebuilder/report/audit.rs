@@ -358,6 +358,7 @@ fn shares(spent: &Spent) -> Vec<(&'static str, f64, f64)> {
         ("installing dependencies", spent.setup),
         ("resolvers", spent.resolve),
         ("downloads", spent.download),
+        ("waiting for other builds", spent.wait),
         ("rebuilder itself", spent.own),
     ];
     let percent = |seconds: f64| {

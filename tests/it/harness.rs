@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -113,6 +114,9 @@ struct Missed {
 
 static MISSED: Mutex<BTreeMap<String, Missed>> = Mutex::new(BTreeMap::new());
 
+/// How long each test took, without its wait for a room.
+static TOOK: Mutex<Vec<(Duration, &'static str)>> = Mutex::new(Vec::new());
+
 thread_local! {
     /// The name of the test that runs on this thread.
     static CURRENT: Cell<&'static str> = const { Cell::new("a thread of a test") };
@@ -158,7 +162,12 @@ pub fn skip_part(missing: &str) {
 fn run(name: &'static str, test: fn()) -> Result<Completion, Failed> {
     let _stay = DOOR.enter(room(name));
     CURRENT.set(name);
-    match catch_unwind(test) {
+    let begun = Instant::now();
+    let ended = catch_unwind(test);
+    let mut took = TOOK.lock().unwrap_or_else(PoisonError::into_inner);
+    took.push((begun.elapsed(), name));
+    drop(took);
+    match ended {
         Ok(()) => Ok(Completion::Completed),
         Err(payload) => match payload.downcast::<Skipped>() {
             Ok(skipped) => Ok(Completion::ignored_with(format!("without {}", skipped.0))),
@@ -192,6 +201,22 @@ fn summary(missed: &BTreeMap<String, Missed>) -> String {
     text
 }
 
+/// The tests that took longest, so that a suite that grows slow shows where.
+fn slowest(took: &mut [(Duration, &'static str)]) -> String {
+    const SHOWN: usize = 20;
+    const WORTH_TELLING: Duration = Duration::from_secs(10);
+    took.sort_unstable_by(|one, other| other.cmp(one));
+    let long = took.iter().take(SHOWN).filter(|(took, _)| *took >= WORTH_TELLING);
+    let lines: Vec<_> = long
+        .map(|(took, name)| format!("{:5} s {name}\n", took.as_secs()))
+        .collect();
+    if lines.is_empty() {
+        String::new()
+    } else {
+        format!("slowest:\n{}", lines.concat())
+    }
+}
+
 /// Runs what the arguments choose, as libtest does.
 pub fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -210,7 +235,8 @@ pub fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     let missed = MISSED.lock().unwrap_or_else(PoisonError::into_inner);
     if !arguments.list {
-        println!("{}", summary(&missed));
+        let mut took = TOOK.lock().unwrap_or_else(PoisonError::into_inner);
+        println!("{}{}", summary(&missed), slowest(&mut took));
     }
     conclusion.exit_code()
 }

@@ -81,7 +81,8 @@ pub(crate) struct RunArgs {
 /// How any audit is run.
 #[derive(Args)]
 pub(crate) struct WorkArgs {
-    /// Number of rebuilds at the same time [default: the number of processors]
+    /// Number of builds at the same time; meanwhile, half as many other packages are planned or compared [default: the
+    /// number of processors]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// Folder with build definitions of OSS Rebuild (its definitions/), which give the source and the tool versions of
@@ -160,10 +161,11 @@ async fn work(
         ..args.alarms.watch()?
     };
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = args.jobs.map_or(processors, usize::from);
     let auditor = Auditor {
         fetcher: context.fetcher.clone(),
         catalog: Catalog::new(context.catalog.folder().map(Path::to_owned)),
-        embedded: Embedded::new(&context.store)?,
+        embedded: Embedded::new(&context.store)?.limited_to(jobs),
         case: evidence.open()?,
         compare: compare::Options {
             normalise: args.normalise.normalise.clone(),
@@ -171,7 +173,7 @@ async fn work(
         },
         hints: hints(args.oss_rebuild.as_deref(), asked.subjects)?,
         attempts: args.attempts.limit(),
-        jobs: args.jobs.map_or(processors, usize::from),
+        jobs,
         finish: finish(signer),
         watch,
     };

@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::process::Child;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Bound, CommandResult, ExitReason, Job, KeepMode, Sandbox, SandboxError, output};
 use crate::plan::Limits;
@@ -71,7 +72,14 @@ pub struct Embedded {
     spare: Arc<Mutex<Option<Child>>>,
     /// The file that records what the processes of a run do to files, if they are traced.
     trace: Option<PathBuf>,
+    /// A permit for each build at the same time, if their number is limited.
+    places: Option<Arc<Semaphore>>,
+    /// A permit for each removal of an ended run's scratch folder at the same time.
+    removals: Arc<Semaphore>,
 }
+
+/// Maximum number of scratch folders that are being removed while other work goes on.
+const REMOVALS: usize = 4;
 
 impl Embedded {
     /// Checks that this user can map ids here, and sweeps what killed runs left.
@@ -82,10 +90,27 @@ impl Embedded {
             intact: Arc::default(),
             spare: Arc::default(),
             trace: None,
+            places: None,
+            removals: Arc::new(Semaphore::new(REMOVALS)),
         };
         sealed::prepare();
         backend.sweep()?;
         Ok(backend)
+    }
+
+    /// The same backend with places for this many builds at the same time; see [`Self::place`].
+    #[must_use]
+    pub fn limited_to(&self, builds: usize) -> Self {
+        Self {
+            places: Some(Arc::new(Semaphore::new(builds))),
+            ..self.clone()
+        }
+    }
+
+    /// Waits for a place among the builds that run at the same time. Whoever runs a build holds it until the end.
+    pub async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes the semaphore.
+        self.places.as_ref()?.acquire().await.ok()
     }
 
     /// The same backend, but it records what the processes of a run do to files in `events`: one
@@ -227,19 +252,17 @@ impl Embedded {
         let scratch = self.store.scratch()?;
         let cgroup = Cgroup::make(&self.store, &scratch.id(), &job.limits);
         let outcome = self.run_in(job, in_place, bar, &scratch, &cgroup).await;
-        let path = scratch.path().to_owned();
+        let permit = self.removals.clone().acquire_owned().await;
         let this = self.clone();
-        let cleaned = tokio::task::spawn_blocking(move || {
+        // A source tree has thousands of files, and what follows the run does not need to wait until they are gone. At
+        // its end, the process waits for this thread.
+        tokio::task::spawn_blocking(move || {
             drop(cgroup);
-            this.remove_now(&path)
-        })
-        .await;
-        let outcome = outcome?;
-        cleaned.map_err(|error| SandboxError::Broken {
-            during: "cleaning up",
-            reason: error.to_string(),
-        })??;
-        Ok(outcome)
+            // A leftover does no harm, so failing to remove it is not an error; the next start tries again.
+            let _ = this.remove_now(scratch.path());
+            drop((scratch, permit));
+        });
+        outcome
     }
 
     /// Fills the scratch folder of a run, and returns the task for its helper.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rebuilder::artifact::Sha256;
 use serde_json::{Value, json};
@@ -96,11 +96,17 @@ impl Ground {
         match self.who {
             Who::Root => common::store(),
             Who::User => {
+                // The suites of this user on two backends begin at the same time.
+                static MADE: Mutex<()> = Mutex::new(());
+                let _made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
                 let home = self.user().unwrap().dir;
                 let store = home.join("store");
                 if !store.exists() {
-                    common::store_without(&store, "");
-                    self.own(&store);
+                    let new = home.join("store.new");
+                    let _ = fs::remove_dir_all(&new);
+                    common::store_without(&new, "");
+                    self.own(&new);
+                    fs::rename(&new, &store).unwrap();
                 }
                 store
             }

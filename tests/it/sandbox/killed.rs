@@ -1,17 +1,19 @@
 //! What is left of a run whose processes were ended.
 
+use std::io::{Read, Seek};
+
 use super::{
-    Command, DOCKER, Duration, Instant, NETWORK, Path, SANDBOX, Stdio, backends, common, fs, needs,
-    part_needs, text,
+    Command, DOCKER, Duration, Instant, NETWORK, Path, SANDBOX, backends, common, fs, needs, part_needs, text,
 };
 
-pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn wait_until(what: &str, holds: impl FnMut() -> bool) {
+    wait_at_most(Duration::from_mins(2), what, holds);
+}
+
+fn wait_at_most(limit: Duration, what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
-        assert!(
-            begun.elapsed() < Duration::from_mins(2),
-            "waited too long until {what}"
-        );
+        assert!(begun.elapsed() < limit, "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -46,12 +48,22 @@ pub(super) fn start_sleeping(store: &Path, backend: &str, marker: &str) -> std::
         "-c",
         &format!("sleep {marker} & wait"),
     ]);
-    let child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
+    let mut output = tempfile::tempfile().unwrap();
+    let mut child = command
+        .stdout(output.try_clone().unwrap())
+        .stderr(output.try_clone().unwrap())
         .spawn()
         .unwrap();
-    wait_until("the build runs", || sleepers(marker) > 0);
+    // An engine that other tests keep busy takes minutes to import the container's image.
+    wait_at_most(Duration::from_mins(10), "the build runs", || {
+        if let Some(status) = child.try_wait().unwrap() {
+            let mut said = String::new();
+            output.rewind().unwrap();
+            output.read_to_string(&mut said).unwrap();
+            panic!("{backend}: the run ended at once, {status}: {said}");
+        }
+        sleepers(marker) > 0
+    });
     child
 }
 
