@@ -37,6 +37,11 @@ pub const STAND_IN_TEXT: &str = "//! Stands in.\n";
 /// npm: permissions of the publisher's files that git does not keep. Each line has the mode and the path of a file,
 /// separated by a space.
 pub const MODES: &str = "modes";
+/// npm: files of the source that the publisher had with CR LF at the ends of their lines. Each line has a path.
+pub const LINE_ENDS: &str = "line-ends";
+/// npm: times of the publisher's files and folders, if Yarn packed them. Each line has the seconds since 1970 and a
+/// path below the folder that is packed, separated by a space.
+pub const TIMES: &str = "times";
 
 /// Debian: the entry that a rebuild without changes adds to the changelog.
 pub const BINNMU_CHANGELOG: &str = "binnmu-changelog";

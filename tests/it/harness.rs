@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::num::NonZero;
 use std::panic::{catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -219,7 +220,10 @@ fn slowest(took: &mut [(Duration, &'static str)]) -> String {
 
 /// Runs what the arguments choose, as libtest does.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // For much of its time, a test waits for the disk, the network or an engine.
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(cores + cores.div_ceil(2));
     let mut tests: Vec<(&'static str, fn())> = inventory::iter::<Test>()
         .map(|test| {
             let suite = test.module.split_once("::").map_or("", |(_, suite)| suite);

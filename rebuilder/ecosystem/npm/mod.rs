@@ -9,6 +9,7 @@ mod alternatives;
 mod calendar;
 mod dependencies;
 mod fitting;
+mod line_ends;
 mod lockfile;
 mod manifest;
 mod modes;
@@ -20,6 +21,7 @@ mod registry;
 mod resolve;
 mod scripts;
 mod source;
+mod times;
 mod toolchain;
 mod wanted;
 

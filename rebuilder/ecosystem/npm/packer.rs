@@ -2,11 +2,14 @@
 //!
 //! Until version 6, npm leaves the header to zlib, which names the operating system. Version 7 says "unknown" instead,
 //! and since 7.7 it compresses at the highest level, which the header names too. Yarn 1 and Lerna write the same header
-//! as npm 6.
+//! as npm 6. But Yarn 1 also writes entries for folders, the first one for the folder of the package, which npm never
+//! does.
 
+use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
+use flate2::read::GzDecoder;
 use nodejs_semver::{Range, Version as SemVer};
 
 use crate::plan::{Assumption, Origin, assume};
@@ -24,6 +27,8 @@ const LENGTH: usize = 10;
 pub(super) enum Packer {
     /// npm 6 or older, or a tool that writes the same header.
     NamesSystem(System),
+    /// Yarn 1.
+    Yarn(System),
     /// The first releases of npm 7.
     Early7,
     /// npm 7.7 or later.
@@ -41,11 +46,17 @@ pub(super) enum System {
 }
 
 impl Packer {
-    /// Reads the header of a released tarball; `None` if npm writes no such header.
+    /// Reads the headers of a released tarball; `None` if neither npm nor Yarn writes such a one.
     pub fn of(tarball: &Path) -> Option<Self> {
         let mut header = [0; LENGTH];
-        std::fs::File::open(tarball).ok()?.read_exact(&mut header).ok()?;
-        Self::read(&header)
+        File::open(tarball).ok()?.read_exact(&mut header).ok()?;
+        let packer = Self::read(&header)?;
+        let mut first = [0; BLOCK];
+        let unpacked = GzDecoder::new(File::open(tarball).ok()?).read_exact(&mut first);
+        Some(match packer {
+            Self::NamesSystem(system) if unpacked.is_ok() && is_folder(&first) => Self::Yarn(system),
+            other => other,
+        })
     }
 
     /// Magic number, method, flags, four bytes of the time, level, system.
@@ -65,6 +76,8 @@ impl Packer {
     pub const fn range(self) -> &'static str {
         match self {
             Self::NamesSystem(_) => "<7.0.0",
+            // It did not pack.
+            Self::Yarn(_) => "*",
             Self::Early7 => ">=7.0.0 <7.6.0",
             Self::Since7_7 => ">=7.7.0",
         }
@@ -78,25 +91,50 @@ impl Packer {
     /// The byte that names the publisher's system, in the recipe's form (octal); empty if it is what is written here.
     pub const fn system(self) -> &'static str {
         match self {
-            Self::NamesSystem(System::MacOs) => "023",
-            Self::NamesSystem(System::Windows) => "012",
-            Self::NamesSystem(System::EarlierWindows) => "013",
-            _ => "",
+            Self::NamesSystem(system) | Self::Yarn(system) => system.byte(),
+            Self::Early7 | Self::Since7_7 => "",
         }
     }
 
     pub fn assumptions(self) -> Vec<Assumption> {
         let from = || Origin::Inferred(FROM.into());
-        let mut found = vec![assume(AGE, self.range(), from())];
-        let system = match self {
-            Self::NamesSystem(System::MacOs) => "macOS",
-            Self::NamesSystem(System::Windows | System::EarlierWindows) => "Windows",
-            _ => return found,
+        let mut found = Vec::new();
+        if !matches!(self, Self::Yarn(_)) {
+            found.push(assume(AGE, self.range(), from()));
+        }
+        let (Self::NamesSystem(system) | Self::Yarn(system)) = self else {
+            return found;
+        };
+        let system = match system {
+            System::MacOs => "macOS",
+            System::Windows | System::EarlierWindows => "Windows",
+            System::Unix => return found,
         };
         let value = format!("{system}, which zlib writes into that header and nowhere else");
         found.push(assume("operating system of the publisher", value, from()));
         found
     }
+}
+
+impl System {
+    /// The byte that names it, in the recipe's form (octal); empty if it is what is written here.
+    const fn byte(self) -> &'static str {
+        match self {
+            Self::Unix => "",
+            Self::MacOs => "023",
+            Self::Windows => "012",
+            Self::EarlierWindows => "013",
+        }
+    }
+}
+
+/// Length of a header in a tar archive.
+const BLOCK: usize = 512;
+
+/// Whether the header of a member is that of the folder `package` (POSIX ustar: the name first, the type at 156).
+fn is_folder(header: &[u8; BLOCK]) -> bool {
+    let name = header.split(|byte| *byte == 0).next().unwrap_or_default();
+    name.strip_suffix(b"/").unwrap_or(name) == b"package" && header.get(156) == Some(&b'5')
 }
 
 /// Whether a range allows a version, or a later one of a line such as `8` or `7.5`.
@@ -137,6 +175,38 @@ mod tests {
     }
 
     #[test]
+    fn yarn_writes_an_entry_for_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.tgz");
+        for (name, kind, expected) in [
+            ("package", tar::EntryType::Directory, Packer::Yarn(System::Unix)),
+            ("package/", tar::EntryType::Directory, Packer::Yarn(System::Unix)),
+            (
+                "package/a",
+                tar::EntryType::Directory,
+                Packer::NamesSystem(System::Unix),
+            ),
+            (
+                "package",
+                tar::EntryType::Regular,
+                Packer::NamesSystem(System::Unix),
+            ),
+        ] {
+            let file = File::create(&path).unwrap();
+            let level = flate2::Compression::default();
+            let mut gzip = flate2::GzBuilder::new().operating_system(3).write(file, level);
+            let mut header = tar::Header::new_ustar();
+            header.set_path(name).unwrap();
+            header.set_entry_type(kind);
+            header.set_size(0);
+            header.set_cksum();
+            std::io::Write::write_all(&mut gzip, header.as_bytes()).unwrap();
+            gzip.finish().unwrap();
+            assert_eq!(Packer::of(&path), Some(expected), "{name} {kind:?}");
+        }
+    }
+
+    #[test]
     fn a_header_allows_versions_and_lines() {
         for (packer, allowed, excluded) in [
             (
@@ -161,6 +231,8 @@ mod tests {
         for (packer, expected) in [
             (Packer::NamesSystem(System::Unix), 1),
             (Packer::NamesSystem(System::MacOs), 2),
+            (Packer::Yarn(System::MacOs), 1),
+            (Packer::Yarn(System::Unix), 0),
             (Packer::Since7_7, 1),
         ] {
             assert_eq!(packer.assumptions().len(), expected, "{packer:?}");

@@ -1,6 +1,7 @@
 //! How a tarball was packed: in which folder, after which scripts, with or without its dependencies.
 
 use super::manifest::Package;
+use super::packer::Packer;
 use super::plan::Draft;
 use super::{scripts, source};
 use crate::artifact::git_source;
@@ -40,11 +41,14 @@ pub(super) enum Publish {
     Folder,
     /// Another folder below it.
     Below(String),
-    /// The output of a tool: clean-publish, dual-publish or pnpm.
+    /// The output of a tool: clean-publish, dual-publish, pnpm, or [`YARN`].
     Tool(&'static str),
     /// A tool changes what is packed, and it is not run here.
     Other(&'static str),
 }
+
+/// The packer that needs nothing but its own program.
+pub(super) const YARN: &str = "yarn";
 
 /// Scripts that npm itself runs when it packs.
 const PACK_SCRIPTS: [&str; 2] = ["prepack", "prepare"];
@@ -111,7 +115,7 @@ impl Draft<'_> {
                 && (!run.is_empty()
                     || packs_with_scripts
                     || package.bundles()
-                    || matches!(publish, Publish::Tool(_))),
+                    || matches!(publish, Publish::Tool(tool) if tool != YARN)),
             directory,
             package,
             scripts: run,
@@ -253,6 +257,9 @@ impl Draft<'_> {
         let uses = |name: &str| package.dev_dependencies.contains_key(name);
         if let Some(tool) = COPYING.into_iter().find(|tool| uses(tool)) {
             return Ok(Publish::Tool(tool));
+        }
+        if matches!(self.packer, Some(Packer::Yarn(_))) {
+            return Ok(Publish::Tool(YARN));
         }
         let top = self.manifest("")?;
         if package.publishes_with_pnpm() || top.as_ref().is_some_and(Package::publishes_with_pnpm) {

@@ -7,8 +7,8 @@ use nodejs_semver::Version as SemVer;
 
 use super::dependencies::{self, Dependencies};
 use super::packer::Packer;
-use super::packing::{Packing, Publish};
-use super::{modes, registry, source, toolchain};
+use super::packing::{Packing, Publish, YARN};
+use super::{line_ends, modes, registry, source, times, toolchain};
 use crate::artifact::{Ecosystem, Subject};
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::assessment::Assessment;
@@ -93,16 +93,30 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         let value = format!("{time}, for programs of node");
         assumptions.push(assume("clock of the build", value, origin.clone()));
     }
-    if let Some(origin) = &planner.hints.settings.line_ends {
-        build.env.insert("LINE_ENDS".into(), "crlf".into());
-        let value = "CR LF in text files, as git writes them on Windows";
-        assumptions.push(assume("line ends of the source", value, origin.clone()));
-    }
     let listed = planner.hints.settings.modes.as_ref().and_then(|origin| {
         let listed = modes::of(released?, &packing.directory, &draft.paths)?;
         Some((listed, origin.clone()))
     });
     let mut files = Vec::new();
+    if let Some(origin) = &planner.hints.settings.line_ends {
+        let single =
+            released.map(|tarball| line_ends::of(tarball, &packing.directory, &draft.paths, checkout));
+        let value = if let Some((file, count)) = single.transpose()?.flatten() {
+            files.push(file);
+            format!("CR LF in {} of it, as released", plural(count, "file"))
+        } else {
+            build.env.insert("LINE_ENDS".into(), "crlf".into());
+            "CR LF in text files, as git writes them on Windows".to_owned()
+        };
+        assumptions.push(assume("line ends of the source", value, origin.clone()));
+    }
+    let yarn = released.filter(|_| packing.publish == Publish::Tool(YARN));
+    if let Some((file, count)) = yarn.and_then(times::of) {
+        let value = format!("those of {} as released", plural(count, "entry"));
+        let from = "Yarn 1 writes the times of the publisher's files".to_owned();
+        assumptions.push(assume("times of files", value, Origin::Inferred(from)));
+        files.push(file);
+    }
     if let Some(((file, count), origin)) = listed {
         let value = format!("those of {} as released", plural(count, "file"));
         assumptions.push(assume("permissions of files", value, origin));
@@ -326,6 +340,10 @@ fn publish_tool(publish: &Publish) -> Option<Assumption> {
         Publish::Tool("pnpm") => (
             "pnpm pack, which writes another package.json and another archive than npm".into(),
             "a script of package.json publishes with pnpm",
+        ),
+        Publish::Tool(YARN) => (
+            "yarn pack, which writes another archive than npm".into(),
+            "the released tarball has entries for folders, the first one for that of the package",
         ),
         Publish::Tool(name) => (
             format!("{name}, which publishes a copy with other files and another package.json"),

@@ -47,6 +47,16 @@ pub(super) fn files(
                     return wrong("with a line that is not a mode and a path");
                 }
             }
+            (Ecosystem::Npm, places::LINE_ENDS) => {
+                if !file.text.lines().all(crate_texts::is_inside) {
+                    return wrong("with a line that is not a path");
+                }
+            }
+            (Ecosystem::Npm, places::TIMES) => {
+                if !file.text.lines().all(is_time) {
+                    return wrong("with a line that is not a time and a path");
+                }
+            }
             (Ecosystem::Crates, place) => match crate_texts::check(place, &file.text) {
                 Some(Ok(())) => {}
                 Some(Err(reason)) => return wrong(reason),
@@ -76,6 +86,13 @@ fn is_mode(line: &str) -> bool {
     let mode = |mode: &str| mode.len() == 3 && mode.chars().all(|c| c.is_digit(8));
     line.split_once(' ')
         .is_some_and(|(first, path)| mode(first) && crate_texts::is_inside(path))
+}
+
+/// `SECONDS PATH`, for the folder that is packed or something below it.
+fn is_time(line: &str) -> bool {
+    line.split_once(' ').is_some_and(|(seconds, path)| {
+        seconds.parse::<u32>().is_ok() && (path == "." || crate_texts::is_inside(path))
+    })
 }
 
 /// What git calls a commit with this text.
@@ -261,6 +278,21 @@ mod tests {
             ("777", false),
         ] {
             assert_eq!(is_mode(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn times_are_of_what_is_packed() {
+        for (line, expected) in [
+            ("1611671464 .", true),
+            ("1611671464 types/vue.d.ts", true),
+            ("-1 LICENSE", false),
+            ("now LICENSE", false),
+            ("5 ../x", false),
+            ("5 /etc/passwd", false),
+            ("5", false),
+        ] {
+            assert_eq!(is_time(line), expected, "{line}");
         }
     }
 

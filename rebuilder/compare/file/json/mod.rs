@@ -48,7 +48,8 @@ impl FileComparator for Json {
             // Some readers refuse a byte order mark.
             leaf.add(Finding::new("byte order mark", told(old_mark), told(new_mark)));
         }
-        documents(&mut leaf, pair.file, &old, &new);
+        let line_ends = text::has_other_line_ends(pair.released, pair.rebuilt);
+        documents(&mut leaf, pair.file, &old, &new, line_ends);
         leaf.excerpts.extend(text::excerpt(pair.released, pair.rebuilt));
         Some(leaf)
     }
@@ -62,7 +63,7 @@ fn marked(text: &[u8]) -> (bool, &[u8]) {
     }
 }
 
-fn documents(leaf: &mut Leaf, file: File, old: &Documents, new: &Documents) {
+fn documents(leaf: &mut Leaf, file: File, old: &Documents, new: &Documents, line_ends: bool) {
     let mut differ = Differ::new(file, leaf);
     let lines = old.values.len() > 1;
     for (index, (released, rebuilt)) in old.values.iter().zip(&new.values).enumerate() {
@@ -96,10 +97,15 @@ fn documents(leaf: &mut Leaf, file: File, old: &Documents, new: &Documents) {
         );
     }
     if leaf.findings.is_empty() || runs(old) != runs(new) {
+        let (cause, key) = if line_ends {
+            (Cause::HostSystem, "line ends")
+        } else {
+            (Cause::ToolVersion, "layout of JSON")
+        };
         leaf.add(
             Finding::new("white space between values", "same values", "same values")
-                .because(Cause::ToolVersion, Confidence::Proven)
-                .keyed("layout of JSON"),
+                .because(cause, Confidence::Proven)
+                .keyed(key),
         );
     }
 }

@@ -73,6 +73,7 @@ fn other_ways_to_write_the_same_values_have_their_names() {
         (r#"{"a": 1}"#, r#"{"a":1}"#, Cause::ToolVersion, "layout of JSON"),
         ("{\"a\": 1}\n", "{\"a\": 1}", Cause::ToolVersion, "layout of JSON"),
         ("[1,2]", "[\n 1,\n 2\n]\n", Cause::ToolVersion, "layout of JSON"),
+        ("[1,\r\n2]\r\n", "[1,\n2]\n", Cause::HostSystem, "line ends"),
         (
             r#"{"a": "é/A😀"}"#,
             r#"{"a": "\u00E9\/\u0041\ud83d\uDE00"}"#,

@@ -80,10 +80,13 @@ impl Dependencies {
         }
     }
 
-    /// The same, without the requirements of the folder's `package.json` that no registry has.
+    /// The same, without requirements that no registry has: of the folder's `package.json`, and of folders that it
+    /// requires.
     fn without_foreign(self, draft: &Draft<'_>) -> Result<Self, PlanError> {
-        let manifest = draft.manifest(&self.root)?.unwrap_or_default();
-        let left_out = wanted::foreign(&manifest);
+        let mut manifests = workspace::linked(draft, &self.root)?;
+        manifests.extend(draft.manifest(&self.root)?);
+        let left_out: BTreeSet<_> = manifests.iter().flat_map(wanted::foreign).collect();
+        let left_out: Vec<_> = left_out.into_iter().collect();
         let said = left_out.first().map(|_| {
             let from = "package.json takes them from elsewhere than a registry".to_owned();
             let value = left_out.join(" ");
@@ -103,23 +106,10 @@ pub(super) async fn pin(
     packing: &Packing,
     released_at: Option<Timestamp>,
 ) -> Result<Dependencies, PlanError> {
-    if !packing.installs {
-        return Ok(Dependencies::none(packing.origin.clone()));
-    }
-    let folder = installing(draft, packing)?;
-    let mut found = packages(draft, folder, released_at).await?;
-    if folder != packing.directory {
-        let from = "a script of the package changes to that folder before anything else".to_owned();
-        let value = format!("/{folder}, above the package");
-        found.assumptions.push(assume(
-            "folder of the dependencies",
-            value,
-            Origin::Inferred(from),
-        ));
-    }
-    // Scripts may call a package manager other than the one that installs.
+    let mut found = installed(draft, packing, released_at).await?;
+    // Scripts may call a package manager other than the one that installs, and Yarn may pack.
     for manager in &MANAGERS {
-        let called = !packing.scripts.is_empty() && packing.package.calls(manager.name)
+        let called = packing.installs && !packing.scripts.is_empty() && packing.package.calls(manager.name)
             || packing.publish == Publish::Tool(manager.name);
         if let Some(version) = manager
             .version
@@ -133,6 +123,29 @@ pub(super) async fn pin(
             });
             found.inputs.push(tool(draft, manager.name, &version).await?);
         }
+    }
+    Ok(found)
+}
+
+/// The packages; none if no script needs them.
+async fn installed(
+    draft: &Draft<'_>,
+    packing: &Packing,
+    released_at: Option<Timestamp>,
+) -> Result<Dependencies, PlanError> {
+    if !packing.installs {
+        return Ok(Dependencies::none(packing.origin.clone()));
+    }
+    let folder = installing(draft, packing)?;
+    let mut found = packages(draft, folder, released_at).await?;
+    if folder != packing.directory {
+        let from = "a script of the package changes to that folder before anything else".to_owned();
+        let value = format!("/{folder}, above the package");
+        found.assumptions.push(assume(
+            "folder of the dependencies",
+            value,
+            Origin::Inferred(from),
+        ));
     }
     Ok(found)
 }
