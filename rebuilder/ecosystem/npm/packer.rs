@@ -88,6 +88,11 @@ impl Packer {
         allows(self.range(), npm)
     }
 
+    /// Whether npm 6 or older installed what its scripts needed.
+    pub const fn is_npm_6(self) -> bool {
+        matches!(self, Self::NamesSystem(_))
+    }
+
     /// The byte that names the publisher's system, in the recipe's form (octal); empty if it is what is written here.
     pub const fn system(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::lockfile::{self, LockedPackage};
 use super::manifest::Package;
+use super::packer::Packer;
 use super::packing::{Packing, Publish, below};
 use super::plan::Draft;
 use super::resolve::{self, Choice, Solution};
@@ -267,7 +268,9 @@ async fn locked(
         let origin = origin_of(path, How::InYarnsStead);
         return found(packages_of(draft, RESOLVED, packages).await?, RESOLVED, origin);
     }
-    let packages = match (manager.read)(text) {
+    let old = manager.name == "npm" && draft.packer.is_some_and(Packer::is_npm_6);
+    let read = if old { lockfile::npm_6 } else { manager.read };
+    let packages = match read(text) {
         Ok(packages) => packages,
         Err(reason) => return Ok(Err(reason)),
     };

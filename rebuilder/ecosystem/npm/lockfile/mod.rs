@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::artifact::Digests;
 use crate::evidence::npm::REGISTRY;
 use crate::text::redacted;
-pub(super) use npm::npm;
+pub(super) use npm::{npm, npm_6};
 pub(super) use pnpm::pnpm;
 pub(super) use yarn::{yarn, yarn_file, yarn_requirements, yarn_versions};
 

@@ -9,13 +9,25 @@ use crate::evidence::npm::REGISTRY;
 
 /// The tarballs that a `package-lock.json` or `npm-shrinkwrap.json` names, for Linux on x86-64.
 pub(in crate::ecosystem::npm) fn npm(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
+    read(text, true)
+}
+
+/// The tarballs that npm 6 and older read in such a file. They know only its older list, which does not say which
+/// systems a package is for, and they fetch all of them.
+pub(in crate::ecosystem::npm) fn npm_6(text: &[u8]) -> Result<Vec<LockedPackage>, String> {
+    read(text, false)
+}
+
+fn read(text: &[u8], newer: bool) -> Result<Vec<LockedPackage>, String> {
     let lock = json::parse(text).map_err(|error| error.to_string())?;
     let mut found = Vec::new();
-    if let Some(packages) = member(&lock, ["packages"]).as_object() {
+    let older = member(&lock, ["dependencies"]).as_object();
+    let packages = member(&lock, ["packages"]).as_object();
+    if let Some(packages) = packages.filter(|_| newer || older.is_none()) {
         for (path, entry) in packages.iter().filter(|(path, _)| !path.is_empty()) {
             take(path, entry, false, &mut found)?;
         }
-    } else if let Some(dependencies) = member(&lock, ["dependencies"]).as_object() {
+    } else if let Some(dependencies) = older {
         nested(dependencies, &mut found, 64)?;
     }
     unique(found)
@@ -38,8 +50,12 @@ fn nested(
 
 fn take(name: &str, entry: &Value, nested: bool, found: &mut Vec<LockedPackage>) -> Result<(), String> {
     let is = |key: &str| entry[key] == true;
+    let is_folder = entry["version"]
+        .as_str()
+        .is_some_and(|version| version.starts_with("file:"));
     // Links are folders of the source; bundled packages are inside other packages.
     if is("link")
+        || is_folder
         || is("inBundle")
         || is("bundled")
         || !fits(entry, "os", "linux")

@@ -53,6 +53,31 @@ fn reads_lock_files_of_yarn_and_pnpm() {
 }
 
 #[test]
+fn npm_6_reads_the_older_list_of_a_lock_file() {
+    let entry = |name: &str, more: &str| {
+        format!(
+            r#""{name}":{{"version":"1.0.0","resolved":"https://registry.npmjs.org/a/-/a-1.0.0.tgz","optional":true{more}}}"#
+        )
+    };
+    let newer = format!(
+        r#""packages":{{{}}}"#,
+        entry("node_modules/a", r#","os":["darwin"]"#)
+    );
+    let older = format!(
+        r#""dependencies":{{{},"b":{{"version":"file:b"}}}}"#,
+        entry("a", "")
+    );
+    for (text, of_6, of_7) in [
+        (format!("{{{newer},{older}}}"), 1, 0),
+        (format!("{{{older}}}"), 1, 1),
+        (format!("{{{newer}}}"), 0, 0),
+    ] {
+        let found = [npm_6, npm].map(|read| read(text.as_bytes()).unwrap().len());
+        assert_eq!(found, [of_6, of_7], "{text}");
+    }
+}
+
+#[test]
 fn one_address_is_one_tarball() {
     let entry = |path: &str, integrity: &str, optional: bool| {
         format!(
