@@ -5,8 +5,6 @@
 //! names, its build script was run manually. If the source has a workflow that publishes, the scripts that it runs
 //! before come first. All this is inferred from the source alone, and the plan says so.
 
-use std::fmt::Write as _;
-
 use super::manifest::Package;
 use crate::ecosystem::hints::{NpmScripts, Settings};
 use crate::plan::Origin;
@@ -15,35 +13,6 @@ use crate::plan::Origin;
 const PUBLISHING: [&str; 4] = ["prepublish", "prepublishOnly", "prepack", "prepare"];
 /// Usual names of the build script, the most likely first.
 const BUILDING: [&str; 6] = ["build", "build:prod", "dist", "compile", "bundle", "build:all"];
-
-/// The usual name of the script that makes a release, or publishes it.
-const RELEASE: &str = "release";
-/// Parts of words in scripts that set a version, tag a commit, or publish.
-const PUBLISHES: [&str; 10] = [
-    "publish",
-    "version",
-    "git",
-    "release-it",
-    "semantic-release",
-    "lerna",
-    "changeset",
-    "bump",
-    "deploy",
-    "push",
-];
-
-/// Whether a script runs the one that builds, and does nothing but make files.
-fn builds_a_release(text: &str, building: &str) -> bool {
-    let mut words = text.split_whitespace().peekable();
-    let mut builds = false;
-    while let Some(word) = words.next() {
-        let runner = ["npm", "yarn", "pnpm", "run", "run-s"].contains(&word);
-        builds |= runner && words.peek() == Some(&building);
-    }
-    let odd = |word: &str| PUBLISHES.iter().any(|part| word.contains(part));
-    // np publishes, and so does a script that calls itself.
-    builds && !text.split_whitespace().any(|word| odd(word) || word == "np") && !text.contains("run release")
-}
 
 /// The scripts, and the reasons for them; the error says that the package has none of the requested kind.
 /// `workflow` has the scripts of the workflow that publishes, and its path.
@@ -111,15 +80,8 @@ pub(super) fn infer(
             let missing = package.named_paths().into_iter().find(|path| !is_there(path));
             match (missing, building) {
                 (Some(path), Some(name)) => {
-                    let mut from = format!("package.json names {path}, which the source lacks");
-                    let release = package
-                        .script(RELEASE)
-                        .filter(|text| builds_a_release(text, name));
-                    let script = release.map_or(name, |_| RELEASE);
-                    if script == RELEASE {
-                        let _ = write!(from, ", and this script runs {name} and does not publish");
-                    }
-                    Ok((owned(vec![script]), Origin::Inferred(from)))
+                    let from = format!("package.json names {path}, which the source lacks");
+                    Ok((owned(vec![name]), Origin::Inferred(from)))
                 }
                 _ => Ok((
                     Vec::new(),
@@ -135,30 +97,6 @@ pub(super) fn infer(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_release_script_that_only_builds_runs_in_place_of_the_build() {
-        for (release, expected) in [
-            ("npm run build && grunt release", "release"),
-            ("yarn build && yarn docs", "release"),
-            ("npm run build && npm publish", "build"),
-            ("npm run build && standard-version", "build"),
-            ("npm run build && git tag v1", "build"),
-            ("npm run build && np", "build"),
-            ("grunt release", "build"),
-            ("npm run builder && x", "build"),
-        ] {
-            let text =
-                format!(r#"{{"main": "dist/x.js", "scripts": {{"build": "x", "release": "{release}"}}}}"#);
-            let package: Package = serde_json::from_str(&text).unwrap_or_default();
-            let found = infer(&package, &Settings::default(), None, &|_| false);
-            assert_eq!(
-                found.map(|(names, _)| names.join(" ")).as_deref(),
-                Ok(expected),
-                "{release}"
-            );
-        }
-    }
 
     #[test]
     fn a_workflow_that_publishes_says_what_ran_before() {
