@@ -10,6 +10,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use tokio::sync::SemaphorePermit;
+
 use crate::artifact::PinnedFile;
 use crate::artifact::serialise::SerialiseError;
 use crate::bounded;
@@ -214,13 +216,11 @@ impl Executor<'_> {
             ..self.job(plan, work, &layers, inputs, &rebuilt, &log)?
         };
         vary(&mut job);
-        let ledger = self.workshop.fetcher.ledger();
-        let waiting = ledger.begin(ledger::Work::Wait);
-        let place = self.workshop.sandbox.place().await;
-        drop(waiting);
+        let place = self.place().await;
         let outcome = self.backend.run(&job, &bar).await?;
         drop(place);
         bar.finish_and_clear();
+        let ledger = self.workshop.fetcher.ledger();
         ledger.ended(ledger::Work::Build, outcome.took);
         Ok(Execution {
             end: if outcome.ended.succeeded() {
@@ -348,9 +348,7 @@ impl Executor<'_> {
         };
         let mut job = self.job(plan, &setup.work, root, inputs, outputs.path(), &log)?;
         job.keep = KeepMode::Layer;
-        let waiting = fetcher.ledger().begin(ledger::Work::Wait);
-        let place = sandbox.place().await;
-        drop(waiting);
+        let place = self.place().await;
         let outcome = sandbox.run(&job, &bar).await?;
         drop(place);
         fetcher.ledger().ended(ledger::Work::Setup, outcome.took);
@@ -361,6 +359,12 @@ impl Executor<'_> {
         let folder = made.parent().unwrap_or(&made);
         let layer = keep_layer(store, setup.digest, folder, sandbox).await?;
         Ok(Layer::Ready(layer))
+    }
+
+    /// Waits for a place among the builds that run at the same time, and notes how long that took.
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        let _waiting = self.workshop.fetcher.ledger().begin(ledger::Work::Wait);
+        self.workshop.sandbox.place().await
     }
 
     /// The job for a piece of a plan's work, on some layers.

@@ -151,7 +151,7 @@ impl Trial for Workbench<'_> {
             let tree = folder.path().join("source");
             self.copy(patch, &tree)
                 .map_err(StoreError::io("copy the project to", &tree))?;
-            let built = match self.both(patch, &tree).await {
+            let built = match Box::pin(self.both(patch, &tree)).await {
                 // Settings that a patch made unreadable are its fault, not the project's.
                 Err(error @ ProveError::Settings { .. }) => return Ok(Built::failed(error.to_string())),
                 both => both?,

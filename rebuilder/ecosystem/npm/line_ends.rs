@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::packing;
 use crate::artifact::Sha256;
 use crate::compare;
 use crate::ecosystem::PlanError;
@@ -21,17 +22,11 @@ pub(super) fn of(
     checkout: &Checkout,
 ) -> Result<Option<(InlineFile, usize)>, PlanError> {
     let members = compare::list(released).ok().flatten().unwrap_or_default();
-    let mut packed = BTreeMap::new();
-    for member in members {
-        if let Some((_, below)) = member.path.split_once('/') {
-            packed.insert(super::packing::below(directory, below), member.sha256);
-        }
-    }
+    let packed: BTreeMap<_, _> = packing::of_source(&members, directory, paths)
+        .map(|(path, member)| (path, member.sha256))
+        .collect();
     let (mut changed, mut same) = (Vec::new(), false);
     for (path, digest) in packed {
-        if !paths.contains(&path) || path.chars().any(char::is_control) {
-            continue;
-        }
         let text = checkout.file(&path)?.unwrap_or_default();
         match ends(&text, digest) {
             Some(Ends::Windows) => changed.push(path),

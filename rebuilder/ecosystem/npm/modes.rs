@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::packing;
 use crate::compare::{self, Member};
 use crate::plan::{InlineFile, places};
 
@@ -28,13 +29,10 @@ pub(super) fn of(released: &Path, directory: &str, paths: &[String]) -> Option<(
 /// A line with mode and path for each file; the path is below the source.
 fn list(members: &[Member], directory: &str, paths: &[String]) -> String {
     let mut found = String::new();
-    for member in members {
-        let (Some((_, below)), Some(mode)) = (member.path.split_once('/'), member.mode) else {
-            continue;
-        };
+    for (path, member) in packing::of_source(members, directory, paths) {
         // The other bits are the type of the file.
-        let (path, mode) = (super::packing::below(directory, below), mode & 0o777);
-        if !USUAL.contains(&mode) && !path.chars().any(char::is_control) && paths.contains(&path) {
+        let mode = member.mode.map(|mode| mode & 0o777);
+        if let Some(mode) = mode.filter(|mode| !USUAL.contains(mode)) {
             let _ = writeln!(found, "{mode:03o} {path}");
         }
     }

@@ -5,6 +5,7 @@ use super::packer::Packer;
 use super::plan::Draft;
 use super::{scripts, source};
 use crate::artifact::git_source;
+use crate::compare::Member;
 use crate::ecosystem::PlanError;
 use crate::evidence::slsa::Build;
 use crate::evidence::workflow::Workflow;
@@ -291,6 +292,19 @@ impl Draft<'_> {
 
 /// Maximum number of folders of a source that are searched for a package.
 const MOST_FOLDERS: usize = 300;
+
+/// The members of a tarball that are files of the source, with their paths there, if a line of text can hold these.
+pub(super) fn of_source<'a>(
+    members: &'a [Member],
+    directory: &'a str,
+    paths: &'a [String],
+) -> impl Iterator<Item = (String, &'a Member)> {
+    let inside = members.iter().filter_map(move |member| {
+        let (_, inside) = member.path.split_once('/')?;
+        Some((below(directory, inside), member))
+    });
+    inside.filter(|(path, _)| !path.chars().any(char::is_control) && paths.contains(path))
+}
 
 /// A path below a folder of the source; the top is the empty text.
 pub(super) fn below(folder: &str, path: &str) -> String {

@@ -48,9 +48,10 @@ impl FileComparator for Json {
             // Some readers refuse a byte order mark.
             leaf.add(Finding::new("byte order mark", told(old_mark), told(new_mark)));
         }
-        let line_ends = text::has_other_line_ends(pair.released, pair.rebuilt);
+        let excerpt = text::excerpt(pair.released, pair.rebuilt);
+        let line_ends = excerpt.is_none();
         documents(&mut leaf, pair.file, &old, &new, line_ends);
-        leaf.excerpts.extend(text::excerpt(pair.released, pair.rebuilt));
+        leaf.excerpts.extend(excerpt);
         Some(leaf)
     }
 }

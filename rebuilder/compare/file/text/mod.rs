@@ -17,7 +17,6 @@ use std::ops::Range;
 
 use imara_diff::{Algorithm, Diff, InternedInput};
 use kind::Kind;
-pub(in crate::compare::file) use whole::has_other_line_ends;
 
 use crate::compare::file::checksums;
 use crate::compare::file::comparator::{FileComparator, Leaf, Pair};

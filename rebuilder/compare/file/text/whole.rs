@@ -93,7 +93,7 @@ fn line_ends(kind: Kind, released: &[u8], rebuilt: &[u8]) -> Option<Finding> {
 }
 
 /// Whether only line ends differ.
-pub(in crate::compare::file) fn has_other_line_ends(released: &[u8], rebuilt: &[u8]) -> bool {
+pub(super) fn has_other_line_ends(released: &[u8], rebuilt: &[u8]) -> bool {
     line_ends(Kind::default(), released, rebuilt).is_some()
 }
 
