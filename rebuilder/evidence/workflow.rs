@@ -2,6 +2,10 @@
 //!
 //! It is read to name what is mutable and to infer how a package was built; it is never run.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::{NoExpand, Regex};
 use serde_json::Value;
 
 use super::json::member;
@@ -11,7 +15,7 @@ use super::json::member;
 pub struct Workflow {
     /// `uses:` of all steps in order; jobs are in order of their names.
     pub uses: Vec<String>,
-    /// Lines of `run:` of all steps, in the same order.
+    /// Lines of `run:` of all steps, in the same order; expressions of GitHub are empty.
     pub commands: Vec<String>,
     /// `node-version` of the first setup step that has one.
     pub node_version: Option<String>,
@@ -26,6 +30,17 @@ const FLAGS: [&str; 5] = ["--if-present", "--silent", "-s", "--quiet", "-q"];
 const PUBLISHING_ACTIONS: [&str; 3] = ["semantic-release", "npm-publish", "changesets/action"];
 /// Programs that publish to npm's registry.
 const PUBLISHING_PROGRAMS: [&str; 3] = ["semantic-release", "release-it", "np"];
+
+/// An expression that GitHub evaluates before a shell reads the command.
+static EXPRESSION: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\$\{\{.*?\}\}").ok());
+
+/// A command with each expression as one word, whatever is inside it.
+fn without_expressions(line: &str) -> String {
+    let replaced = EXPRESSION
+        .as_ref()
+        .map(|expression| expression.replace_all(line, NoExpand("${{}}")));
+    replaced.map_or_else(|| line.to_owned(), Cow::into_owned)
+}
 
 /// Whether the words of a command are of one that publishes.
 fn is_publishing(words: &[&str]) -> bool {
@@ -78,7 +93,7 @@ impl Workflow {
                 }
                 if let Some(run) = map.get("run").and_then(Value::as_str) {
                     let lines = run.lines().map(str::trim).filter(|line| !line.is_empty());
-                    self.commands.extend(lines.map(str::to_owned));
+                    self.commands.extend(lines.map(without_expressions));
                 }
                 for (_, inner) in map {
                     self.read(inner, depth.saturating_sub(1));
@@ -190,6 +205,11 @@ mod tests {
                 &["dist"],
             ),
             ("[{run: yarn changeset publish}]", true, &[]),
+            (
+                "[{run: npm run build}, {run: 'REF=${{ env.REF }} A=${{github.sha}}-${{ b && c }} semantic-release'}]",
+                true,
+                &["build"],
+            ),
             ("[{run: yarn lerna publish from-git}]", true, &[]),
             (
                 "[{run: pnpm run build}, {run: pnpm -r publish}]",

@@ -29,6 +29,9 @@ pub(super) struct Package {
     pub workspaces: Value,
     #[serde(default)]
     pub publish_config: Value,
+    /// The configuration of semantic-release.
+    #[serde(default)]
+    pub release: Value,
     #[serde(default, rename = "packageManager")]
     manager: Value,
     #[serde(default)]

@@ -3,7 +3,7 @@
 //! Until version 6, npm leaves the header to zlib, which names the operating system. Version 7 says "unknown" instead,
 //! and since 7.7 it compresses at the highest level, which the header names too. Yarn 1 and Lerna write the same header
 //! as npm 6. But Yarn 1 also writes entries for folders, the first one for the folder of the package, which npm never
-//! does.
+//! does, and later versions of Yarn give all files another time than npm does.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -29,6 +29,8 @@ pub(super) enum Packer {
     NamesSystem(System),
     /// Yarn 1.
     Yarn(System),
+    /// Yarn 2 or later.
+    LaterYarn(System),
     /// The first releases of npm 7.
     Early7,
     /// npm 7.7 or later.
@@ -55,6 +57,9 @@ impl Packer {
         let unpacked = GzDecoder::new(File::open(tarball).ok()?).read_exact(&mut first);
         Some(match packer {
             Self::NamesSystem(system) if unpacked.is_ok() && is_folder(&first) => Self::Yarn(system),
+            Self::NamesSystem(system) if unpacked.is_ok() && has_time_of_later_yarn(&first) => {
+                Self::LaterYarn(system)
+            }
             other => other,
         })
     }
@@ -77,7 +82,7 @@ impl Packer {
         match self {
             Self::NamesSystem(_) => "<7.0.0",
             // It did not pack.
-            Self::Yarn(_) => "*",
+            Self::Yarn(_) | Self::LaterYarn(_) => "*",
             Self::Early7 => ">=7.0.0 <7.6.0",
             Self::Since7_7 => ">=7.7.0",
         }
@@ -96,7 +101,7 @@ impl Packer {
     /// The byte that names the publisher's system, in the recipe's form (octal); empty if it is what is written here.
     pub const fn system(self) -> &'static str {
         match self {
-            Self::NamesSystem(system) | Self::Yarn(system) => system.byte(),
+            Self::NamesSystem(system) | Self::Yarn(system) | Self::LaterYarn(system) => system.byte(),
             Self::Early7 | Self::Since7_7 => "",
         }
     }
@@ -104,10 +109,10 @@ impl Packer {
     pub fn assumptions(self) -> Vec<Assumption> {
         let from = || Origin::Inferred(FROM.into());
         let mut found = Vec::new();
-        if !matches!(self, Self::Yarn(_)) {
+        if !matches!(self, Self::Yarn(_) | Self::LaterYarn(_)) {
             found.push(assume(AGE, self.range(), from()));
         }
-        let (Self::NamesSystem(system) | Self::Yarn(system)) = self else {
+        let (Self::NamesSystem(system) | Self::Yarn(system) | Self::LaterYarn(system)) = self else {
             return found;
         };
         let system = match system {
@@ -140,6 +145,17 @@ const BLOCK: usize = 512;
 fn is_folder(header: &[u8; BLOCK]) -> bool {
     let name = header.split(|byte| *byte == 0).next().unwrap_or_default();
     name.strip_suffix(b"/").unwrap_or(name) == b"package" && header.get(156) == Some(&b'5')
+}
+
+/// Times that Yarn 2, and Yarn 3 and later, give to all files of a tarball, in seconds since 1970.
+const TIMES_OF_LATER_YARN: [u64; 2] = [315_532_800, 456_789_000];
+
+/// Whether the header of a member has a time that only Yarn 2 or later writes (POSIX ustar: octal digits at 136).
+fn has_time_of_later_yarn(header: &[u8; BLOCK]) -> bool {
+    let digits = header.get(136..148).unwrap_or_default();
+    let digits = String::from_utf8_lossy(digits);
+    let time = u64::from_str_radix(digits.trim_matches(['\0', ' ']), 8);
+    time.is_ok_and(|time| TIMES_OF_LATER_YARN.contains(&time))
 }
 
 /// Whether a range allows a version, or a later one of a line such as `8` or `7.5`.
@@ -180,34 +196,32 @@ mod tests {
     }
 
     #[test]
-    fn yarn_writes_an_entry_for_the_folder() {
+    fn yarn_writes_an_entry_for_the_folder_or_another_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.tgz");
-        for (name, kind, expected) in [
-            ("package", tar::EntryType::Directory, Packer::Yarn(System::Unix)),
-            ("package/", tar::EntryType::Directory, Packer::Yarn(System::Unix)),
-            (
-                "package/a",
-                tar::EntryType::Directory,
-                Packer::NamesSystem(System::Unix),
-            ),
-            (
-                "package",
-                tar::EntryType::Regular,
-                Packer::NamesSystem(System::Unix),
-            ),
+        let (folder_entry, file) = (tar::EntryType::Directory, tar::EntryType::Regular);
+        let unix = System::Unix;
+        for (name, kind, time, expected) in [
+            ("package", folder_entry, 0, Packer::Yarn(unix)),
+            ("package/", folder_entry, 0, Packer::Yarn(unix)),
+            ("package/a", folder_entry, 0, Packer::NamesSystem(unix)),
+            ("package", file, 0, Packer::NamesSystem(unix)),
+            ("package/a", file, 499_162_500, Packer::NamesSystem(unix)),
+            ("package/a", file, 456_789_000, Packer::LaterYarn(unix)),
+            ("package/a", file, 315_532_800, Packer::LaterYarn(unix)),
         ] {
-            let file = File::create(&path).unwrap();
+            let tarball = File::create(&path).unwrap();
             let level = flate2::Compression::default();
-            let mut gzip = flate2::GzBuilder::new().operating_system(3).write(file, level);
+            let mut gzip = flate2::GzBuilder::new().operating_system(3).write(tarball, level);
             let mut header = tar::Header::new_ustar();
             header.set_path(name).unwrap();
             header.set_entry_type(kind);
             header.set_size(0);
+            header.set_mtime(time);
             header.set_cksum();
             std::io::Write::write_all(&mut gzip, header.as_bytes()).unwrap();
             gzip.finish().unwrap();
-            assert_eq!(Packer::of(&path), Some(expected), "{name} {kind:?}");
+            assert_eq!(Packer::of(&path), Some(expected), "{name} {kind:?} {time}");
         }
     }
 
@@ -238,6 +252,7 @@ mod tests {
             (Packer::NamesSystem(System::MacOs), 2),
             (Packer::Yarn(System::MacOs), 1),
             (Packer::Yarn(System::Unix), 0),
+            (Packer::LaterYarn(System::MacOs), 1),
             (Packer::Since7_7, 1),
         ] {
             assert_eq!(packer.assumptions().len(), expected, "{packer:?}");

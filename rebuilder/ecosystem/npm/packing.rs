@@ -1,5 +1,7 @@
 //! How a tarball was packed: in which folder, after which scripts, with or without its dependencies.
 
+use serde_json::Value;
+
 use super::manifest::Package;
 use super::packer::Packer;
 use super::plan::Draft;
@@ -7,6 +9,7 @@ use super::{scripts, source};
 use crate::artifact::git_source;
 use crate::compare::Member;
 use crate::ecosystem::PlanError;
+use crate::evidence::json::member;
 use crate::evidence::slsa::Build;
 use crate::evidence::workflow::Workflow;
 use crate::plan::Origin;
@@ -42,20 +45,24 @@ pub(super) enum Publish {
     Folder,
     /// Another folder below it.
     Below(String),
-    /// The output of a tool: clean-publish, dual-publish, pnpm, or [`YARN`].
+    /// The output of a tool: one of [`COPYING`], pnpm, [`YARN`], or [`LATER_YARN`].
     Tool(&'static str),
     /// A tool changes what is packed, and it is not run here.
     Other(&'static str),
 }
 
-/// The packer that needs nothing but its own program.
+/// Yarn 1 as a packer, which needs nothing but its own program.
 pub(super) const YARN: &str = "yarn";
+/// Yarn 2 or later as a packer, which needs no more.
+pub(super) const LATER_YARN: &str = "later-yarn";
 
 /// Scripts that npm itself runs when it packs.
 const PACK_SCRIPTS: [&str; 2] = ["prepack", "prepare"];
 
 /// Tools that publish a copy, and can make it without publishing; the second one is part of the first.
-const COPYING: [&str; 2] = ["dual-publish", "clean-publish"];
+const COPYING: [&str; 3] = ["dual-publish", "clean-publish", ALTERNATIVE];
+/// A step of semantic-release that makes the `package.json` of the folder that is published.
+const ALTERNATIVE: &str = "semantic-release-alt-publish-dir";
 /// Tools that publish another folder or another `package.json`, and that are not run here.
 const TOOLS: [(&str, &str); 5] = [
     (
@@ -116,7 +123,7 @@ impl Draft<'_> {
                 && (!run.is_empty()
                     || packs_with_scripts
                     || package.bundles()
-                    || matches!(publish, Publish::Tool(tool) if tool != YARN)),
+                    || matches!(publish, Publish::Tool(tool) if ![YARN, LATER_YARN].contains(&tool))),
             directory,
             package,
             scripts: run,
@@ -256,17 +263,25 @@ impl Draft<'_> {
             return Ok(Publish::Folder);
         }
         let uses = |name: &str| package.dev_dependencies.contains_key(name);
-        if let Some(tool) = COPYING.into_iter().find(|tool| uses(tool)) {
+        let names_folder = member(&package.release, ["pkgRoot"]).is_string();
+        let copies = |tool: &&str| uses(tool) && (*tool != ALTERNATIVE || names_folder);
+        if let Some(tool) = COPYING.into_iter().find(copies) {
             return Ok(Publish::Tool(tool));
         }
-        if matches!(self.packer, Some(Packer::Yarn(_))) {
-            return Ok(Publish::Tool(YARN));
+        match self.packer {
+            Some(Packer::Yarn(_)) => return Ok(Publish::Tool(YARN)),
+            Some(Packer::LaterYarn(_)) => return Ok(Publish::Tool(LATER_YARN)),
+            _ => {}
         }
         let top = self.manifest("")?;
         if package.publishes_with_pnpm() || top.as_ref().is_some_and(Package::publishes_with_pnpm) {
             return Ok(Publish::Tool("pnpm"));
         }
-        if let Some(folder) = package.publish_directory() {
+        let folder = match package.publish_directory() {
+            Some(folder) => Some(folder.to_owned()),
+            None => self.release_folder(package, directory)?,
+        };
+        if let Some(folder) = folder {
             let inside = git_source::folder(folder.trim_start_matches("./"));
             let inside = inside.filter(|folder| !folder.is_empty());
             return Ok(inside.map_or(Publish::Folder, |folder| Publish::Below(folder.to_owned())));
@@ -281,6 +296,25 @@ impl Draft<'_> {
         Ok(tool.map_or(Publish::Folder, |(_, what)| Publish::Other(what)))
     }
 
+    /// The folder that semantic-release publishes, if its configuration names one: `pkgRoot`, for the whole release or
+    /// for its step that publishes to npm.
+    fn release_folder(&self, package: &Package, directory: &str) -> Result<Option<String>, PlanError> {
+        let mut configuration = package.release.clone();
+        for name in [
+            ".releaserc",
+            ".releaserc.json",
+            ".releaserc.yaml",
+            ".releaserc.yml",
+        ] {
+            if configuration.is_null()
+                && let Some(text) = self.checkout.file(&below(directory, name))?
+            {
+                configuration = serde_saphyr::from_str(&String::from_utf8_lossy(&text)).unwrap_or_default();
+            }
+        }
+        Ok(published_by(&configuration))
+    }
+
     /// The folder that a hint or the registry's metadata names, for repositories with several packages.
     fn repository_directory(&self) -> String {
         if let Some(folder) = self.planner.hints.folder() {
@@ -288,6 +322,18 @@ impl Draft<'_> {
         }
         self.version.map(source::directory).unwrap_or_default().to_owned()
     }
+}
+
+/// `pkgRoot` in a configuration of semantic-release.
+fn published_by(configuration: &Value) -> Option<String> {
+    let steps = member(configuration, ["plugins"]).as_array();
+    let of_npm = steps.into_iter().flatten().filter_map(Value::as_array);
+    let of_npm = of_npm.filter(|step| step.first().is_some_and(|name| name == "@semantic-release/npm"));
+    let of_npm = of_npm.filter_map(|step| step.get(1));
+    let mut named = std::iter::once(configuration)
+        .chain(of_npm)
+        .filter_map(|options| member(options, ["pkgRoot"]).as_str());
+    named.next().map(str::to_owned)
 }
 
 /// Maximum number of folders of a source that are searched for a package.
@@ -312,5 +358,30 @@ pub(super) fn below(folder: &str, path: &str) -> String {
         path.to_owned()
     } else {
         format!("{folder}/{path}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn semantic_release_may_publish_another_folder() {
+        for (text, expected) in [
+            (r#"{"pkgRoot": "lib", "prepare": []}"#, Some("lib")),
+            (
+                r#"{"plugins": ["a", ["@semantic-release/npm", {"pkgRoot": "dist"}]]}"#,
+                Some("dist"),
+            ),
+            (
+                r#"{"plugins": [["@semantic-release/git", {"pkgRoot": "dist"}]]}"#,
+                None,
+            ),
+            (r#"{"branches": ["main"]}"#, None),
+            ("null", None),
+        ] {
+            let configuration: Value = serde_json::from_str(text).unwrap();
+            assert_eq!(published_by(&configuration).as_deref(), expected, "{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use nodejs_semver::Version as SemVer;
 
 use super::dependencies::{self, Dependencies};
 use super::packer::Packer;
-use super::packing::{Packing, Publish, YARN};
+use super::packing::{LATER_YARN, Packing, Publish, YARN};
 use super::{line_ends, modes, registry, source, times, toolchain};
 use crate::artifact::{Ecosystem, Subject};
 use crate::ecosystem::{PlanError, Planner};
@@ -335,7 +335,7 @@ fn publish_tool(publish: &Publish) -> Option<Assumption> {
         Publish::Folder => return None,
         Publish::Below(folder) => (
             format!("packs the folder {folder}"),
-            "publishConfig.directory in package.json",
+            "publishConfig.directory in package.json, or pkgRoot for semantic-release",
         ),
         Publish::Tool("pnpm") => (
             "pnpm pack, which writes another package.json and another archive than npm".into(),
@@ -344,6 +344,10 @@ fn publish_tool(publish: &Publish) -> Option<Assumption> {
         Publish::Tool(YARN) => (
             "yarn pack, which writes another archive than npm".into(),
             "the released tarball has entries for folders, the first one for that of the package",
+        ),
+        Publish::Tool(LATER_YARN) => (
+            "yarn pack of Yarn 2 or later, which writes another archive than npm".into(),
+            "the files of the released tarball have the time that only it gives them",
         ),
         Publish::Tool(name) => (
             format!("{name}, which publishes a copy with other files and another package.json"),

@@ -88,11 +88,13 @@ pub(super) struct Solution {
 
 /// How versions are chosen.
 #[derive(Clone, Copy)]
-pub(super) struct Choice {
+pub(super) struct Choice<'a> {
     /// The time by which a version must have been published, if there is such a version.
     pub by: Option<Timestamp>,
     /// For direct requirements, the oldest version that fits instead of the newest.
     pub oldest: bool,
+    /// Names and versions that come before all others that fit.
+    pub preferred: &'a BTreeSet<(String, String)>,
 }
 
 /// Solves the requirements of some manifests of one source; names in `own` are folders of the source.
@@ -100,7 +102,7 @@ pub(super) async fn solve(
     draft: &Draft<'_>,
     manifests: &[Package],
     own: &BTreeSet<String>,
-    choice: Choice,
+    choice: Choice<'_>,
 ) -> Result<Solution, PlanError> {
     let bar = draft.planner.workshop.progress.stage("solving the dependencies");
     let mut search = Search {
@@ -129,7 +131,7 @@ pub(super) async fn solve(
 /// A partial solution.
 struct Search<'a> {
     draft: &'a Draft<'a>,
-    choice: Choice,
+    choice: Choice<'a>,
     /// Requirements without a chosen version.
     open: BTreeSet<Wanted>,
     /// The registry's answers about packages.
@@ -257,7 +259,7 @@ async fn packument(draft: &Draft<'_>, name: &str) -> Result<Packument, PlanError
 fn choose<'a>(
     packument: &'a Packument,
     wanted: &Wanted,
-    choice: Choice,
+    choice: Choice<'_>,
 ) -> Option<(String, &'a Release, bool)> {
     let tagged = |tag: &str| packument.tags.get(tag).and_then(Value::as_str);
     // Anything but a range is a tag, such as `latest` or `next`. A tag may have moved since that day, so any version
@@ -271,6 +273,10 @@ fn choose<'a>(
         .filter(|(version, text, _)| range.satisfies(version) || *text == exact)
         .collect();
     fitting.sort_by(|(a, _, _), (b, _, _)| a.cmp(b));
+    let is_preferred = |text: &String| choice.preferred.contains(&(wanted.name.clone(), text.clone()));
+    if let Some((_, text, release)) = fitting.iter().rev().find(|(_, text, _)| is_preferred(text)) {
+        return Some(((*text).clone(), release, false));
+    }
     if choice.oldest
         && wanted.direct
         && let Some((_, text, release)) = fitting.first()
@@ -345,31 +351,47 @@ mod tests {
                "time": {{"1.0.0": "2020-01-01T00:00:00Z", "1.1.0": "2021-01-01T00:00:00Z", "1.2.0": "2022-01-01T00:00:00Z", "2.0.0": "2023-01-01T00:00:00Z"}}}}"#
         );
         let packument = packument(&text);
-        let any = |range: &str, by: Option<&str>, oldest: bool| {
+        let any = |range: &str, by: Option<&str>, oldest: bool, locked: &str| {
             let wanted = wanted("a", range, false, true)?;
             let by = by.map(|day| format!("{day}T12:00:00Z").parse().unwrap_or_default());
-            let (version, _, late) = choose(&packument, &wanted, Choice { by, oldest })?;
+            let preferred = &BTreeSet::from([("a".to_owned(), locked.to_owned())]);
+            let choice = Choice {
+                by,
+                oldest,
+                preferred,
+            };
+            let (version, _, late) = choose(&packument, &wanted, choice)?;
             Some((version, late))
         };
-        for (range, by, oldest, expected) in [
-            ("^1.0.0", Some("2021-06-01"), false, Some(("1.1.0", false))),
+        let none = "";
+        for (range, by, oldest, locked, expected) in [
+            ("^1.0.0", Some("2021-06-01"), false, none, Some(("1.1.0", false))),
             // Like npm: a newer version than the publisher's latest is not taken.
-            ("^1.0.0", Some("2023-06-01"), false, Some(("1.1.0", false))),
-            ("^1.2.0", Some("2023-06-01"), false, Some(("1.2.0", false))),
-            ("^1.0.0", Some("2023-06-01"), true, Some(("1.0.0", false))),
+            ("^1.0.0", Some("2023-06-01"), false, none, Some(("1.1.0", false))),
+            ("^1.2.0", Some("2023-06-01"), false, none, Some(("1.2.0", false))),
+            ("^1.0.0", Some("2023-06-01"), true, none, Some(("1.0.0", false))),
             // By these times nothing is that old; the publisher's latest is the best guess.
-            ("^1.0.0", Some("2010-01-01"), false, Some(("1.1.0", true))),
-            ("^2.0.0", None, false, Some(("2.0.0", false))),
-            ("2.0.0-rc.1", None, false, Some(("2.0.0-rc.1", false))),
-            ("latest", None, false, Some(("1.1.0", false))),
-            ("next", None, false, Some(("2.0.0-rc.1", false))),
-            ("^3.0.0", None, false, None),
+            ("^1.0.0", Some("2010-01-01"), false, none, Some(("1.1.0", true))),
+            ("^2.0.0", None, false, none, Some(("2.0.0", false))),
+            ("2.0.0-rc.1", None, false, none, Some(("2.0.0-rc.1", false))),
+            ("latest", None, false, none, Some(("1.1.0", false))),
+            ("next", None, false, none, Some(("2.0.0-rc.1", false))),
+            ("^3.0.0", None, false, none, None),
+            // What a lock file has comes first, if it fits.
+            (
+                "^1.0.0",
+                Some("2010-01-01"),
+                true,
+                "1.2.0",
+                Some(("1.2.0", false)),
+            ),
+            ("^1.0.0", None, false, "2.0.0", Some(("1.1.0", false))),
         ] {
-            let found = any(range, by, oldest);
+            let found = any(range, by, oldest, locked);
             assert_eq!(
                 found.as_ref().map(|(version, late)| (version.as_str(), *late)),
                 expected,
-                "{range} {by:?} {oldest}"
+                "{range} {by:?} {oldest} {locked}"
             );
         }
     }
@@ -406,6 +428,7 @@ mod tests {
             let choice = Choice {
                 by: None,
                 oldest: false,
+                preferred: &BTreeSet::new(),
             };
             let wanted = wanted(name, "^1.0.0", false, true).unwrap();
             let (version, ..) = choose(&packument, &wanted, choice).unwrap();

@@ -95,8 +95,9 @@ impl Fetcher {
         Ok(best)
     }
 
-    /// Of the commits around `commit` on any branch, the one that has most of the wanted files; the nearest, if several
-    /// have as many. Only commits count whose manifest `fits`. `None` if none has more of them than `commit` itself.
+    /// Of the commits around `commit` on any branch, the one that has most of the wanted files; the oldest, if several
+    /// have as many, since those after it changed nothing that was released. Only commits count whose manifest `fits`.
+    /// `None` if none has more of them than `commit` itself.
     /// Like any answer from a history, this one is never pinned.
     pub async fn git_fitting(
         &self,
@@ -117,7 +118,7 @@ impl Fetcher {
             return Ok(None);
         };
         let (earlier, later) = (String::from_utf8_lossy(&earlier), String::from_utf8_lossy(&later));
-        let around = nearest_first(&earlier, &later);
+        let around = oldest_first(&earlier, &later);
         let mut fitting = HashMap::new();
         let mut best: Option<Fitting> = None;
         for commit in around {
@@ -378,19 +379,13 @@ fn unlisted(repository: &str, reason: String) -> GitError {
     }
 }
 
-/// The commit itself, then those around it: `earlier` begins with the commit and has those before it, `later` has those
-/// after it, each with the nearest first.
-fn nearest_first<'a>(earlier: &'a str, later: &'a str) -> Vec<&'a str> {
+/// The commit itself, then those around it, the oldest first: `earlier` begins with the commit and has those before it,
+/// `later` has those after it, each with the nearest first.
+fn oldest_first<'a>(earlier: &'a str, later: &'a str) -> Vec<&'a str> {
     let mut before = earlier.lines();
-    let mut after = later.lines().take(AROUND);
-    let mut found: Vec<&str> = before.next().into_iter().collect();
-    loop {
-        let pair = [after.next(), before.next()];
-        if pair == [None, None] {
-            return found;
-        }
-        found.extend(pair.into_iter().flatten());
-    }
+    let itself = before.next();
+    let (before, after) = (before.rev(), later.lines().take(AROUND));
+    itself.into_iter().chain(before).chain(after).collect()
 }
 
 /// The files of a commit in a folder, as `git ls-tree` prints them.
@@ -477,14 +472,14 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_commits_come_first() {
+    fn the_commit_itself_comes_first_and_then_the_oldest() {
         for (earlier, later, expected) in [
-            ("c\nb\na\n", "d\ne\nf\n", "c d b e a f"),
+            ("c\nb\na\n", "d\ne\nf\n", "c a b d e f"),
             ("c\n", "d\n", "c d"),
             ("c\nb\n", "", "c b"),
             ("", "", ""),
         ] {
-            assert_eq!(nearest_first(earlier, later).join(" "), expected);
+            assert_eq!(oldest_first(earlier, later).join(" "), expected);
         }
     }
 

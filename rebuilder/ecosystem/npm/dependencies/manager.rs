@@ -2,9 +2,10 @@
 
 use crate::ecosystem::PlanError;
 use crate::ecosystem::npm::lockfile::{self, LockedPackage};
+use crate::ecosystem::npm::packing::LATER_YARN;
 use crate::ecosystem::npm::plan::Draft;
 use crate::ecosystem::npm::registry;
-use crate::plan::{PinnedInput, Role};
+use crate::plan::{Origin, PinnedInput, Role};
 
 /// A package manager and its lock files.
 pub(super) struct Manager {
@@ -62,9 +63,64 @@ pub(super) fn named_version(draft: &Draft<'_>, manager: &str) -> Result<Option<S
     Ok(version.map(str::to_owned))
 }
 
+/// The version of Yarn 2 or later that a source has or names, or one that reads its lock file, and why.
+pub(super) fn later_yarn(draft: &Draft<'_>) -> Result<(String, Origin), PlanError> {
+    let inside = draft
+        .paths
+        .iter()
+        .find_map(|path| yarn_inside(path).map(|version| (path, version)));
+    if let Some((path, version)) = inside {
+        return Ok((
+            version.to_owned(),
+            Origin::Declared(format!("{path} of the source")),
+        ));
+    }
+    let top = draft.manifest("")?;
+    if let Some(version) = top.as_ref().and_then(|top| top.version_of("yarn")) {
+        return Ok((
+            version.to_owned(),
+            Origin::Declared("packageManager in package.json".into()),
+        ));
+    }
+    let lock = draft.checkout.file("yarn.lock")?.unwrap_or_default();
+    let version = yarn_of_form(&String::from_utf8_lossy(&lock));
+    Ok((
+        version.to_owned(),
+        Origin::Inferred("no document names one; this one reads the lock file's form".into()),
+    ))
+}
+
+/// The version in the path of a Yarn that a source has inside.
+fn yarn_inside(path: &str) -> Option<&str> {
+    let file = path.strip_prefix(".yarn/releases/yarn-")?;
+    let version = file.rsplit_once('.').map(|(version, _)| version)?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
+    (!version.starts_with("1.") && version.chars().all(plain)).then_some(version)
+}
+
+/// A version of Yarn 2 or later that reads a lock file with this format version.
+fn yarn_of_form(text: &str) -> &'static str {
+    let form = text.lines().find_map(|line| line.trim().strip_prefix("version:"));
+    match form.unwrap_or_default().trim() {
+        "4" => "2.4.2",
+        "5" | "6" => "3.8.7",
+        _ => "4.9.1",
+    }
+}
+
+/// The package that has a package manager, under which name it is called in the recipe.
+fn package_of(tool: &str) -> &str {
+    if tool == LATER_YARN {
+        "@yarnpkg/cli-dist"
+    } else {
+        tool
+    }
+}
+
 /// A package manager from the registry, pinned.
 pub(super) async fn tool(draft: &Draft<'_>, name: &str, version: &str) -> Result<PinnedInput, PlanError> {
-    let found = registry::version(draft.planner.workshop.fetcher, name, version).await?;
+    let package = package_of(name);
+    let found = registry::version(draft.planner.workshop.fetcher, package, version).await?;
     let integrity = found.dist.integrity.clone().unwrap_or_default();
     let file = format!("{name}-{version}.tgz");
     let fetched = registry::by_integrity(
@@ -76,7 +132,7 @@ pub(super) async fn tool(draft: &Draft<'_>, name: &str, version: &str) -> Result
     );
     Ok(PinnedInput {
         role: Role::Dependency,
-        purl: Some(format!("pkg:npm/{name}@{version}")),
+        purl: Some(format!("pkg:npm/{}@{version}", package.replace('@', "%40"))),
         place: format!("dependencies/toolchain/{name}.tgz"),
         file: fetched.await?.0,
     })
@@ -95,6 +151,23 @@ mod tests {
             ("lockfileVersion: '9.0'\n", "9.15.9"),
         ] {
             assert_eq!(pnpm_version(text), version);
+        }
+    }
+
+    #[test]
+    fn a_source_has_or_implies_a_version_of_yarn() {
+        for (path, version) in [
+            (".yarn/releases/yarn-3.2.3.cjs", Some("3.2.3")),
+            (".yarn/releases/yarn-4.0.0-rc.35.cjs", Some("4.0.0-rc.35")),
+            (".yarn/releases/yarn-1.22.19.js", None),
+            (".yarn/releases/yarn-sources.cjs.map/../x.js", None),
+            ("a/.yarn/releases/yarn-3.2.3.cjs", None),
+        ] {
+            assert_eq!(yarn_inside(path), version, "{path}");
+        }
+        for (form, version) in [("4", "2.4.2"), ("6", "3.8.7"), ("8", "4.9.1")] {
+            let text = format!("__metadata:\n  version: {form}\n  cacheKey: 8\n");
+            assert_eq!(yarn_of_form(&text), version, "{form}");
         }
     }
 }

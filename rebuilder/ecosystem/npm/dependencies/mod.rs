@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::lockfile::{self, LockedPackage};
 use super::manifest::Package;
 use super::packer::Packer;
-use super::packing::{Packing, Publish, below};
+use super::packing::{LATER_YARN, Packing, Publish, below};
 use super::plan::Draft;
 use super::resolve::{self, Choice, Solution};
 use super::{pinning, registry, wanted};
@@ -23,7 +23,7 @@ use crate::plan::{Assumption, Origin, PinnedInput, Role, assume};
 use crate::run::failure::FailureCode;
 use crate::store::FetchError;
 use crate::text::plural;
-use manager::{MANAGERS, Manager, named_version, tool};
+use manager::{MANAGERS, Manager, later_yarn, named_version, tool};
 use workspace::{linked, workspace};
 
 /// Names and versions of the tarballs that a lock file takes from npm's registry; `None` if it is another kind of
@@ -124,6 +124,13 @@ pub(super) async fn pin(
             });
             found.inputs.push(tool(draft, manager.name, &version).await?);
         }
+    }
+    if packing.publish == Publish::Tool(LATER_YARN) {
+        let (version, origin) = later_yarn(draft)?;
+        found.inputs.push(tool(draft, LATER_YARN, &version).await?);
+        found
+            .assumptions
+            .push(assume("version of the yarn that packs", version, origin));
     }
     Ok(found)
 }
@@ -261,11 +268,26 @@ async fn locked(
     };
     if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
         bounded(draft, path, versions.len())?;
-        let packages = match pinning::exactly(draft, versions).await {
-            Err(error) if is_gone(&error) => return Ok(Err(error.to_string())),
-            other => other?,
-        };
-        let origin = origin_of(path, How::InYarnsStead);
+        let locked: BTreeSet<_> = versions.iter().cloned().collect();
+        let (mut packages, gone) = pinning::exactly(draft, versions).await?;
+        if let Some((name, version)) = gone.first() {
+            let (_, manifests) = workspace(draft, directory)?;
+            let names: BTreeSet<&str> = gone.iter().map(|(name, _)| name.as_str()).collect();
+            let choice = Choice {
+                by: released_at,
+                oldest: false,
+                preferred: &locked,
+            };
+            let again = [required_again(&manifests, &names)];
+            match resolve::solve(draft, &again, &BTreeSet::new(), choice).await {
+                Err(error) if is_gone(&error) => {
+                    let reason = format!("the registry no longer has {name} {version}, and {error}");
+                    return Ok(Err(reason));
+                }
+                solution => packages.extend(solution?.packages),
+            }
+        }
+        let origin = origin_of(path, How::InYarnsStead(gone.len()));
         return found(packages_of(draft, RESOLVED, packages).await?, RESOLVED, origin);
     }
     let old = manager.name == "npm" && draft.packer.is_some_and(Packer::is_npm_6);
@@ -290,6 +312,7 @@ async fn locked(
         let choice = Choice {
             by: released_at,
             oldest: false,
+            preferred: &BTreeSet::new(),
         };
         let solution = resolve::solve(draft, &[lacking], &BTreeSet::new(), choice).await?;
         inputs.extend(packages_of(draft, RESOLVED, solution.packages).await?);
@@ -329,10 +352,23 @@ enum How<'a> {
     ByIts,
     /// By this package manager, in a version that only the form of the lock file implies.
     ByGuessed(&'a str, &'a str),
-    /// By npm, in place of Yarn 2 or later.
-    InYarnsStead,
+    /// By npm, in place of Yarn 2 or later; the registry no longer has this number of packages.
+    InYarnsStead(usize),
     /// By Yarn, which has to choose versions for this number of requirements.
     WithoutSome(usize),
+}
+
+/// The requirements of manifests for packages with these names, as those of a package.
+fn required_again(manifests: &[Package], names: &BTreeSet<&str>) -> Package {
+    let lists = manifests
+        .iter()
+        .flat_map(|it| [&it.dependencies, &it.dev_dependencies, &it.optional_dependencies]);
+    let wanted = lists.flatten().filter(|(name, _)| names.contains(name.as_str()));
+    Package::requiring(
+        wanted
+            .map(|(name, range)| (name.clone(), range.clone()))
+            .collect(),
+    )
 }
 
 /// The requirements of `package.json` that a `yarn.lock` lacks, as those of a package.
@@ -365,8 +401,13 @@ fn origin_of(path: &str, how: How<'_>) -> Origin {
         How::ByGuessed(name, version) => Origin::Inferred(format!(
             "{path} of the source, installed by {name} {version}, which reads its form"
         )),
-        How::InYarnsStead => Origin::Inferred(format!(
+        How::InYarnsStead(0) => Origin::Inferred(format!(
             "versions of {path} of the source, placed by npm in Yarn's stead"
+        )),
+        How::InYarnsStead(gone) => Origin::Inferred(format!(
+            "versions of {path} of the source, placed by npm in Yarn's stead; the registry no longer has {}, for which \
+             these are the newest by the day of the release that package.json allows",
+            plural(gone, "package")
         )),
         How::WithoutSome(count) => Origin::Inferred(format!(
             "{path} of the source; it lacks {} of package.json, for which these are the newest by the day of the release",
@@ -438,6 +479,7 @@ async fn solved(
     let choice = Choice {
         by: released_at,
         oldest: oldest.is_some(),
+        preferred: &BTreeSet::new(),
     };
     let Solution {
         packages,
@@ -593,7 +635,8 @@ mod tests {
             (How::ByIts, true, "of the source"),
             (How::ByGuessed("pnpm", "8.15.9"), false, "by pnpm 8.15.9"),
             (How::ByGuessed("yarn", "1.22.22"), false, "by yarn 1.22.22"),
-            (How::InYarnsStead, false, "in Yarn's stead"),
+            (How::InYarnsStead(0), false, "in Yarn's stead"),
+            (How::InYarnsStead(1), false, "no longer has 1 package,"),
             (How::WithoutSome(2), false, "lacks 2 requirements"),
         ] {
             let origin = origin_of("a/lock", how);

@@ -12,7 +12,7 @@ use nodejs_semver::{Range, Version as SemVer};
 
 use super::calendar;
 use super::packer::Packer;
-use super::packing::{Packing, Publish, YARN};
+use super::packing::{LATER_YARN, Packing, Publish, YARN};
 use super::plan::{Draft, Tools};
 use crate::ecosystem::PlanError;
 use crate::evidence::slsa::Build;
@@ -99,7 +99,7 @@ pub(super) async fn choose(
     packing: &Packing,
     released_at: Option<Timestamp>,
 ) -> Result<Tools, PlanError> {
-    let npm_packs = !matches!(packing.publish, Publish::Tool("pnpm" | YARN));
+    let npm_packs = !matches!(packing.publish, Publish::Tool("pnpm" | YARN | LATER_YARN));
     let releases = releases::all(draft).await;
     let (node, usual) = node_of_release(draft, &releases, released_at);
     let mut tools = Tools {
