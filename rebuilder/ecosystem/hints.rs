@@ -70,6 +70,8 @@ pub struct Settings {
     pub last_commit: Option<Origin>,
     /// npm: the scripts that run before it is packed.
     pub scripts: Option<(NpmScripts, Origin)>,
+    /// npm: the build goes on after a script that fails, since a failed check or a wrong type may not matter for files.
+    pub going_on: Option<Origin>,
     /// npm: if no lock file names dependencies, the oldest versions that `package.json` allows instead of the newest.
     pub oldest: Option<Origin>,
     /// npm: a commit around that of the tag, if it has more of the released files.

@@ -20,6 +20,9 @@ const LINES: [(&str, &str); 8] = [
     ("15", "7"),
 ];
 
+/// The last lines that write the publisher's owner and times into the tarball, and take files such as `.npmignore`.
+const NAMING_OWNERS: [(&str, &str); 2] = [("8", "4"), ("8", "5.3")];
+
 /// What is tried if no lock file names the versions.
 const OLDEST: &str = "the oldest dependencies that package.json allows";
 
@@ -58,6 +61,12 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             let ran = variable(plan, "SCRIPTS");
             if now.is_none() && !ran.is_empty() {
                 all.extend((ran != "build").then(build));
+                let settings = Settings {
+                    going_on: Some(tried()),
+                    ..hints.settings.clone()
+                };
+                let first = hints.settings.going_on.is_none();
+                all.extend(first.then(|| with(settings, "in spite of scripts that fail")));
                 // What was written for an older line often fails on a newer one.
                 let node = plan.assumptions.iter().find(|it| it.what == "node");
                 all.extend(node.and_then(|node| older_line(&node.value, hints, &because)));
@@ -91,6 +100,13 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
             let lacks = |(cause, _): (Cause, _)| cause == Cause::MissingFromSource;
             if content && now.is_none() && (ran.is_empty() || open().any(lacks)) {
                 all.push(build());
+            }
+            // The source may have what they make, as it was released. It costs little, as nothing is installed.
+            if content && now.is_none() && !ran.is_empty() {
+                all.push(none());
+            }
+            if names_owner(&plan.assumptions, &causes) {
+                all.extend(NAMING_OWNERS.iter().map(|line| of_line(line, hints, &because)));
             }
             if content && oldest(plan) {
                 all.push(with(with_oldest(), OLDEST));
@@ -156,24 +172,35 @@ fn older_line(node: &str, hints: &Hints, because: &str) -> Option<Alternative> {
     older.pop().map(|(_, it)| it)
 }
 
+/// Whether an old npm may have packed a release, since it names an owner, and no such version was tried yet.
+fn names_owner(assumed: &[Assumption], causes: &[(Cause, &str)]) -> bool {
+    let age = assumed.iter().find(|it| it.what == packer::AGE);
+    let tool = assumed.iter().find(|it| it.what == "npm");
+    age.is_some_and(|age| packer::allows(&age.value, "4"))
+        && tool.is_some_and(|tool| !packer::allows("<5.4.0", &tool.value) && !tool.is_declared())
+        && causes.iter().any(|(cause, _)| *cause == Cause::Ownership)
+}
+
+/// A line of Node.js and npm, as the next one to try.
+fn of_line((node, npm): &(&str, &str), hints: &Hints, because: &str) -> Alternative {
+    let origin = || Origin::Tried(because.to_owned());
+    Alternative {
+        hints: hints
+            .with_tool("node", node, origin())
+            .with_tool("npm", npm, origin()),
+        because: format!("node {node} with npm {npm}: {because}"),
+    }
+}
+
 /// Other lines of Node.js and npm that can have packed the release, if the user named none.
 fn lines(assumed: &[Assumption], hints: &Hints, because: &str) -> Vec<Alternative> {
     if !hints.tools.is_empty() {
         return Vec::new();
     }
-    let alternative = |(node, npm): &(&str, &str)| {
-        let origin = || Origin::Tried(because.to_owned());
-        Alternative {
-            hints: hints
-                .with_tool("node", node, origin())
-                .with_tool("npm", npm, origin()),
-            because: format!("node {node} with npm {npm}: {because}"),
-        }
-    };
     let age = assumed.iter().find(|it| it.what == packer::AGE);
     let can = |npm: &str| age.is_none_or(|age| packer::allows(&age.value, npm));
     let lines = LINES.iter().filter(|line| can(line.1));
-    lines.map(alternative).collect()
+    lines.map(|line| of_line(line, hints, because)).collect()
 }
 
 /// The value of a variable in the build.

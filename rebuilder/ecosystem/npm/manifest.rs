@@ -1,10 +1,14 @@
 //! The parts of a `package.json` that matter for packing: scripts, dependencies, and the paths that must exist.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::compare;
+use crate::deadline::Deadline;
 use crate::evidence::json::member;
 
 /// The relevant parts of a `package.json`. A member of an unexpected type is treated as absent.
@@ -29,6 +33,8 @@ pub(super) struct Package {
     pub workspaces: Value,
     #[serde(default)]
     pub publish_config: Value,
+    #[serde(default)]
+    resolutions: Value,
     /// The configuration of semantic-release.
     #[serde(default)]
     pub release: Value,
@@ -55,10 +61,35 @@ pub(super) struct Package {
 /// Programs that fail outside a git repository.
 const ASKING_GIT: [&str; 2] = ["git", "npmignore"];
 
+/// Maximum number of bytes of a released `package.json` that is read.
+const LARGEST: u64 = 16 << 20;
 /// Maximum depth of `exports` that is followed.
 const DEPTH: usize = 16;
 
 impl Package {
+    /// The `package.json` of a released tarball; `None` if it has none that can be read.
+    pub fn released(tarball: &Path) -> Option<Self> {
+        let mut found = None;
+        let _ = compare::each_file(tarball, &Deadline::default(), &mut |path, content| {
+            if path
+                .split_once('/')
+                .is_some_and(|(_, below)| below == "package.json")
+            {
+                let mut text = Vec::new();
+                content.take(LARGEST).read_to_end(&mut text)?;
+                found = serde_json::from_slice(&text).ok();
+            }
+            Ok::<_, io::Error>(())
+        });
+        found
+    }
+
+    /// The names of packages in `resolutions`, with the versions that Yarn takes, whatever other packages require.
+    pub fn resolutions(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.resolutions.as_object().into_iter().flatten();
+        all.filter_map(|(key, version)| Some((overridden(key)?, version.as_str()?)))
+    }
+
     /// A package with these requirements for its development, and nothing else.
     pub fn requiring(dev_dependencies: BTreeMap<String, Value>) -> Self {
         Self {
@@ -174,6 +205,22 @@ impl Package {
     }
 }
 
+/// The package that a key of `resolutions` is about: the last one of its path, without the range after it.
+fn overridden(key: &str) -> Option<&str> {
+    let (before, last) = key.rsplit_once('/').unwrap_or(("", key));
+    let scope = before.rsplit('/').next().unwrap_or_default();
+    let start = if scope.starts_with('@') {
+        scope.len().saturating_add(1)
+    } else {
+        0
+    };
+    let length = start.saturating_add(last.len());
+    let name = key.get(key.len().saturating_sub(length)..)?;
+    let range = name.char_indices().skip(1).find(|(_, c)| *c == '@');
+    let name = range.map_or(Some(name), |(at, _)| name.get(..at))?;
+    (!name.is_empty()).then_some(name)
+}
+
 /// Collects every text in a value that may be a path.
 fn texts(value: &Value, found: &mut Vec<String>, depth: usize) {
     match value {
@@ -262,6 +309,11 @@ const GUARDS: [(&str, &str); 4] = [
 /// The part of a script that runs when npm publishes, without the program that asks whether it does.
 fn while_publishing(text: &str) -> &str {
     let text = text.trim();
+    // It is there so that the script succeeds if npm does not publish.
+    let otherwise = text.strip_suffix("not-in-publish").map(str::trim_end);
+    let text = otherwise
+        .and_then(|text| text.strip_suffix("||"))
+        .map_or(text, str::trim_end);
     let rest = |(program, then): &(&str, &str)| {
         let rest = text.strip_prefix(program)?.trim_start().strip_prefix(then)?;
         Some(rest.trim())
@@ -425,5 +477,20 @@ mod tests {
             package.named_paths(),
             ["dist/a.js", "esm/a.mjs", "x", "bin/a", "lib"]
         );
+    }
+
+    #[test]
+    fn resolutions_are_about_the_last_package_of_a_path() {
+        for (key, expected) in [
+            ("nyc/node-preload", Some("node-preload")),
+            ("@babel/core", Some("@babel/core")),
+            ("a/@babel/core", Some("@babel/core")),
+            ("**/b", Some("b")),
+            ("b@npm:^1.0.0", Some("b")),
+            ("@s/a@^1", Some("@s/a")),
+            ("", None),
+        ] {
+            assert_eq!(overridden(key), expected, "{key}");
+        }
     }
 }

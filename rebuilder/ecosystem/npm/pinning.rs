@@ -39,15 +39,11 @@ pub(super) async fn pin_all(
     Ok((pinned.into_iter().flatten().collect(), open))
 }
 
-/// Name and version of a package.
-type Named = (String, String);
-
-/// The packages of a `yarn.lock` of Yarn 2 or later, which names versions; the registry adds the rest. Second, those
-/// that the registry does not have.
+/// The packages of a `yarn.lock` of Yarn 2 or later, which names versions; the registry adds the rest.
 pub(super) async fn exactly(
     draft: &Draft<'_>,
-    versions: Vec<Named>,
-) -> Result<(Vec<LockedPackage>, Vec<Named>), PlanError> {
+    versions: Vec<(String, String)>,
+) -> Result<Vec<LockedPackage>, PlanError> {
     let bar = draft
         .planner
         .workshop
@@ -55,26 +51,16 @@ pub(super) async fn exactly(
         .stage(format!("asking for {}", plural(versions.len(), "package")));
     let fetcher = draft.planner.workshop.fetcher;
     let asked = stream::iter(versions.into_iter().map(|(name, version)| async move {
-        match registry::version(fetcher, &name, &version).await {
-            Ok(found) => Ok(Ok(LockedPackage {
-                integrity: found.dist.integrity.unwrap_or_default(),
-                url: found.dist.tarball,
-                optional: true,
-            })),
-            Err(PlanError::Unknown { .. } | PlanError::Fetch(FetchError::NotFound { .. })) => {
-                Ok(Err((name, version)))
-            }
-            Err(error) => Err(error),
-        }
+        let found = registry::version(fetcher, &name, &version).await;
+        let found = found.map_err(|error| as_dependency(draft, error))?;
+        let integrity = found.dist.integrity.clone().unwrap_or_default();
+        Ok::<_, PlanError>(LockedPackage {
+            url: found.dist.tarball,
+            integrity,
+            optional: true,
+        })
     }));
-    let found: Result<Vec<_>, _> = asked.buffered(AT_ONCE).try_collect().await;
+    let found = asked.buffered(AT_ONCE).try_collect().await;
     bar.finish_and_clear();
-    let (mut packages, mut gone) = (Vec::new(), Vec::new());
-    for answer in found? {
-        match answer {
-            Ok(package) => packages.push(package),
-            Err(named) => gone.push(named),
-        }
-    }
-    Ok((packages, gone))
+    found
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use nodejs_semver::Version as SemVer;
 
 use super::dependencies::{self, Dependencies};
+use super::manifest::Package;
 use super::packer::Packer;
 use super::packing::{LATER_YARN, Packing, Publish, YARN};
 use super::{line_ends, modes, registry, source, times, toolchain};
@@ -53,12 +54,8 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         publisher,
         paths,
         checkout,
-        packer: found
-            .artifact
-            .path
-            .as_deref()
-            .filter(|_| !source.attested)
-            .and_then(Packer::of),
+        packer: released.filter(|_| !source.attested).and_then(Packer::of),
+        released: released.and_then(Package::released),
         // No document records which scripts ran, but a recipe can say so.
         scripts: source.attested || recipe.scripts,
     };
@@ -121,6 +118,11 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         let value = format!("those of {} as released", plural(count, "file"));
         assumptions.push(assume("permissions of files", value, origin));
         files.push(file);
+    }
+    if let Some(origin) = &planner.hints.settings.going_on {
+        build.env.insert("FAILED_SCRIPTS".into(), "go on".into());
+        let value = "the build goes on with what they made";
+        assumptions.push(assume("scripts that fail", value, origin.clone()));
     }
     if !dependencies.left_out.is_empty() {
         build
@@ -194,6 +196,8 @@ pub(super) struct Draft<'a> {
     pub checkout: &'a Checkout,
     /// What the released tarball tells of the npm that packed it, if no document does.
     pub packer: Option<Packer>,
+    /// The released `package.json`.
+    pub released: Option<Package>,
     /// Every file of the source.
     pub paths: Vec<String>,
     /// Whether npm runs its lifecycle scripts when it packs, as a document says. Otherwise the scripts are inferred.

@@ -80,8 +80,13 @@ pub(super) fn infer(
             let missing = package.named_paths().into_iter().find(|path| !is_there(path));
             match (missing, building) {
                 (Some(path), Some(name)) => {
-                    let from = format!("package.json names {path}, which the source lacks");
-                    Ok((owned(vec![name]), Origin::Inferred(from)))
+                    let parts = package.script(name).and_then(|text| package.working_parts(text));
+                    let parts = parts.filter(|parts| !parts.is_empty());
+                    let beside = parts
+                        .as_ref()
+                        .map_or("", |_| "; its script that builds runs these");
+                    let from = format!("package.json names {path}, which the source lacks{beside}");
+                    Ok((owned(parts.unwrap_or_else(|| vec![name])), Origin::Inferred(from)))
                 }
                 _ => Ok((
                     Vec::new(),
@@ -161,6 +166,16 @@ mod tests {
                 r#"{"scripts": {"build": "x"}, "main": "dist/a.js"}"#,
                 None,
                 Ok("build"),
+            ),
+            (
+                r#"{"scripts": {"build": "npm run clean && npm run b && npm run lint && npm test", "clean": "rimraf out", "b": "tsc", "lint": "eslint .", "test": "mocha"}, "main": "dist/a.js"}"#,
+                None,
+                Ok("clean b"),
+            ),
+            (
+                r#"{"scripts": {"prepublish": "in-publish && npm run b && npm run typecheck || not-in-publish", "b": "x", "typecheck": "tsc --noEmit"}}"#,
+                None,
+                Ok("b"),
             ),
             (
                 r#"{"scripts": {"prepare": "tsc", "compile": "tsc"}}"#,

@@ -18,20 +18,25 @@ pub(super) struct Wanted {
     pub direct: bool,
 }
 
-/// The requirements of a package of the source, except packages of the source itself.
+/// The requirements of a package of the source, except other packages of the source. What it requires of itself is
+/// another version.
 pub(super) fn wanted_by_root(package: &Package, own: &BTreeSet<String>, open: &mut BTreeSet<Wanted>) {
     let lists = [
         (&package.dependencies, false),
         (&package.dev_dependencies, false),
         (&package.optional_dependencies, true),
     ];
+    let beside = |name: &String| own.contains(name) && package.name.as_ref() != Some(name);
     for (list, optional) in lists {
         for (name, range) in list {
             let also_optional = optional || package.optional_dependencies.contains_key(name);
-            if let Some(range) = range.as_str().filter(|_| !own.contains(name)) {
+            if let Some(range) = range.as_str().filter(|_| !beside(name)) {
                 open.extend(wanted(name, range, also_optional, true));
             }
         }
+    }
+    for (name, version) in package.resolutions() {
+        open.extend(wanted(name, version, true, false));
     }
     for (name, range) in &package.peer_dependencies {
         let known = package.dev_dependencies.contains_key(name) || own.contains(name);
@@ -141,6 +146,17 @@ mod tests {
         }"#;
         let package: Package = serde_json::from_str(text).unwrap_or_default();
         assert_eq!(foreign(&package), ["b", "e", "f", "i", "l"]);
+    }
+
+    #[test]
+    fn another_version_of_the_package_itself_is_wanted() {
+        let text = r#"{"name": "a", "devDependencies": {"a": "^1", "b": "^1", "c": "^1"}, "resolutions": {"c/d": "1.0.0"}}"#;
+        let package: Package = serde_json::from_str(text).unwrap_or_default();
+        let own = BTreeSet::from(["a".to_owned(), "b".to_owned()]);
+        let mut open = BTreeSet::new();
+        wanted_by_root(&package, &own, &mut open);
+        let names: Vec<_> = open.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["a", "c", "d"]);
     }
 
     #[test]

@@ -248,6 +248,7 @@ fn of_npm(facts: &Facts<'_>, name: &str, value: &str) -> VariableOrigin {
         "SYSTEM" => one_of(value, &["", "012", "013", "023"]),
         "CLOCK" => formed(value.parse::<u32>().is_ok(), "a number of seconds"),
         "LINE_ENDS" => one_of(value, &["crlf"]),
+        "FAILED_SCRIPTS" => one_of(value, &["go on"]),
         "LEFT_OUT" => {
             let plain = |c: char| c.is_ascii_alphanumeric() || "-._~@/ ".contains(c);
             formed(value.chars().all(plain), "names of packages")

@@ -2,6 +2,7 @@
 //! of npm, Yarn or pnpm, or, if there is none, a solution for the `package.json`.
 
 mod manager;
+mod origins;
 mod workspace;
 
 use std::collections::BTreeSet;
@@ -24,6 +25,7 @@ use crate::run::failure::FailureCode;
 use crate::store::FetchError;
 use crate::text::plural;
 use manager::{MANAGERS, Manager, later_yarn, named_version, tool};
+use origins::{How, guessed_version, of_install, origin_of, stand_in};
 use workspace::{linked, workspace};
 
 /// Names and versions of the tarballs that a lock file takes from npm's registry; `None` if it is another kind of
@@ -192,6 +194,8 @@ async fn packages(
     released_at: Option<Timestamp>,
 ) -> Result<Dependencies, PlanError> {
     let mut unusable = None;
+    // What a lock file names that cannot be used as it is.
+    let mut locked_versions = BTreeSet::new();
     for folder in upwards(directory) {
         for manager in &MANAGERS {
             for name in manager.files {
@@ -205,17 +209,24 @@ async fn packages(
                     path: &path,
                     text: &text,
                 };
-                match locked(draft, lock, directory, released_at).await? {
-                    Ok(found) => return Ok(found),
-                    Err(reason) => drop(unusable.get_or_insert(format!("{path}: {reason}"))),
-                }
+                let reason = match locked(draft, lock, directory, released_at).await {
+                    Ok(Ok(found)) => return Ok(found),
+                    Ok(Err(reason)) => reason,
+                    Err(error) if is_gone(&error) => {
+                        let versions = named(name, &text).and_then(Result::ok);
+                        locked_versions.extend(versions.into_iter().flatten());
+                        error.to_string()
+                    }
+                    Err(error) => return Err(error),
+                };
+                unusable.get_or_insert(format!("{path}: {reason}"));
             }
         }
         if unusable.is_some() {
             break;
         }
     }
-    solved(draft, directory, released_at, unusable).await
+    solved(draft, directory, released_at, unusable, &locked_versions).await
 }
 
 /// A folder and all folders above it, up to the top.
@@ -268,26 +279,8 @@ async fn locked(
     };
     if let Some(versions) = lockfile::yarn_versions(text).filter(|_| manager.name == "yarn") {
         bounded(draft, path, versions.len())?;
-        let locked: BTreeSet<_> = versions.iter().cloned().collect();
-        let (mut packages, gone) = pinning::exactly(draft, versions).await?;
-        if let Some((name, version)) = gone.first() {
-            let (_, manifests) = workspace(draft, directory)?;
-            let names: BTreeSet<&str> = gone.iter().map(|(name, _)| name.as_str()).collect();
-            let choice = Choice {
-                by: released_at,
-                oldest: false,
-                preferred: &locked,
-            };
-            let again = [required_again(&manifests, &names)];
-            match resolve::solve(draft, &again, &BTreeSet::new(), choice).await {
-                Err(error) if is_gone(&error) => {
-                    let reason = format!("the registry no longer has {name} {version}, and {error}");
-                    return Ok(Err(reason));
-                }
-                solution => packages.extend(solution?.packages),
-            }
-        }
-        let origin = origin_of(path, How::InYarnsStead(gone.len()));
+        let packages = pinning::exactly(draft, versions).await?;
+        let origin = origin_of(path, How::InYarnsStead);
         return found(packages_of(draft, RESOLVED, packages).await?, RESOLVED, origin);
     }
     let old = manager.name == "npm" && draft.packer.is_some_and(Packer::is_npm_6);
@@ -333,41 +326,15 @@ async fn locked(
     found(inputs, manager.name, origin)
 }
 
-/// Whether the registry no longer has a package that a lock file names. Without it, the lock file cannot be used, but
-/// `package.json` may allow other versions.
+/// Whether the registry no longer has a package that a lock file names. Without it, the lock file cannot be used as it
+/// is, but `package.json` may allow another version.
 fn is_gone(error: &PlanError) -> bool {
     matches!(
         error,
         PlanError::Lacking {
             code: FailureCode::DependencyGone,
             ..
-        }
-    )
-}
-
-/// How the packages of a lock file are installed.
-#[derive(Clone, Copy)]
-enum How<'a> {
-    /// By npm, or by a package manager whose version the source names.
-    ByIts,
-    /// By this package manager, in a version that only the form of the lock file implies.
-    ByGuessed(&'a str, &'a str),
-    /// By npm, in place of Yarn 2 or later; the registry no longer has this number of packages.
-    InYarnsStead(usize),
-    /// By Yarn, which has to choose versions for this number of requirements.
-    WithoutSome(usize),
-}
-
-/// The requirements of manifests for packages with these names, as those of a package.
-fn required_again(manifests: &[Package], names: &BTreeSet<&str>) -> Package {
-    let lists = manifests
-        .iter()
-        .flat_map(|it| [&it.dependencies, &it.dev_dependencies, &it.optional_dependencies]);
-    let wanted = lists.flatten().filter(|(name, _)| names.contains(name.as_str()));
-    Package::requiring(
-        wanted
-            .map(|(name, range)| (name.clone(), range.clone()))
-            .collect(),
+        } | PlanError::Fetch(FetchError::NotFound { .. })
     )
 }
 
@@ -395,60 +362,6 @@ fn lacking(draft: &Draft<'_>, lock: Lock<'_>, directory: &str) -> Result<Package
     ))
 }
 
-fn origin_of(path: &str, how: How<'_>) -> Origin {
-    match how {
-        How::ByIts => Origin::Declared(format!("{path} of the source")),
-        How::ByGuessed(name, version) => Origin::Inferred(format!(
-            "{path} of the source, installed by {name} {version}, which reads its form"
-        )),
-        How::InYarnsStead(0) => Origin::Inferred(format!(
-            "versions of {path} of the source, placed by npm in Yarn's stead"
-        )),
-        How::InYarnsStead(gone) => Origin::Inferred(format!(
-            "versions of {path} of the source, placed by npm in Yarn's stead; the registry no longer has {}, for which \
-             these are the newest by the day of the release that package.json allows",
-            plural(gone, "package")
-        )),
-        How::WithoutSome(count) => Origin::Inferred(format!(
-            "{path} of the source; it lacks {} of package.json, for which these are the newest by the day of the release",
-            plural(count, "requirement")
-        )),
-    }
-}
-
-/// The assumption for a package manager whose version no document names.
-fn guessed_version(name: &str, version: &str) -> Assumption {
-    assume(
-        &format!("version of {name}"),
-        version,
-        Origin::Inferred("it is called, and package.json names no version of it".into()),
-    )
-}
-
-/// The recipe's own settings for one way of installing, as assumptions.
-fn of_install(install: &str) -> Vec<Assumption> {
-    let peers = || {
-        assume(
-            "peer dependencies that contradict each other",
-            "npm refuses them, and is called again with --legacy-peer-deps",
-            Origin::Inferred("no document says whether its publisher had npm refuse them".into()),
-        )
-    };
-    let by_npm = [RESOLVED, SERVED, "npm"].contains(&install);
-    by_npm.then(peers).into_iter().collect()
-}
-
-/// The assumption about what stands in for the package that is rebuilt.
-fn stand_in() -> Assumption {
-    assume(
-        "stand-in for the package itself",
-        "its source, packed before any script ran",
-        Origin::Inferred(
-            "a package of the build requires this version, and the released one is no input".into(),
-        ),
-    )
-}
-
 /// Maximum number of packages in one lock file.
 const MOST: usize = 10_000;
 
@@ -465,12 +378,14 @@ const RESOLVED: &str = "resolved";
 /// The same, with npm's lock file: it pins packages only by SHA-1, so npm's cache cannot have them by their digest.
 const SERVED: &str = "npm-served";
 
-/// Solves what `package.json` requires, and the manifests of all other packages of the same source.
+/// Solves what `package.json` requires, and the manifests of all other packages of the same source. Names and versions
+/// that are `locked` come first.
 async fn solved(
     draft: &Draft<'_>,
     directory: &str,
     released_at: Option<Timestamp>,
     unusable: Option<String>,
+    locked: &BTreeSet<(String, String)>,
 ) -> Result<Dependencies, PlanError> {
     let (root, mut manifests) = workspace(draft, directory)?;
     let own: BTreeSet<String> = manifests.iter().filter_map(|it| it.name.clone()).collect();
@@ -479,7 +394,7 @@ async fn solved(
     let choice = Choice {
         by: released_at,
         oldest: oldest.is_some(),
-        preferred: &BTreeSet::new(),
+        preferred: locked,
     };
     let Solution {
         packages,
@@ -488,7 +403,12 @@ async fn solved(
     } = resolve::solve(draft, &manifests, &own, choice).await?;
     let lock = unusable.map_or_else(
         || "no lock file names them".to_owned(),
-        |reason| format!("no lock file can be used ({reason})"),
+        |reason| match locked.len() {
+            0 => format!("no lock file can be used ({reason})"),
+            _ => {
+                format!("the versions of a lock file that the registry still has ({reason}); for all others")
+            }
+        },
     );
     let origin = oldest.unwrap_or_else(|| {
         Origin::Inferred(if younger == 0 {
@@ -626,36 +546,6 @@ mod tests {
             ("a", "cd ../..", None),
         ] {
             assert_eq!(worked_in(directory, script), expected, "{directory} {script}");
-        }
-    }
-
-    #[test]
-    fn only_what_a_document_says_of_an_installation_is_declared() {
-        for (how, declared, words) in [
-            (How::ByIts, true, "of the source"),
-            (How::ByGuessed("pnpm", "8.15.9"), false, "by pnpm 8.15.9"),
-            (How::ByGuessed("yarn", "1.22.22"), false, "by yarn 1.22.22"),
-            (How::InYarnsStead(0), false, "in Yarn's stead"),
-            (How::InYarnsStead(1), false, "no longer has 1 package,"),
-            (How::WithoutSome(2), false, "lacks 2 requirements"),
-        ] {
-            let origin = origin_of("a/lock", how);
-            let said = assume("dependencies", "", origin.clone());
-            assert_eq!(said.is_declared(), declared, "{origin:?}");
-            assert!(format!("{origin:?}").contains(words), "{origin:?}");
-        }
-        assert!(!guessed_version("yarn", "1.22.22").is_declared());
-        for (install, expected) in [
-            (RESOLVED, true),
-            (SERVED, true),
-            ("npm", true),
-            ("yarn", false),
-            ("", false),
-        ] {
-            let said = of_install(install);
-            let peers = said.iter().any(|it| it.value.contains("--legacy-peer-deps"));
-            assert_eq!(peers, expected, "{install}");
-            assert!(said.iter().all(|it| !it.is_declared()), "{install}");
         }
     }
 }
