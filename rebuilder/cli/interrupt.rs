@@ -7,8 +7,10 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -25,6 +27,9 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(MILLIS);
 pub(super) const FOR_WORK: Duration = Duration::from_millis(MILLIS / 2);
 /// The part of it for the threads of the runtime.
 pub(super) const FOR_THREADS: Duration = Duration::from_millis(MILLIS / 8);
+
+/// How long a signal may wait while the last files are removed.
+const MOMENT: Duration = Duration::from_millis(50);
 
 /// The exit code for the first signal; 0 before one arrived.
 static CODE: AtomicU8 = AtomicU8::new(0);
@@ -76,6 +81,18 @@ pub(super) fn listen(json: bool) -> impl Future<Output = ()> {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Waits until the runtime's threads have removed what the work left, which a signal cuts short: the result stands, and
+/// so does its code. What remains is swept at the next start.
+pub(super) fn finish(runtime: Runtime, exit: ExitCode) -> ExitCode {
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || {
+        drop(runtime);
+        let _ = done.send(());
+    });
+    while code().is_none() && ended.recv_timeout(MOMENT) == Err(RecvTimeoutError::Timeout) {}
+    exit
 }
 
 /// Removes the files that the interrupted run left; those that remain are swept at the next start.

@@ -186,11 +186,11 @@ pub fn main() -> ExitCode {
         }
     });
     match outcome {
-        Some(Ok(code)) => code,
+        Some(Ok(code)) => interrupt::finish(runtime, code),
         // An end that a signal caused is reported as such.
-        Some(done) if interrupt::code().is_none() => {
-            drop(runtime);
-            done.unwrap_or_else(|failure| failure.report(json))
+        Some(Err(failure)) if interrupt::code().is_none() => {
+            let code = failure.report(json);
+            interrupt::finish(runtime, code)
         }
         _ => {
             // Ends all running work first, so that only files are left to sweep. Threads that compute are not waited for.

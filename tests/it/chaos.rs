@@ -139,6 +139,50 @@ pub fn left(store: &Path, out: &Path, marker: &str) -> Vec<String> {
 }
 
 #[apply(test)]
+fn a_signal_after_the_result_does_not_change_it() {
+    needs(&[NETWORK, SANDBOX]);
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    common::store_without(&store, "");
+    let planned = rebuilder_in(&store)
+        .args(["plan", "pypi:idna==3.10", "--fetch"])
+        .output()
+        .unwrap();
+    assert!(planned.status.success(), "{}", text(&planned));
+    let mut plan = common::json(&planned);
+    // It takes a while to remove them.
+    let script = "mkdir /tmp/a; cd /tmp/a; seq 200000 | xargs touch; false";
+    plan["build"]["steps"] = serde_json::json!([{"name": "test", "run": script}]);
+    let file = folder.path().join("plan.json");
+    fs::write(&file, plan.to_string()).unwrap();
+    // The result is kept a moment before the work is done, and on a busy machine this moment is long.
+    let unchanged = (0..3).any(|round| {
+        let out = folder.path().join(format!("run-{round}"));
+        let mut command = rebuilder_in(&store);
+        command
+            .args(["rebuild", "--offline", "--plan"])
+            .arg(&file)
+            .arg("--out")
+            .arg(&out);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        while !out.join("record.json").exists() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        let removing = child.try_wait().unwrap().is_none();
+        let _ = kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM);
+        let status = child.wait().unwrap();
+        removing && status.code() == Some(4)
+    });
+    assert!(unchanged, "no run ended with the code of its result");
+    common::remove_store(&store);
+}
+
+#[apply(test)]
 fn whoever_is_killed_a_run_leaves_nothing() {
     needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();

@@ -303,6 +303,25 @@ mod tests {
     }
 
     #[test]
+    fn a_tarball_that_names_an_owner_was_packed_by_an_old_npm() {
+        let inferred = || Origin::Inferred("x".into());
+        let declared = || Origin::Declared("x".into());
+        for (age, npm, origin, cause, expected) in [
+            ("<7.0.0", "6.14.8", inferred(), Cause::Ownership, true),
+            ("<7.0.0", "6.14.8", inferred(), Cause::Timestamp, false),
+            ("<7.0.0", "6.14.8", declared(), Cause::Ownership, false),
+            (">=7.7.0", "8.1.0", inferred(), Cause::Ownership, false),
+            // Such a version was tried.
+            ("<7.0.0", "4.6.1", inferred(), Cause::Ownership, false),
+            ("<7.0.0", "5.3.0", inferred(), Cause::Ownership, false),
+        ] {
+            let assumed = [assume(packer::AGE, age, inferred()), assume("npm", npm, origin)];
+            let found = names_owner(&assumed, &[(cause, "")]);
+            assert_eq!(found, expected, "{age} {npm} {cause:?}");
+        }
+    }
+
+    #[test]
     fn no_line_is_tried_that_the_released_tarball_rules_out() {
         for (age, expected) in [
             ("<7.0.0", "6 6 6"),

@@ -76,8 +76,12 @@ fn measure(name: &str, url: Option<String>) {
         assert_eq!(status, 200, "{page}");
         page
     };
+    // They were written in several steps, and a count in between sees only some of these.
     wait_until("they are counted", Duration::from_mins(1), || {
-        value(&scrape(), "rebuilder_jobs{state=\"done\"}") == Some(count)
+        let page = scrape();
+        value(&page, "rebuilder_jobs{state=\"done\"}") == Some(count)
+            && value(&page, "rebuilder_verdicts{verdict=\"mismatch\"}") == Some(count / 10)
+            && value(&page, "rebuilder_signing{state=\"signed\"}") == Some(count)
     });
     let mut times = Vec::new();
     for _ in 0..SCRAPES {
