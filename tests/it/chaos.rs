@@ -138,18 +138,23 @@ pub fn left(store: &Path, out: &Path, marker: &str) -> Vec<String> {
     left
 }
 
+/// A plan whose inputs are in the store, for steps of a test.
+fn fetched_plan(store: &Path) -> serde_json::Value {
+    let planned = rebuilder_in(store)
+        .args(["plan", "pypi:idna==3.10", "--fetch"])
+        .output()
+        .unwrap();
+    assert!(planned.status.success(), "{}", text(&planned));
+    common::json(&planned)
+}
+
 #[apply(test)]
 fn a_signal_after_the_result_does_not_change_it() {
     needs(&[NETWORK, SANDBOX]);
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
     common::store_without(&store, "");
-    let planned = rebuilder_in(&store)
-        .args(["plan", "pypi:idna==3.10", "--fetch"])
-        .output()
-        .unwrap();
-    assert!(planned.status.success(), "{}", text(&planned));
-    let mut plan = common::json(&planned);
+    let mut plan = fetched_plan(&store);
     // It takes a while to remove them.
     let script = "mkdir /tmp/a; cd /tmp/a; seq 200000 | xargs touch; false";
     plan["build"]["steps"] = serde_json::json!([{"name": "test", "run": script}]);
@@ -189,12 +194,7 @@ fn whoever_is_killed_a_run_leaves_nothing() {
     let (store, out) = (folder.path().join("store"), folder.path().join("out"));
     fs::create_dir(&out).unwrap();
     common::store_without(&store, "");
-    let planned = rebuilder_in(&store)
-        .args(["plan", "pypi:idna==3.10", "--fetch"])
-        .output()
-        .unwrap();
-    assert!(planned.status.success(), "{}", text(&planned));
-    let mut plan = common::json(&planned);
+    let mut plan = fetched_plan(&store);
 
     let (mut random, rounds) = random("runs");
     let mut struck = 0;
