@@ -87,7 +87,8 @@ pub(super) fn listen(json: bool) -> impl Future<Output = ()> {
 /// so does its code. What remains is swept at the next start.
 pub(super) fn finish(runtime: Runtime, exit: ExitCode) -> ExitCode {
     let (done, ended) = mpsc::channel();
-    std::thread::spawn(move || {
+    // If no thread can be started, this one waits.
+    let _ = std::thread::Builder::new().name("end".into()).spawn(move || {
         drop(runtime);
         let _ = done.send(());
     });

@@ -264,11 +264,13 @@ impl Draft<'_> {
         }
         let uses = |name: &str| package.dev_dependencies.contains_key(name);
         let names_folder = member(&package.release, ["pkgRoot"]).is_string();
+        let copies = |tool: &&str| uses(tool) && (*tool != ALTERNATIVE || names_folder);
         // These tools remove requirements that only the development needs.
-        let released = self.released.as_ref();
-        let copied = released.is_none_or(|package| package.dev_dependencies.is_empty());
-        let copies = |tool: &&str| copied && uses(tool) && (*tool != ALTERNATIVE || names_folder);
-        if let Some(tool) = COPYING.into_iter().find(copies) {
+        let removed = || {
+            let released = self.released.and_then(Package::released);
+            released.is_none_or(|package| package.dev_dependencies.is_empty())
+        };
+        if let Some(tool) = COPYING.into_iter().find(copies).filter(|_| removed()) {
             return Ok(Publish::Tool(tool));
         }
         match self.packer {

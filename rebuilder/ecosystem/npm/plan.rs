@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use nodejs_semver::Version as SemVer;
 
 use super::dependencies::{self, Dependencies};
-use super::manifest::Package;
 use super::packer::Packer;
 use super::packing::{LATER_YARN, Packing, Publish, YARN};
 use super::{line_ends, modes, registry, source, times, toolchain};
@@ -55,7 +54,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
         paths,
         checkout,
         packer: released.filter(|_| !source.attested).and_then(Packer::of),
-        released: released.and_then(Package::released),
+        released,
         // No document records which scripts ran, but a recipe can say so.
         scripts: source.attested || recipe.scripts,
     };
@@ -196,8 +195,8 @@ pub(super) struct Draft<'a> {
     pub checkout: &'a Checkout,
     /// What the released tarball tells of the npm that packed it, if no document does.
     pub packer: Option<Packer>,
-    /// The released `package.json`.
-    pub released: Option<Package>,
+    /// The released tarball, if it is here.
+    pub released: Option<&'a Path>,
     /// Every file of the source.
     pub paths: Vec<String>,
     /// Whether npm runs its lifecycle scripts when it packs, as a document says. Otherwise the scripts are inferred.
