@@ -52,8 +52,6 @@ pub struct Settings {
     pub markers: Option<Origin>,
     /// Wheels: what the source distribution lacks is taken from the commit.
     pub completed: Option<Origin>,
-    /// Wheels: files of the released wheel that an earlier build may have left behind.
-    pub leftovers: Option<(Vec<String>, Origin)>,
     /// Wheels: requirements and extras are in the order of the source distribution's own list.
     pub order: Option<Origin>,
     /// Wheels: the description is that of the source distribution's metadata, not the one that its setup composes.
@@ -62,7 +60,7 @@ pub struct Settings {
     pub empty: Option<Origin>,
     /// Wheels: the setup script finds the word on its command line that it looks for, counted from zero.
     pub flag: Option<(usize, Origin)>,
-    /// Wheels: what the released wheel requires is installed for the build, since the setup imports it.
+    /// Wheels: what the source requires when it is used is installed for the build, since the setup imports it.
     pub installed: Option<Origin>,
     /// Wheels: build requirements may be somewhat younger than the release.
     pub later: Option<Origin>,

@@ -61,6 +61,14 @@ pub(super) async fn tagged(
     Ok((source, tag.name.clone()))
 }
 
+/// What is wrong with a commit that does not belong to the repository.
+pub(super) fn foreign(repository: &str, commit: &str, named_by: &str) -> String {
+    format!(
+        "{named_by} names {commit}, which is in the history of no branch and no tag of {repository} (anyone can add such \
+         a commit with a pull request)"
+    )
+}
+
 /// The rank of a tag that names nothing but the version.
 const PLAIN: usize = 10;
 
@@ -74,33 +82,48 @@ fn tag_of_version<'a>(
     fits: impl Fn(&str) -> bool,
 ) -> Option<&'a Tag> {
     let own = plain(package);
-    let rank = |tag: &Tag| {
-        let marked = tag.name.strip_suffix(mark).filter(|_| !mark.is_empty());
-        let name = marked.unwrap_or(&tag.name);
-        let rest = |at: usize| &name[at..];
-        let starts = name.char_indices().map(|(at, _)| at);
-        let at = starts
-            .filter(|at| starts_version(name, *at))
-            .find(|at| fits(rest(*at)))?;
-        let before = &name[..at];
-        let scoped = before.strip_prefix('@').and_then(|it| it.split_once('/'));
-        let before = plain(scoped.map_or(before, |(_, name)| name));
-        let before = before.strip_suffix('v').unwrap_or(&before).trim_matches('-');
-        // A tag that names the package is of it. One that names none may be of another package of the repository.
-        let rank = match before {
-            before if before == own => 0,
-            "" => PLAIN,
-            "release" | "rel" | "version" | "ver" | "r" | "releases" => PLAIN + 1,
-            // Members of a family of packages are often named without what all of them begin with.
-            before => {
-                let family = own.strip_suffix(before)?.strip_suffix('-')?;
-                family.split('-').count().min(PLAIN - 1)
-            }
-        };
-        Some((marked.is_none(), rank))
-    };
-    let ranked = tags.iter().filter_map(|tag| Some((rank(tag)?, tag)));
+    let ranked = tags
+        .iter()
+        .filter_map(|tag| Some((rank(tag, (&own, mark), &fits)?, tag)));
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, tag)| tag)
+}
+
+/// All tags of versions of a package that `fits` accepts.
+pub(super) fn tags_of<'a>(
+    tags: &'a [Tag],
+    (package, mark): (&str, &str),
+    fits: impl Fn(&str) -> bool,
+) -> impl Iterator<Item = &'a Tag> {
+    let own = plain(package);
+    tags.iter()
+        .filter(move |tag| rank(tag, (&own, mark), &fits).is_some())
+}
+
+/// How little a tag may be that of a version that `fits`; `None` if it cannot be. `own` is the plain name of the package.
+fn rank(tag: &Tag, (own, mark): (&str, &str), fits: impl Fn(&str) -> bool) -> Option<(bool, usize)> {
+    let marked = tag.name.strip_suffix(mark).filter(|_| !mark.is_empty());
+    let name = marked.unwrap_or(&tag.name);
+    let rest = |at: usize| &name[at..];
+    let starts = name.char_indices().map(|(at, _)| at);
+    let at = starts
+        .filter(|at| starts_version(name, *at))
+        .find(|at| fits(rest(*at)))?;
+    let before = &name[..at];
+    let scoped = before.strip_prefix('@').and_then(|it| it.split_once('/'));
+    let before = plain(scoped.map_or(before, |(_, name)| name));
+    let before = before.strip_suffix('v').unwrap_or(&before).trim_matches('-');
+    // A tag that names the package is of it. One that names none may be of another package of the repository.
+    let rank = match before {
+        before if before == own => 0,
+        "" => PLAIN,
+        "release" | "rel" | "version" | "ver" | "r" | "releases" => PLAIN + 1,
+        // Members of a family of packages are often named without what all of them begin with.
+        before => {
+            let family = own.strip_suffix(before)?.strip_suffix('-')?;
+            family.split('-').count().min(PLAIN - 1)
+        }
+    };
+    Some((marked.is_none(), rank))
 }
 
 /// Whether a version may begin here: with a digit that is not part of an earlier number.

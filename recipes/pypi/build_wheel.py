@@ -8,7 +8,6 @@ Reads /inputs/recipe/build.json:
   folder    where the package is below the top folder
   lacking   where the package is in /inputs/further.tar, the files of a commit: what the source lacks of them is added; or
             null
-  leftovers [path in the wheel, path in /inputs/further.tar] of each file that an earlier build left behind, or null
   backend   build-backend of PEP 517, with backend_path
   hook      "build_wheel", or "get_requires_for_build_wheel" to only ask for further requirements
   options   options of setuptools' bdist_wheel, as in setup.cfg
@@ -143,13 +142,6 @@ def add_lacking(top, folder):
         for member in archive:
             if member.isreg() and member.name.startswith(above):
                 put(archive, member, os.path.join(top, member.name[len(above):]))
-
-
-def add_leftovers(top, leftovers):
-    """Puts files where setuptools leaves what it has built, and finds it again."""
-    with tarfile.open(FURTHER) as archive:
-        for path, name in leftovers:
-            put(archive, archive.getmember(name), os.path.join(top, "build", "lib", path))
 
 
 def make_folder(path):
@@ -697,8 +689,6 @@ def main():
     if build["lacking"] is not None:
         add_lacking(top, build["lacking"])
     os.chdir(os.path.join(top, build["folder"]))
-    if build["leftovers"]:
-        add_leftovers(os.getcwd(), build["leftovers"])
     if not PYTHON_2:
         restore_old_names()
     settings = {"--global-option": build["arguments"]} if build["arguments"] else None

@@ -2,6 +2,7 @@
 //! lock file of any package manager, wheels whose build has to be found by trying.
 
 mod crates;
+mod led;
 
 use std::fs;
 use std::io::Read as _;

@@ -40,7 +40,11 @@ pub(super) async fn choose(
             "repository in Cargo.toml, commit in .cargo_vcs_info.json, both of the crate".into(),
         );
         let source = GitSource::new(&repository, None, Some(commit));
-        return Ok((source.map_err(|error| cannot(error.to_string()))?, origin));
+        let source = source.map_err(|error| cannot(error.to_string()))?;
+        if !fetcher.git_is_reachable(&repository, commit).await? {
+            return Err(cannot(repository::foreign(&repository, commit, "the crate")));
+        }
+        return Ok((source, origin));
     }
     let found = by_version(planner, purl, version, &repository).await?;
     match last(planner, version, &found.0).await? {

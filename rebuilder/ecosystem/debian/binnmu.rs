@@ -8,6 +8,10 @@ use crate::compare;
 use crate::ecosystem::PlanError;
 use crate::store::Blob;
 
+/// Maximum number of lines of an entry, and of bytes of a line.
+const MOST_LINES: usize = 20;
+const LONGEST_LINE: usize = 500;
+
 /// The changelog entry of a binary-only rebuild, from `changelog.Debian.ARCH.gz` of a released package.
 pub(super) fn changelog_entry(
     subject: &Package,
@@ -29,18 +33,53 @@ pub(super) fn changelog_entry(
             .take(1 << 20)
             .read_to_string(&mut text)
             .map_err(|error| subject.unreadable("the changelog of the binary rebuild", &error.to_string()))?;
-        // Only the first entry is the rebuild's own.
-        let first = text.split_once("\n -- ").and_then(|(entry, rest)| {
-            let (trailer, _) = rest.split_once('\n')?;
-            Some(format!("{entry}\n -- {trailer}\n\n"))
-        });
-        return Ok(Some(first.unwrap_or_else(|| format!("{text}\n"))));
+        if let Some(entry) = own_entry(&text, &suffix) {
+            return Ok(Some(entry));
+        }
     }
     Err(PlanError::NotRebuildable {
         subject: subject.purl(),
         reason: format!(
             "it is the binary-only rebuild {suffix}, but no released package has its changelog entry"
         ),
-        help: "the entry is in changelog.Debian.ARCH.gz, or in the .buildinfo".into(),
+        help: "the entry is the first of changelog.Debian.ARCH.gz, short, and marked binary-only=yes".into(),
     })
+}
+
+/// The first entry of a changelog, if it is that of a rebuild: it becomes a part of the source, so it must not be anything
+/// else.
+fn own_entry(changelog: &str, suffix: &str) -> Option<String> {
+    let (entry, rest) = changelog.split_once("\n -- ")?;
+    let (trailer, _) = rest.split_once('\n')?;
+    let (head, _) = entry.split_once('\n')?;
+    let (_, after) = head.split_once(" (")?;
+    let (version, options) = after.split_once(") ")?;
+    let is_short =
+        entry.lines().count() <= MOST_LINES && entry.lines().all(|line| line.len() <= LONGEST_LINE);
+    (version.ends_with(suffix) && options.contains("binary-only=yes") && is_short)
+        .then(|| format!("{entry}\n -- {trailer}\n\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_short_entry_of_a_rebuild_is_taken() {
+        let entry = |head: &str, lines: usize| {
+            let body = "  * Rebuild against libc\n".repeat(lines);
+            format!("{head}\n\n{body}\n -- A <a@b.example>  Mon, 01 Jan 2024 00:00:00 +0000\n")
+        };
+        let head = "p (1.0-2+b1) sid; urgency=low, binary-only=yes";
+        let older = entry("p (1.0-2) sid; urgency=low", 1);
+        for (changelog, expected) in [
+            (entry(head, 1) + "\n" + &older, Some(entry(head, 1) + "\n")),
+            (entry(head, 100), None),
+            (entry("p (1.0-2+b1) sid; urgency=low", 1), None),
+            (entry("p (1.0-2+b2) sid; urgency=low, binary-only=yes", 1), None),
+            (format!("{head}\n\n  * No end\n"), None),
+        ] {
+            assert_eq!(own_entry(&changelog, "+b1"), expected, "{changelog}");
+        }
+    }
 }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use crate::apt::{Binary, BinaryRow, Indexes, SourcePackage};
 use crate::artifact::PinnedFile;
 use crate::ecosystem::{PlanError, Planner};
+use crate::evidence::assess::Artifact;
 use crate::evidence::buildinfo::BuildInfo;
 use crate::evidence::document::{Document, Kind};
 use crate::evidence::release::Archive;
 use crate::inspect;
-use crate::plan::Lock;
+use crate::plan::{Assumption, Lock, Origin, assume};
 use crate::store::Blob;
 use crate::text::plural;
 
@@ -169,13 +170,84 @@ pub(super) async fn of_the_day(
     ))
 }
 
-/// Variables of the build that affect its outputs.
+/// Variables that a build may take from a record: its options, its languages, and its time.
+const TAKEN: [&str; 5] = [
+    "DEB_BUILD_OPTIONS",
+    "DEB_BUILD_PROFILES",
+    "LANG",
+    "LANGUAGE",
+    "SOURCE_DATE_EPOCH",
+];
+
+/// Whether a build sets a variable as the record has it.
+fn is_taken(name: &str) -> bool {
+    TAKEN.contains(&name) || name.starts_with("LC_")
+}
+
+/// The variables of the recorded build that are set.
 pub(super) fn environment(info: &BuildInfo) -> BTreeMap<String, String> {
-    let shapes = |name: &str| {
-        name.starts_with("DEB_")
-            || name.starts_with("LC_")
-            || ["LANG", "LANGUAGE", "SOURCE_DATE_EPOCH"].contains(&name)
-    };
-    let set = info.environment.iter().filter(|(name, _)| shapes(name));
+    let set = info.environment.iter().filter(|(name, _)| is_taken(name));
     set.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// What is assumed about the other variables of the recorded build. They can change the code that a compiler makes
+/// (`DEB_CFLAGS_APPEND`), or where tools are found, although the source says nothing of it.
+pub(super) fn left_out(info: &BuildInfo) -> Option<Assumption> {
+    let names = info.environment.keys().filter(|name| !is_taken(name));
+    let names: Vec<_> = names.map(String::as_str).collect();
+    let from = "the .buildinfo has them; they may put into a build what its source does not have".to_owned();
+    (!names.is_empty()).then(|| {
+        assume(
+            "variables of the recorded build",
+            format!("not set: {}", names.join(", ")),
+            Origin::Inferred(from),
+        )
+    })
+}
+
+/// The origin of what a record says: it declares the inputs of the released files only if it lists their digests.
+pub(super) fn origin(info: &BuildInfo, released: &[Artifact]) -> Origin {
+    let lists = |artifact: &Artifact| {
+        let mut files = info.files.iter();
+        files.any(|(name, digest, _)| *name == artifact.name && *digest == artifact.digests.sha256)
+    };
+    if released.iter().all(lists) {
+        Origin::Declared("the .buildinfo".into())
+    } else {
+        Origin::Inferred(
+            "a .buildinfo of another build, which lists other files than the released ones".into(),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::Digests;
+
+    #[test]
+    fn a_record_sets_no_variable_that_changes_code() {
+        let text = "Format: 1.0\nSource: p\nVersion: 1\nChecksums-Sha256:\n \
+                    e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 0 p_1_all.deb\n\
+                    Environment:\n DEB_BUILD_OPTIONS=\"parallel=4\"\n DEB_CFLAGS_APPEND=\"-DEVIL\"\n CC=\"cc\"\n LC_ALL=\"C\"\n";
+        let info = BuildInfo::unsigned(text.as_bytes()).unwrap();
+        let names: Vec<_> = environment(&info).into_keys().collect();
+        assert_eq!(names, ["DEB_BUILD_OPTIONS", "LC_ALL"]);
+        assert_eq!(left_out(&info).unwrap().value, "not set: CC, DEB_CFLAGS_APPEND");
+        for (name, content, declares) in [
+            ("p_1_all.deb", "", true),
+            ("p_1_all.deb", "x", false),
+            ("q.deb", "", false),
+        ] {
+            let digests = Digests::of_reader(content.as_bytes()).unwrap();
+            let artifact = Artifact {
+                name: name.into(),
+                purl: None,
+                path: None,
+                digests,
+            };
+            let found = origin(&info, &[artifact]);
+            assert_eq!(matches!(found, Origin::Declared(_)), declares, "{name} {content}");
+        }
+    }
 }

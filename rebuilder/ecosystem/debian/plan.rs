@@ -36,6 +36,7 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
     };
     let released = draft.released().await?;
     let buildinfo = released.buildinfo.as_ref();
+    let recorded = buildinfo.map(|info| exact::origin(info, &released.artifacts));
     let (about, claims) = (subject.purl(), found.claims.clone());
     let judged = planner.judge(&about, &released.artifacts, claims, &released.documents);
     let (claims, policy) = judged.await?;
@@ -45,19 +46,20 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Package) -> Result<Pla
         None => planner.container(&recipe.container).await?,
     };
     let dependencies = draft
-        .dependencies((&lock, &root), &released.blobs, buildinfo)
+        .dependencies((&lock, &root), &released.blobs, buildinfo.zip(recorded.as_ref()))
         .await?;
     let binnmu = binnmu::changelog_entry(subject, &found.chosen, &released.blobs)?;
     let place = Place::of(&found.source, buildinfo);
     let build = draft.build(&place, buildinfo)?;
-    let assumptions = assumptions(
+    let mut assumptions = assumptions(
         &planner.hints.settings,
         &place,
         dependencies.assumptions,
         binnmu.as_deref(),
         &build,
-        buildinfo.is_some(),
+        recorded.as_ref(),
     );
+    assumptions.extend(buildinfo.and_then(exact::left_out));
     let files = binnmu.into_iter().map(|text| InlineFile {
         place: places::BINNMU_CHANGELOG.into(),
         text,
@@ -147,7 +149,7 @@ impl Draft<'_> {
         &self,
         (lock, root): (&Lock, &Root),
         released: &[Blob],
-        buildinfo: Option<&BuildInfo>,
+        recorded: Option<(&BuildInfo, &Origin)>,
     ) -> Result<Dependencies, PlanError> {
         let Draft {
             planner,
@@ -155,7 +157,7 @@ impl Draft<'_> {
             recipe,
             found,
         } = *self;
-        let Some(info) = buildinfo else {
+        let Some((info, origin)) = recorded else {
             return dependencies::choose(planner, &recipe.container, subject, found, (lock, root), released)
                 .await;
         };
@@ -164,10 +166,9 @@ impl Draft<'_> {
             "{} in the versions that were installed, besides those of the container",
             plural(packages.len(), "package")
         );
-        let origin = Origin::Declared("the .buildinfo".into());
         Ok(Dependencies {
             packages,
-            assumptions: vec![assume(DEPENDENCIES, value, origin)],
+            assumptions: vec![assume(DEPENDENCIES, value, origin.clone())],
         })
     }
 
@@ -259,29 +260,23 @@ fn assumptions(
     dependencies: Vec<Assumption>,
     binnmu: Option<&str>,
     build: &Phase,
-    recorded: bool,
+    recorded: Option<&Origin>,
 ) -> Vec<Assumption> {
-    let by_record = || Origin::Declared("the .buildinfo".into());
     // The recorded build had no `nocheck`, so its tests ran.
     let tests_ran = settings.tests.is_some();
     let mut all = vec![
         assume(
             "build path",
             format!("{}/{}", place.above, place.folder),
-            if recorded {
-                by_record()
-            } else {
-                Origin::Convention("Debian's builders".into())
-            },
+            recorded.map_or_else(|| Origin::Convention("Debian's builders".into()), Origin::clone),
         ),
         assume(
             OPTIONS,
             build.env.get(OPTIONS).cloned().unwrap_or_default(),
-            if recorded && tests_ran {
-                by_record()
-            } else {
-                Origin::Convention("tests rarely affect the package, so they are skipped".into())
-            },
+            recorded.filter(|_| tests_ran).map_or_else(
+                || Origin::Convention("tests rarely affect the package, so they are skipped".into()),
+                Origin::clone,
+            ),
         ),
     ];
     all.extend(dependencies);
@@ -297,10 +292,9 @@ fn assumptions(
         all.extend(origin.iter().map(|origin| assume(what, value, origin.clone())));
     }
     if let Some(entry) = binnmu {
-        let first = entry.lines().next().unwrap_or_default().to_owned();
         all.push(assume(
             "changelog entry of the binary rebuild",
-            first,
+            entry.trim(),
             Origin::Inferred("the released package's own changelog".into()),
         ));
     }

@@ -8,13 +8,16 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use nodejs_semver::Version as SemVer;
 use sha1::{Digest as _, Sha1};
 
 use super::manifest::Package;
+use super::registry;
+use super::source::NPM_MARK;
 use crate::artifact::git_source::GitSource;
 use crate::compare;
 use crate::deadline::Deadline;
-use crate::ecosystem::PlanError;
+use crate::ecosystem::{PlanError, repository};
 use crate::evidence::npm::Version;
 use crate::plan::Origin;
 use crate::store::{Fetcher, Wanted};
@@ -70,19 +73,43 @@ pub(super) async fn commit(
 }
 
 /// The commit to take if the version has neither a tag nor a commit that set it, and why.
+///
+/// A commit that an earlier version was already made from, or one before it, is not taken: code that was mended since
+/// could be released under a new version, and would be found there.
 pub(super) async fn untagged(
     fetcher: &Fetcher,
     repository: &str,
+    version: &Version,
     folder: &str,
     released: &Path,
 ) -> Result<Option<(GitSource, Origin)>, PlanError> {
+    let Ok(this) = SemVer::parse(&version.version) else {
+        return Ok(None);
+    };
+    let is_earlier = |text: &str| SemVer::parse(text).is_ok_and(|other| other < this);
+    let name = version.name.rsplit('/').next().unwrap_or_default();
+    let tags = fetcher.git_tags(repository).await?;
+    let tagged = repository::tags_of(&tags, (name, NPM_MARK), is_earlier);
+    let tagged: Vec<_> = tagged.map(|tag| tag.commit.as_str()).collect();
+    let others = registry::versions(fetcher, &version.name).await?;
+    let others: Vec<_> = others
+        .iter()
+        .filter_map(|text| SemVer::parse(text).ok())
+        .collect();
+    let fits = |text: &[u8]| {
+        let package: Result<Package, _> = serde_json::from_slice(text);
+        package.is_ok_and(|it| is_next(&this, it.version.as_deref(), &others, !tagged.is_empty()))
+    };
     let files = contents(released);
     let wanted = Wanted {
         folder,
         files: &files,
         manifest: MANIFEST,
     };
-    let Some(found) = fetcher.git_without_others(repository, wanted).await? else {
+    let Some(found) = fetcher
+        .git_without_others(repository, wanted, &tagged, fits)
+        .await?
+    else {
         return Ok(None);
     };
     let Ok(source) = GitSource::new(repository, None, Some(&found.commit)) else {
@@ -95,6 +122,18 @@ pub(super) async fn untagged(
         files.len()
     );
     Ok(Some((source, Origin::Inferred(from))))
+}
+
+/// Whether a commit whose `package.json` has a version may be the source of `this`, the next one of those in `others`.
+///
+/// A number in the place of a version, such as 0.0.0-development, says nothing. Then only tags tell which commits earlier
+/// versions were made from.
+fn is_next(this: &SemVer, found: Option<&str>, others: &[SemVer], tagged: bool) -> bool {
+    let found = found.and_then(|text| SemVer::parse(text).ok());
+    match found.filter(|it| (it.major(), it.minor(), it.patch()) != (0, 0, 0)) {
+        Some(found) => !others.iter().any(|other| found < *other && other < this),
+        None => tagged || !others.iter().any(|other| other < this),
+    }
 }
 
 /// The files of a tarball without their first folder, with the names that git gives their contents; what cannot be
@@ -126,6 +165,31 @@ fn name_of(content: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn code_before_an_earlier_version_is_not_that_of_a_later_one() {
+        let others = ["1.0.0", "1.0.1", "1.0.2", "1.1.0-rc.1", "2.0.0"];
+        let others = others.map(|text| SemVer::parse(text).unwrap());
+        for (this, found, tagged, expected) in [
+            ("1.0.2", Some("1.0.1"), true, true),
+            ("1.0.2", Some("1.0.1"), false, true),
+            ("1.0.2", Some("1.0.0"), true, false),
+            ("1.0.2", Some("1.0.3-dev"), false, true),
+            ("2.0.0", Some("1.0.2"), true, false),
+            ("1.0.2", Some("0.0.0-development"), true, true),
+            ("1.0.2", Some("0.0.0-development"), false, false),
+            ("1.0.2", Some("source"), false, false),
+            ("1.0.2", None, true, true),
+            ("1.0.0", None, false, true),
+        ] {
+            let this = SemVer::parse(this).unwrap();
+            assert_eq!(
+                is_next(&this, found, &others, tagged),
+                expected,
+                "{this} {found:?} {tagged}"
+            );
+        }
+    }
 
     #[test]
     fn contents_have_the_names_that_git_gives_them() {

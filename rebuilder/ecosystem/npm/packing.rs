@@ -31,6 +31,16 @@ pub(super) struct Packing {
     pub folder_origin: Origin,
 }
 
+/// Folders with packages that are not released.
+const OF_TESTS: [&str; 6] = [
+    "node_modules",
+    "test",
+    "tests",
+    "fixtures",
+    "examples",
+    "__tests__",
+];
+
 impl Packing {
     /// Whether a script that runs asks git.
     pub fn asks_git(&self) -> bool {
@@ -209,25 +219,16 @@ impl Draft<'_> {
             let package = self.manifest(folder)?;
             Ok(package.is_some_and(|it| it.name.as_deref() == Some(self.subject.name.as_str())))
         };
-        if is_it(&directory)? || self.planner.hints.folder().is_some() {
+        // Packages of tests may have its name, with any content.
+        let of_tests = |folder: &str| folder.split('/').any(|part| OF_TESTS.contains(&part));
+        if self.planner.hints.folder().is_some() || !of_tests(&directory) && is_it(&directory)? {
             return Ok(directory);
         }
         let mut folders: Vec<String> = self
             .paths
             .iter()
             .filter_map(|path| path.strip_suffix("/package.json"))
-            .filter(|folder| {
-                ![
-                    "node_modules",
-                    "test",
-                    "tests",
-                    "fixtures",
-                    "examples",
-                    "__tests__",
-                ]
-                .iter()
-                .any(|odd| folder.split('/').any(|part| part == *odd))
-            })
+            .filter(|folder| !of_tests(folder))
             .map(str::to_owned)
             .collect();
         folders.sort_by_key(|folder| (folder.matches('/').count(), folder.clone()));

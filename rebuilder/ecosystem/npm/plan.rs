@@ -73,6 +73,14 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let old_digests = tools.node.as_ref().is_some_and(has_no_md4) && dependencies.hash_with_md4();
     let mut build = draft.build(&recipe, &packing, &dependencies, &found.file.name);
     let mut assumptions = vec![source.assumption.clone()];
+    if !source.attested {
+        let from = "npm packs a folder as it is; nothing says that its files were those of the commit";
+        assumptions.push(assume(
+            "state of the checkout",
+            "as committed",
+            Origin::Inferred(from.into()),
+        ));
+    }
     if let Some(first) = without.first() {
         let value = format!(
             "{} that the mirror lacks, {first} the first",

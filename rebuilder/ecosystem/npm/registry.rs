@@ -140,16 +140,32 @@ pub(super) async fn version(fetcher: &Fetcher, name: &str, version: &str) -> Res
 /// When a version was published, as RFC 3339; `None` if the registry does not tell.
 pub(super) async fn published(fetcher: &Fetcher, version: Option<&Version>) -> Option<String> {
     let version = version?;
-    let url = format!("{REGISTRY}/{}", version.name.replace('/', "%2f"));
-    let what = format!("the versions of {}", version.name);
-    let read = |blob: &Blob| read_json::<serde_json::Value>(&version.name, &url, blob);
-    let (packument, _) = fetcher
-        .get_unpinned(&what, std::slice::from_ref(&url), METADATA_LIMIT, read)
-        .await
-        .ok()?;
+    let packument = packument(fetcher, &version.name).await.ok()?;
     member(&packument, ["time", &version.version])
         .as_str()
         .map(str::to_owned)
+}
+
+/// The versions of a package that the registry has.
+pub(super) async fn versions(fetcher: &Fetcher, name: &str) -> Result<Vec<String>, PlanError> {
+    let packument = packument(fetcher, name).await?;
+    let versions = member(&packument, ["versions"]).as_object();
+    Ok(versions
+        .into_iter()
+        .flatten()
+        .map(|(version, _)| version.clone())
+        .collect())
+}
+
+/// Everything that the registry says about a package.
+async fn packument(fetcher: &Fetcher, name: &str) -> Result<serde_json::Value, PlanError> {
+    let url = format!("{REGISTRY}/{}", name.replace('/', "%2f"));
+    let what = format!("the versions of {name}");
+    let read = |blob: &Blob| read_json::<serde_json::Value>(name, &url, blob);
+    let (packument, _) = fetcher
+        .get_unpinned(&what, std::slice::from_ref(&url), METADATA_LIMIT, read)
+        .await?;
+    Ok(packument)
 }
 
 fn claim(claim: String, standing: Standing, meaning: String) -> Claim {

@@ -101,16 +101,18 @@ async fn unattested(
             help,
         ));
     };
+    let mut why = "the registry names no commit".to_owned();
     if let Some(commit) = &version.git_head {
-        let origin =
-            Origin::Declared("repository and gitHead in the registry's metadata, which is not signed".into());
         let source = GitSource::new(&repository, None, Some(commit));
-        return Ok((
-            source.map_err(|error| cannot(purl, &error.to_string(), help))?,
-            origin,
-        ));
+        let source = source.map_err(|error| cannot(purl, &error.to_string(), help))?;
+        let fetcher = planner.workshop.fetcher;
+        if fetcher.git_is_reachable(&repository, commit).await? {
+            let from = "repository and gitHead in the registry's metadata, which is not signed";
+            return Ok((source, Origin::Declared(from.into())));
+        }
+        why = repository::foreign(&repository, commit, "the registry");
     }
-    let first = in_history(planner, purl, version, &repository, released).await;
+    let first = in_history(planner, purl, version, (&repository, &why), released).await;
     let error = match first {
         Ok(found) => return Ok(found),
         Err(error) => error,
@@ -125,7 +127,7 @@ async fn unattested(
     let Some(moved) = moved else {
         return Err(error);
     };
-    let Ok((source, origin)) = in_history(planner, purl, version, &moved, released).await else {
+    let Ok((source, origin)) = in_history(planner, purl, version, (&moved, &why), released).await else {
         return Err(error);
     };
     let (Origin::Declared(found)
@@ -137,22 +139,22 @@ async fn unattested(
 }
 
 /// The commit of a version in a repository: that of its tag, otherwise the one that set the version, otherwise the one
-/// that the released files fit.
+/// that the released files fit. `why` says why the registry does not tell.
 async fn in_history(
     planner: &Planner<'_>,
     purl: &str,
     version: &Version,
-    repository: &str,
+    (repository, why): (&str, &str),
     released: Option<&Path>,
 ) -> Result<(GitSource, Origin), PlanError> {
     let help = "name the registry's attestations with --provenance, or the commit with --source \
     https://HOST/PATH@COMMIT";
     let fetcher = planner.workshop.fetcher;
     let name = version.name.rsplit('/').next().unwrap_or_default();
-    let about = (name, version.version.as_str(), "-npm");
+    let about = (name, version.version.as_str(), NPM_MARK);
     let fits = |text: &str| text == version.version;
     let cannot = |reason: String| {
-        let reason = format!("the registry names no commit, and {reason}");
+        let reason = format!("{why}, and {reason}");
         cannot(purl, &reason, help)
     };
     let untagged = match repository::tagged(fetcher, repository, about, fits, cannot).await {
@@ -176,7 +178,9 @@ async fn in_history(
         .await?
     else {
         let fitting = match released {
-            Some(released) => fitting::untagged(fetcher, repository, directory(version), released).await?,
+            Some(released) => {
+                fitting::untagged(fetcher, repository, version, directory(version), released).await?
+            }
             None => None,
         };
         return fitting.ok_or(untagged);
@@ -189,6 +193,9 @@ async fn in_history(
     );
     Ok((source, Origin::Inferred(from)))
 }
+
+/// What the tag of what is released to npm alone ends in.
+pub(super) const NPM_MARK: &str = "-npm";
 
 /// The folder of the package in its repository, as `package.json` names it.
 pub(super) fn directory(version: &Version) -> &str {

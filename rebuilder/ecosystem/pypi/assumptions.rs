@@ -106,7 +106,7 @@ impl Draft<'_> {
         if let Some(origin) = &self.planner.hints.settings.installed {
             all.push(assume(
                 "further build requirements",
-                "what the released wheel requires when it is used",
+                "what the source requires when it is used",
                 origin.clone(),
             ));
         }

@@ -2,7 +2,6 @@
 
 use serde_json::json;
 
-use super::further::FurtherFiles;
 use super::plan::Draft;
 use super::source::Place;
 use super::{alternatives, backend, interpreter};
@@ -29,15 +28,10 @@ impl Draft<'_> {
                 .and_then(|tags| tags.split('.').next())
                 .unwrap_or_default()
         });
-        let (lacking, leftovers) = match self.source.further.as_ref().map(|further| &further.files) {
-            Some(FurtherFiles::Lacking(folder)) => (Some(folder), None),
-            Some(FurtherFiles::Leftovers(files)) => (None, Some(files)),
-            None => (None, None),
-        };
+        let lacking = self.source.further.as_ref().map(|further| &further.folder);
         let build = json!({
             "archive": archive,
             "lacking": lacking,
-            "leftovers": leftovers,
             "top": top,
             "folder": folder,
             "backend": self.source.system.build_backend,
@@ -261,7 +255,7 @@ print(*(oct(member.external_attr >> 16) for member in zipfile.ZipFile(\"a.zip\")
         let script = "
 FURTHER = os.path.abspath(\"further.tar\")
 with tarfile.open(FURTHER, \"w\") as archive:
-    for path in (\"p/a/kept.py\", \"p/a/added.py\", \"p/file/below.py\", \"other/x.py\", \"old.py\"):
+    for path in (\"p/a/kept.py\", \"p/a/added.py\", \"p/file/below.py\", \"other/x.py\"):
         member = tarfile.TarInfo(path)
         member.size, member.mode = 6, 0o644
         archive.addfile(member, io.BytesIO(b\"commit\"))
@@ -270,14 +264,12 @@ for path in (\"top/a/kept.py\", \"top/file\"):
     with open(path, \"w\") as file:
         file.write(\"source\")
 add_lacking(\"top\", \"/p\")
-add_leftovers(\"top\", [[\"a/old.py\", \"old.py\"]])
 for folder, _, names in sorted(os.walk(\"top\")):
     for name in sorted(names):
         with open(os.path.join(folder, name)) as file:
             print(os.path.join(folder, name), file.read())
 ";
-        let expected =
-            "top/file source\ntop/a/added.py commit\ntop/a/kept.py source\ntop/build/lib/a/old.py commit";
+        let expected = "top/file source\ntop/a/added.py commit\ntop/a/kept.py source";
         prints(script, expected);
     }
 

@@ -4,6 +4,10 @@
 //! document of a release has that command line; the script alone tells which words it may have had.
 
 use std::io;
+use std::str::FromStr as _;
+
+use packageurl::PackageUrl;
+use pep508_rs::PackageName;
 
 use super::sdist;
 use super::source::{Place, Source};
@@ -51,7 +55,7 @@ impl Source {
         let found = looked_for(self.setup.as_deref().unwrap_or_default());
         if let Some(flag) = found.into_iter().nth(*number) {
             self.arguments = vec![flag.word];
-            if flag.named {
+            if flag.named && is_of(purl, &facts.name) {
                 self.arguments.push(facts.name.clone());
             }
             let value = self.arguments.join(" ");
@@ -60,6 +64,13 @@ impl Source {
         }
         Ok(self)
     }
+}
+
+/// Whether a name, however it is spelt, is that of the project.
+fn is_of(purl: &str, name: &str) -> bool {
+    let normal = |name: &str| PackageName::from_str(name).ok();
+    let project = PackageUrl::from_str(purl).ok();
+    normal(name).is_some() && normal(name) == project.and_then(|purl| normal(purl.name()))
 }
 
 /// The words that a setup script looks for: `"--word" in sys.argv`, or a switch of a parser of its own that leaves the
@@ -106,6 +117,19 @@ fn without_spaces(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_name_of_the_project_follows_a_word() {
+        for (name, expected) in [
+            ("My_Package", true),
+            ("my.package", true),
+            ("other", false),
+            ("my-package --evil", false),
+            ("--evil", false),
+        ] {
+            assert_eq!(is_of("pkg:pypi/my-package@1.0", name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn a_setup_tells_which_words_it_looks_for() {

@@ -72,19 +72,13 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
                 },
             }
         }
-        _ => {
-            let source = Source::git(planner, &purl, released, about, attested, hint).await?;
-            match &settings.leftovers {
-                Some((names, origin)) => {
-                    source
-                        .with_leftovers(fetcher, &facts.generator, names, origin)
-                        .await?
-                }
-                None => source,
-            }
-        }
+        _ => Source::git(planner, &purl, released, about, attested, hint).await?,
     };
     let source = source.signed_by(&facts.generator, released.uploaded);
+    let source = match (blobs.get(1), &settings.installed) {
+        (Some(blob), Some(_)) => source.with_requirements(&purl, blob)?,
+        _ => source,
+    };
     let source = match &settings.flag {
         Some(flag) => source.with_flag(&purl, blobs.get(1), &facts, flag)?,
         None => source,

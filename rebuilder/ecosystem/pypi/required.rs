@@ -51,9 +51,7 @@ impl Draft<'_> {
         if system.build_backend.starts_with("setuptools") && !own_copy && !named {
             required.push("wheel".into());
         }
-        if self.planner.hints.settings.installed.is_some() {
-            required.extend(self.facts.required.iter().cloned());
-        }
+        required.extend(self.source.required.iter().cloned());
         if self.native {
             required.push("auditwheel".into());
         }

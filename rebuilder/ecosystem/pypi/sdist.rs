@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::requirement;
+
 /// The backend and its requirements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -107,6 +109,23 @@ pub(super) fn empty_packages(name: &str, path: &Path) -> io::Result<Vec<String>>
     let names = listed.lines().map(str::trim);
     let names = names.filter(|name| !name.is_empty() && name.chars().all(plain) && !present.contains(*name));
     Ok(names.map(str::to_owned).collect())
+}
+
+/// What the package requires when it is used, as its source distribution lists it.
+pub(super) fn requirements(name: &str, path: &Path) -> io::Result<Vec<String>> {
+    let (mut metadata, mut by_setuptools, mut for_pip) = (String::new(), String::new(), String::new());
+    each(name, path, &mut |member, content| {
+        match member {
+            ["PKG-INFO"] => metadata = text(content)?,
+            ["requirements.txt"] => for_pip = text(content)?,
+            [.., info, "requires.txt"] if info.ends_with(".egg-info") && member.len() <= 3 => {
+                by_setuptools = text(content)?;
+            }
+            _ => {}
+        }
+        Ok(true)
+    })?;
+    Ok(requirement::of_source(&metadata, &by_setuptools, &for_pip))
 }
 
 fn text(content: &mut dyn io::Read) -> io::Result<String> {

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::backend;
 use super::further::Further;
 use super::registry::ReleasedFile;
+use super::requirement;
 use super::sdist::{self, BuildSystem};
 use crate::artifact::git_source::GitSource;
 use crate::ecosystem::hints::SourceHint;
@@ -42,6 +43,8 @@ pub(super) struct Source {
     pub empty: Vec<String>,
     /// What the setup finds on its command line.
     pub arguments: Vec<String>,
+    /// What the package requires when it is used, if that is installed for the build.
+    pub required: Vec<String>,
 }
 
 /// The place of the files.
@@ -69,6 +72,7 @@ impl Source {
             setup: None,
             empty: Vec::new(),
             arguments: Vec::new(),
+            required: Vec::new(),
         })
     }
 
@@ -91,6 +95,16 @@ impl Source {
             );
             self.assumptions
                 .push(assume("empty folders", value, origin.clone()));
+        }
+        Ok(self)
+    }
+
+    /// The same source distribution, with what its package requires when it is used.
+    pub(super) fn with_requirements(mut self, purl: &str, blob: &Blob) -> Result<Self, PlanError> {
+        if let Place::Sdist(file) = &self.place {
+            let name = &file.file.name;
+            self.required =
+                sdist::requirements(name, &blob.path).map_err(|error| super::document(purl, name, &error))?;
         }
         Ok(self)
     }
@@ -139,6 +153,12 @@ impl Source {
             None => (BuildSystem::default(), false),
         };
         let setup = checkout.file(format!("{folder}/setup.py").trim_start_matches('/'))?;
+        let mut required = Vec::new();
+        if planner.hints.settings.installed.is_some() {
+            let listed = checkout.file(format!("{folder}/requirements.txt").trim_start_matches('/'))?;
+            let listed = listed.unwrap_or_default();
+            required = requirement::of_source("", "", &String::from_utf8_lossy(&listed));
+        }
         let (pinned, lacking) = pin(planner.workshop.fetcher, &checkout).await?;
         let value = format!("{} at {}, folder /{folder}", source.repository, checkout.commit);
         Ok(Self {
@@ -152,6 +172,7 @@ impl Source {
             setup: setup.map(|text| String::from_utf8_lossy(&text).into_owned()),
             empty: Vec::new(),
             arguments: Vec::new(),
+            required,
         })
     }
 }

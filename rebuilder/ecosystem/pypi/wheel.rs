@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::backend;
 use super::dialect::{self, Dialect};
 use super::interpreter::{self, Sign};
-use super::requirement;
 use crate::compare::{self, Member, MemberError};
 use crate::ecosystem::repository;
 
@@ -37,8 +36,6 @@ pub(super) struct WheelFacts {
     pub no_mode: bool,
     /// The Python that built it, if something in it names its version.
     pub python: Option<Sign>,
-    /// The requirements that `METADATA` names, without those of extras.
-    pub required: Vec<String>,
     /// Addresses in `METADATA`; those called source or repository come first.
     pub addresses: Vec<String>,
 }
@@ -170,22 +167,12 @@ pub(super) fn read(path: &Path) -> Result<Option<WheelFacts>, MemberError> {
         no_mode,
         python: python_on_windows(windows && plain, &metadata)
             .or_else(|| interpreter::sign(clock.entries.keys(), &entry_points, bytecode.as_deref())),
-        required: requirement::listed(&metadata)
-            .filter(|text| !is_of_an_extra(text))
-            .map(str::to_owned)
-            .collect(),
         addresses: addresses(&metadata),
         clock,
         umask,
         dialect,
         sorted: dialect::is_sorted(generator, &metadata),
     }))
-}
-
-/// Whether a requirement is only one of an extra.
-fn is_of_an_extra(requirement: &str) -> bool {
-    let marker = requirement.split_once(';').map(|(_, marker)| marker);
-    marker.is_some_and(|marker| marker.contains("extra"))
 }
 
 /// Whether a `WHEEL` says that the files are for a platform (`Root-Is-Purelib` of the binary distribution format).

@@ -30,8 +30,8 @@ const BINARIES: [&str; 11] = [
     ".so", ".pyd", ".dll", ".dylib", ".exe", ".a", ".o", ".lib", ".jar", ".class", ".node",
 ];
 
-/// What publishing tools write into, such as lerna and pnpm.
-const MANIFEST: &str = "package.json";
+/// What publishing tools write, such as lerna, pnpm and semantic-release.
+const WRITTEN: [&str; 3] = ["package.json", "changelog", "history"];
 /// Number of bytes of a build script that are searched.
 const LONGEST_SCRIPT: u64 = 1 << 20;
 
@@ -44,6 +44,8 @@ pub(super) struct Sources {
     /// Whether a document names them, or they were released under the same version: what they hold is then the publisher's
     /// own word.
     pub(super) published: bool,
+    /// Whether they come from a repository, whose workflows may have changed what they check out.
+    pub(super) checked_out: bool,
     /// The version of what was released.
     pub(super) version: Option<String>,
 }
@@ -80,6 +82,7 @@ impl Sources {
         Self {
             archives,
             published: published && !guessed,
+            checked_out: !plan.git.is_empty(),
             version,
         }
     }
@@ -114,7 +117,7 @@ impl Sources {
         let (Ok(released), Ok(rebuilt)) = (read(released, false), read(rebuilt, false)) else {
             return;
         };
-        let Ok(sources) = self
+        let Ok(mut sources) = self
             .archives
             .iter()
             .map(|path| read(path, true))
@@ -122,6 +125,9 @@ impl Sources {
         else {
             return;
         };
+        for files in &mut sources {
+            files.rewrites |= files.workflows && self.checked_out;
+        }
         comparison.attribute(&|path, node| {
             let (cause, key, sure) = judge(
                 path,
@@ -178,7 +184,7 @@ fn judge(
         };
         let any = |is: fn(&Files) -> bool| sources.iter().any(is);
         let rewrites = any(|files| files.rewrites) || any(|files| files.rules) && any(|files| files.program);
-        let sure = found.contains(&true) && by_hand && !rewrites && !in_metadata(path) && name != MANIFEST;
+        let sure = found.contains(&true) && by_hand && !rewrites && !in_metadata(path) && !is_written(name);
         return (!found.is_empty()).then_some((
             Cause::OtherSource,
             "files that every build copies are others in the release",
@@ -205,6 +211,13 @@ fn judge(
             true,
         )
     })
+}
+
+/// Whether publishing tools write files of this name.
+fn is_written(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let stem = name.strip_suffix(".md").or(name.strip_suffix(".txt"));
+    WRITTEN.contains(&stem.unwrap_or(&name))
 }
 
 fn base_name(path: &str) -> &str {
@@ -237,6 +250,8 @@ struct Files {
     digests: BTreeSet<Sha256>,
     /// Whether code of its own may change files while they are built.
     rewrites: bool,
+    /// Whether a workflow may change files once it checked them out.
+    workflows: bool,
     /// Whether `debian/rules` builds it.
     rules: bool,
     /// Whether it has a program, such as a makefile, that builds and installs it.
@@ -269,7 +284,9 @@ impl Files {
             Read::take(&mut *content, length).read_to_end(&mut head)?;
             let (digest, _) = Sha256::of_reader(&mut head.as_slice().chain(content))?;
             if is_script {
-                files.rewrites |= own_code::changes_files(path, &String::from_utf8_lossy(&head));
+                let text = String::from_utf8_lossy(&head);
+                files.rewrites |= own_code::changes_files(path, &text);
+                files.workflows |= own_code::edits_checkout(path, &text);
             }
             if whole {
                 files.digests.insert(digest);
@@ -555,6 +572,25 @@ mod tests {
                 likely,
             ),
             (
+                "a list of changes, which publishing tools write",
+                vec![("p-1/CHANGELOG.md", "# Changes of a package\n")],
+                "package/CHANGELOG.md",
+                "# Changes of a package\n",
+                "# Changes of a package\n\n## Another one\n",
+                likely,
+            ),
+            (
+                "with a workflow that may change it",
+                vec![
+                    module("p-1/p/x.py"),
+                    ("p-1/.github/workflows/release.yml", "run: sed -i s/a/b/ p/x.py"),
+                ],
+                "p/x.py",
+                CODE,
+                OTHER,
+                likely,
+            ),
+            (
                 "no text",
                 vec![("p-1/p/x.bin", "\0one binary")],
                 "p/x.bin",
@@ -571,6 +607,7 @@ mod tests {
             let sources = Sources {
                 archives: vec![place("source.tar")],
                 published: true,
+                checked_out: true,
                 version: Some("1.2".into()),
             };
             let (released, rebuilt) = (place("released.tar"), place("rebuilt.tar"));

@@ -76,6 +76,14 @@ const LIFECYCLE: [&str; 12] = [
     "postversion",
     "release",
 ];
+/// Beginnings of the names of files that configure tools which write files and then publish.
+const RELEASERS: [&str; 5] = [
+    ".releaserc",
+    "release.config.",
+    ".release-it.",
+    ".versionrc",
+    ".autorc",
+];
 /// Words of a workflow or of `debian/rules` that changes files.
 const EDITORS: [&str; 8] = [
     "sed ", "perl ", "awk ", "envsubst", "ed -s", "2to3", "patch ", "python",
@@ -115,8 +123,15 @@ pub(super) fn changes_files(path: &str, text: &str) -> bool {
         Some(Kind::Package) => package(text),
         Some(Kind::Rules) => EDITORS.iter().any(|word| text.contains(word)),
         Some(Kind::Hook) => true,
-        None => false,
+        // What changes a checkout that is published; a source distribution was made afterwards.
+        Some(Kind::Workflow) | None => false,
     }
+}
+
+/// Whether this file of a repository is a workflow that may change the files of the checkout.
+pub(super) fn edits_checkout(path: &str, text: &str) -> bool {
+    let words = EDITORS.iter().filter(|word| **word != "python");
+    matches!(kind(path), Some(Kind::Workflow)) && words.into_iter().any(|word| text.contains(word))
 }
 
 /// Whether a file shows that a program builds the source that it is in.
@@ -143,8 +158,11 @@ enum Kind {
     Package,
     /// `debian/rules`.
     Rules,
-    /// A script that a backend runs if it exists.
+    /// A script that a backend runs if it exists, or the configuration of a tool that writes files before it publishes
+    /// an npm package.
     Hook,
+    /// A workflow of GitHub.
+    Workflow,
 }
 
 fn kind(path: &str) -> Option<Kind> {
@@ -161,6 +179,12 @@ fn kind(path: &str) -> Option<Kind> {
         "hatch.toml" => Some(Kind::Hatch),
         "package.json" => Some(Kind::Package),
         "rules" if above == Some("debian") => Some(Kind::Rules),
+        "config.json" if above == Some(".changeset") => Some(Kind::Hook),
+        "Gruntfile.js" | "gulpfile.js" | "lerna.json" => Some(Kind::Hook),
+        name if RELEASERS.iter().any(|start| name.starts_with(start)) => Some(Kind::Hook),
+        name if above == Some("workflows") && (name.ends_with(".yml") || name.ends_with(".yaml")) => {
+            Some(Kind::Workflow)
+        }
         "pdm_build.py" => Some(Kind::Hook),
         _ => None,
     }
@@ -228,7 +252,18 @@ fn package(text: &str) -> bool {
         return true;
     };
     let scripts = package.get("scripts").and_then(serde_json::Value::as_object);
-    scripts.is_some_and(|scripts| LIFECYCLE.iter().any(|name| scripts.contains_key(*name)))
+    // The configuration of a tool that publishes.
+    let releases = ["release", "release-it", "standard-version", "auto"]
+        .iter()
+        .any(|key| package.get(key).is_some());
+    let publishes = |(name, script): (&String, &serde_json::Value)| {
+        let script = script.as_str().unwrap_or_default();
+        LIFECYCLE.contains(&name.as_str())
+            || ["release", "publish", "version"]
+                .iter()
+                .any(|word| script.contains(word))
+    };
+    releases || scripts.is_some_and(|scripts| scripts.iter().any(publishes))
 }
 
 #[cfg(test)]
@@ -372,6 +407,17 @@ mod tests {
                 r#"{"scripts": {"build": "tsc"}}"#,
                 true,
             ),
+            ("package.json", r#"{"release": {"plugins": []}}"#, true),
+            (
+                "package.json",
+                r#"{"scripts": {"ship": "semantic-release"}}"#,
+                true,
+            ),
+            (".releaserc.json", "{}", true),
+            ("release.config.cjs", "", true),
+            (".changeset/config.json", "{}", true),
+            ("p/config.json", "{}", false),
+            ("gulpfile.js", "", true),
             ("package.json", "{", true),
             ("p-1/debian/rules", "#!/usr/bin/make -f\n%:\n\tdh $@\n", false),
             (
@@ -382,6 +428,22 @@ mod tests {
             ("p-1/rules", "sed -i", false),
         ] {
             assert_eq!(changes_files(path, text), expected, "{path}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_workflow_may_change_the_files_of_a_checkout() {
+        for (path, text, expected) in [
+            (".github/workflows/release.yml", "run: sed -i s/dev/1/ p.js", true),
+            (".github/workflows/release.yaml", "run: npm publish", false),
+            (
+                ".github/workflows/release.yml",
+                "uses: actions/setup-python@v5",
+                false,
+            ),
+            ("docs/release.yml", "run: sed -i s/dev/1/ p.js", false),
+        ] {
+            assert_eq!(edits_checkout(path, text), expected, "{path}: {text}");
         }
     }
 }

@@ -105,7 +105,7 @@ fn commit_name(text: &str) -> String {
 }
 
 /// The facts that the planner writes.
-const FACTS: [&str; 23] = [
+const FACTS: [&str; 22] = [
     "archive",
     "arguments",
     "backend",
@@ -117,7 +117,6 @@ const FACTS: [&str; 23] = [
     "hook",
     "impure",
     "lacking",
-    "leftovers",
     "markers",
     "no_mode",
     "options",
@@ -174,10 +173,6 @@ fn wheel_facts(plan: &Plan, text: &str) -> Result<(), String> {
     if text("lacking").is_some_and(|folder| !is_inside(folder.trim_start_matches('/'))) {
         return Err("that adds files from outside the folder of a source".into());
     }
-    let leftovers = facts.get("leftovers").and_then(serde_json::Value::as_array);
-    if !leftovers.into_iter().flatten().all(is_leftover) {
-        return Err("that adds files outside the folder of earlier builds".into());
-    }
     let markers = facts.get("markers").and_then(serde_json::Value::as_array);
     if !markers.into_iter().flatten().all(is_marker) {
         return Err("that adds files other than the markers of typed packages".into());
@@ -231,17 +226,6 @@ fn are_words_of_a_setup(value: &serde_json::Value) -> bool {
         Some([word, name]) => plain(word) && is_word(name) && name.starts_with(char::is_alphanumeric),
         _ => false,
     }
-}
-
-/// Whether a value is the name of a file in a wheel and the path that an earlier commit had it at.
-fn is_leftover(value: &serde_json::Value) -> bool {
-    let paths = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    let plain = |value: &serde_json::Value| {
-        value
-            .as_str()
-            .is_some_and(|path| !path.is_empty() && path != "." && is_inside(path))
-    };
-    paths.len() == 2 && paths.iter().all(plain)
 }
 
 /// Whether a value is the path of a marker of PEP 561 inside the source.
@@ -323,20 +307,6 @@ mod tests {
             (serde_json::json!(["a/py.typed"]), false),
         ] {
             assert_eq!(is_marker(&path), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn what_an_earlier_build_left_behind_is_inside_its_folder() {
-        for (value, expected) in [
-            (serde_json::json!(["a/b.py", "src/a/b.py"]), true),
-            (serde_json::json!(["../b.py", "b.py"]), false),
-            (serde_json::json!(["b.py", "/etc/passwd"]), false),
-            (serde_json::json!(["b.py", ""]), false),
-            (serde_json::json!(["b.py"]), false),
-            (serde_json::json!("b.py"), false),
-        ] {
-            assert_eq!(is_leftover(&value), expected, "{value}");
         }
     }
 

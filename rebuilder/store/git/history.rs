@@ -1,6 +1,5 @@
 //! Looks into a repository's history: for the commit that set a version, if a package names no commit and has no tag;
-//! for the last commit that had a file, if a release has it although its own commit does not; and for the commit around
-//! that of a tag whose files fit a release best.
+//! and for the commit around that of a tag whose files fit a release best.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -32,15 +31,6 @@ pub struct Origin {
     pub path: String,
 }
 
-/// A commit, and the files in it that a later one removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Removed {
-    /// Name of the commit.
-    pub commit: String,
-    /// Their paths.
-    pub paths: Vec<String>,
-}
-
 /// A commit whose files fit a release, and how many of them are the released ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fitting {
@@ -65,15 +55,20 @@ pub struct Wanted<'a> {
 
 impl Fetcher {
     /// The newest commit of any branch with most of the wanted files, of those that have no other file in the place of
-    /// one, except for the manifest; `None` if none has any. Like any answer from a history, this one is never pinned.
+    /// one, except for the manifest, which `fits`; `None` if none has any. Commits in the history of those in `before`,
+    /// and these themselves, are left out. Like any answer from a history, this one is never pinned.
     pub async fn git_without_others(
         &self,
         repository: &str,
         wanted: Wanted<'_>,
+        before: &[&str],
+        fits: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Fitting>, GitError> {
         let (history, _lock) = self.history(repository).await?;
         let most = format!("--max-count={NEWEST}");
-        let list = history.git(&["rev-list", "--branches", &most]);
+        let mut arguments = vec!["rev-list", "--branches", &most, "--ignore-missing", "--not"];
+        arguments.extend(before);
+        let list = history.git(&arguments);
         let Ok(commits) = run(list, CHECK_LIMIT, None).await? else {
             return Ok(None);
         };
@@ -82,8 +77,17 @@ impl Fetcher {
             let Some(tree) = tree_of(&history, commit, wanted.folder).await? else {
                 continue;
             };
-            let Agreement { same, others, .. } = agreement(&tree, wanted);
-            if others == 0 && same > best.as_ref().map_or(0, |best| best.same) {
+            let Agreement {
+                same,
+                others,
+                manifest,
+            } = agreement(&tree, wanted);
+            let better = others == 0 && same > best.as_ref().map_or(0, |best| best.same);
+            let Some(manifest) = manifest.filter(|_| better) else {
+                continue;
+            };
+            let show = history.git(&["cat-file", "blob", manifest]);
+            if run(show, CHECK_LIMIT, None).await?.is_ok_and(|text| fits(&text)) {
                 let commit = commit.to_owned();
                 best = Some(Fitting {
                     commit,
@@ -188,52 +192,6 @@ impl Fetcher {
             {
                 return Ok(Some(Origin { commit, path }));
             }
-        }
-        Ok(None)
-    }
-
-    /// The commit before the one that removed one of these files, in the history of `commit`, and which of them it has.
-    /// The first of them that was ever removed decides; `None` if none was. Like any answer from a history, this one
-    /// is never pinned.
-    pub async fn git_before_removal(
-        &self,
-        repository: &str,
-        commit: &str,
-        paths: &[String],
-    ) -> Result<Option<Removed>, GitError> {
-        let (history, _lock) = self.history(repository).await?;
-        for path in paths {
-            let literal = format!(":(literal){path}");
-            let log = history.git(&[
-                "log",
-                "-1",
-                "--no-show-signature",
-                "--no-renames",
-                "--diff-filter=D",
-                "--format=%P",
-                commit,
-                "--",
-                &literal,
-            ]);
-            // A commit of no branch has no history here.
-            let Ok(parents) = run(log, CHECK_LIMIT, None).await? else {
-                return Ok(None);
-            };
-            let parents = String::from_utf8_lossy(&parents);
-            let Some(parent) = parents.split_whitespace().next() else {
-                continue;
-            };
-            let mut there = Vec::new();
-            for path in paths {
-                let show = history.git(&["cat-file", "-e", &format!("{parent}:{path}")]);
-                if run(show, CHECK_LIMIT, None).await?.is_ok() {
-                    there.push(path.clone());
-                }
-            }
-            return Ok(Some(Removed {
-                commit: parent.to_owned(),
-                paths: there,
-            }));
         }
         Ok(None)
     }
@@ -372,7 +330,7 @@ impl Fetcher {
     }
 }
 
-fn unlisted(repository: &str, reason: String) -> GitError {
+pub(super) fn unlisted(repository: &str, reason: String) -> GitError {
     GitError::Tags {
         repository: repository.to_owned(),
         reason,

@@ -12,6 +12,7 @@ mod lacking;
 mod mirror;
 mod named;
 mod objects;
+mod reach;
 
 use std::collections::HashMap;
 use std::io;

@@ -13,8 +13,7 @@ use crate::ecosystem::hints::{Alternative, EndedRun, Hints};
 use crate::run::{Record, Verdict};
 use crate::text::plural;
 use sources::{
-    completed, from_git, with_description, with_empty_packages, with_flags, with_leftovers, with_markers,
-    with_order,
+    completed, from_git, with_description, with_empty_packages, with_flags, with_markers, with_order,
 };
 use tools::{
     compressors, python_2, python_of_day, setuptools, setuptools_scm, with_own_requirements, with_version,
@@ -41,8 +40,6 @@ struct Seen {
     markers: Vec<String>,
     /// Names of files of the package that differ.
     changed: Vec<String>,
-    /// Names of all files of the package that only the released wheel has.
-    names: Vec<String>,
 }
 
 /// The marker of typed packages (PEP 561): its name says everything.
@@ -54,12 +51,6 @@ const TOP_LEVEL: &str = "top_level.txt";
 /// Whether a path is that of a marker.
 pub(super) fn is_marker(path: &str) -> bool {
     path.rsplit('/').next() == Some(MARKER)
-}
-
-/// Whether a name of a released file is a path inside the source that every tool reads in the same way.
-pub(super) fn is_inside(name: &str) -> bool {
-    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
-    name.split('/').all(plain) && !name.contains('\\') && !name.chars().any(char::is_control)
 }
 
 /// Plans that are worth a try, the most likely first.
@@ -125,7 +116,6 @@ pub(super) fn after(run: &EndedRun<'_>, hints: &Hints) -> Vec<Alternative> {
         all.extend(from_git(hints, &because));
         if seen.missing > 0 {
             all.extend(completed(hints, &because));
-            all.extend(with_leftovers(hints, &seen.names, &because));
         }
     }
     all.extend(with_markers(hints, &seen.markers));
@@ -211,8 +201,6 @@ fn note(path: &str, node: &Node, seen: &mut Seen) {
         }
         Presence::OnlyReleased => {
             seen.missing = seen.missing.saturating_add(1);
-            let name = path.trim_start_matches('/');
-            seen.names.push(name.to_owned());
             if is_marker(path) {
                 seen.markers.push(path.to_owned());
             }
@@ -220,29 +208,6 @@ fn note(path: &str, node: &Node, seen: &mut Seen) {
         Presence::OnlyRebuilt | Presence::Both => {
             seen.other = seen.other.saturating_add(1);
             seen.changed.push(path.trim_start_matches('/').to_owned());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_that_leads_out_of_the_source_is_no_path_in_it() {
-        for (name, expected) in [
-            ("a/b.py", true),
-            ("a.py", true),
-            ("/a.py", false),
-            ("../a.py", false),
-            ("a/../../b", false),
-            ("a//b", false),
-            ("./a", false),
-            ("a\\b", false),
-            ("a\nb", false),
-            ("", false),
-        ] {
-            assert_eq!(is_inside(name), expected, "{name:?}");
         }
     }
 }

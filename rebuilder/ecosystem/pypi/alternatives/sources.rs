@@ -5,9 +5,6 @@ use super::MARKER;
 use crate::ecosystem::hints::{Alternative, Hints, Settings};
 use crate::plan::Origin;
 
-/// Maximum number of files that an earlier build is taken to have left behind.
-const MOST_LEFTOVERS: usize = 20;
-
 /// Whether the source is from git only because it was tried.
 pub(super) fn tries_git(hints: &Hints) -> bool {
     let source = hints.source.as_ref();
@@ -26,22 +23,6 @@ pub(super) fn completed(hints: &Hints, because: &str) -> Option<Alternative> {
         Alternative {
             hints,
             because: format!("the source distribution, with what it lacks of the commit: {because}"),
-        }
-    })
-}
-
-/// The commit, with files that it lacks and an earlier commit had: an earlier build may have left them behind.
-pub(super) fn with_leftovers(hints: &Hints, names: &[String], because: &str) -> Option<Alternative> {
-    let possible = (hints.source.is_none() || tries_git(hints)) && hints.settings.completed.is_none();
-    let few = names.len() <= MOST_LEFTOVERS;
-    (possible && few && hints.settings.leftovers.is_none()).then(|| {
-        let mut hints = hints.with_git(Origin::Tried(because.to_owned()));
-        hints.settings.leftovers = Some((names.to_vec(), Origin::Tried(because.to_owned())));
-        Alternative {
-            hints,
-            because: format!(
-                "the source from git, with files that an earlier build may have left behind: {because}"
-            ),
         }
     })
 }
@@ -189,19 +170,5 @@ mod tests {
         let fresh = Hints::default();
         assert_eq!(numbers(&fresh), [0, 1, 2]);
         assert!(numbers(&with_flags(&fresh, "x").pop().unwrap().hints).is_empty());
-    }
-
-    #[test]
-    fn leftovers_are_looked_for_if_the_commit_lacks_a_few_files() {
-        let names = |count: usize| vec!["a.py".to_owned(); count];
-        for hints in [Hints::default(), Hints::default().with_git(tried())] {
-            let found = with_leftovers(&hints, &names(1), "x").unwrap();
-            assert_eq!(found.hints.settings.leftovers.as_ref().unwrap().0, names(1));
-            assert!(tries_git(&found.hints));
-            assert_eq!(with_leftovers(&found.hints, &names(1), "x"), None);
-            assert_eq!(with_leftovers(&hints, &names(MOST_LEFTOVERS + 1), "x"), None);
-        }
-        let named = Hints::default().with_git(Origin::Declared("the user".into()));
-        assert_eq!(with_leftovers(&named, &names(1), "x"), None);
     }
 }

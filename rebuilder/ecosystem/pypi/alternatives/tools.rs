@@ -114,7 +114,7 @@ pub(super) fn compressors(plan: &Plan, hints: &Hints, because: &str) -> Vec<Alte
         .collect()
 }
 
-/// The requirements of the wheel itself installed for the build: some setups import the package that they build.
+/// The requirements of the package itself installed for the build: some setups import the package that they build.
 pub(super) fn with_own_requirements(hints: &Hints, reason: &str) -> Option<Alternative> {
     let (_, module) = reason.split_once("No module named ")?;
     let module = module.trim_start_matches('\'').split(['\'', ' ', '.']).next()?;
@@ -126,7 +126,7 @@ pub(super) fn with_own_requirements(hints: &Hints, reason: &str) -> Option<Alter
         hints.settings.installed = Some(Origin::Tried(because.clone()));
         Alternative {
             hints,
-            because: format!("what the wheel requires is installed for the build: {because}"),
+            because: format!("what the package requires is installed for the build: {because}"),
         }
     })
 }

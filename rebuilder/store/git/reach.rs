@@ -1,0 +1,198 @@
+//! Whether a commit belongs to a repository: whether it is in the history of one of its branches or tags.
+//!
+//! Git hosts keep the commits of forks and of pull requests with those of the repository itself, and serve them under
+//! its address. So anyone can have such a commit there, and that a repository serves a commit says nothing about who
+//! accepted it.
+
+use std::collections::BTreeSet;
+
+use super::checkout::Checkout;
+use super::command::{configuration, remove_parts, run};
+use super::history::unlisted;
+use super::{CHECK_LIMIT, FETCH_LIMIT, GROWTH_LIMIT, GitError, GitPlace, LISTING_LIMIT, objects_at};
+use crate::artifact::Sha256;
+use crate::artifact::git_source::GitSource;
+use crate::ledger::Work;
+use crate::store::{Fetcher, write_atomically};
+
+/// Maximum number of branches and tags whose histories are searched.
+const MOST_REFERENCES: usize = 20_000;
+
+impl Fetcher {
+    /// Whether a branch or a tag of the repository has the commit in its history now. Once it has, the store remembers
+    /// it.
+    pub async fn git_is_reachable(&self, repository: &str, commit: &str) -> Result<bool, GitError> {
+        let failed = |reason: String| unlisted(repository, reason);
+        let kept = format!("{repository}#commits");
+        let source = GitSource {
+            repository: repository.to_owned(),
+            reference: None,
+            commit: None,
+        };
+        let commits = Checkout::new(&source, "", self.store().git(&kept), configuration(self.store())?);
+        let store = self.store().clone();
+        let lock = format!("git-{}", Sha256::of(&kept));
+        let lock = tokio::task::spawn_blocking(move || store.exclusive(&lock)).await;
+        let _lock = lock.map_err(|error| commits.content(&error))??;
+        let known = commits.folder().join("reachable");
+        if std::fs::read_to_string(&known).is_ok_and(|known| known.lines().any(|line| line == commit)) {
+            return Ok(true);
+        }
+        let place = self.git_place(repository).await;
+        let place = place.map_err(|refusal| GitError::refused(repository, refusal, failed))?;
+        let place = place.ok_or_else(|| failed("the run is offline".to_owned()))?;
+        if !commits.folder().exists() {
+            let mut init = commits.git(&["init", "--quiet", "--bare", "--"]);
+            init.arg(commits.folder());
+            run(init, CHECK_LIMIT, None).await?.map_err(failed)?;
+        }
+        let ends = self.ends(&commits, &place).await?.map_err(failed)?;
+        if !ends.contains(commit) {
+            let commits = self.with_commits(commits.clone(), &place, failed).await?;
+            let mut arguments = vec!["rev-list", "--ignore-missing"];
+            arguments.extend(ends.iter().map(String::as_str));
+            let all = run(commits.git(&arguments), CHECK_LIMIT, None)
+                .await?
+                .map_err(failed)?;
+            if !all
+                .split(|byte| *byte == b'\n')
+                .any(|line| line == commit.as_bytes())
+            {
+                return Ok(false);
+            }
+        }
+        let mut found = std::fs::read_to_string(&known).unwrap_or_default();
+        found.push_str(commit);
+        found.push('\n');
+        write_atomically(&known, found.as_bytes())?;
+        Ok(true)
+    }
+
+    /// The commits at which branches and tags end.
+    async fn ends(
+        &self,
+        commits: &Checkout,
+        place: &GitPlace,
+    ) -> Result<Result<BTreeSet<String>, String>, GitError> {
+        let list = commits.git_to(
+            place,
+            &["ls-remote", "--quiet", "--heads", "--tags", "--", place.url()],
+        );
+        let _entry = self.ledger().begin(Work::Download);
+        let listing = run(list, LISTING_LIMIT, None).await?;
+        Ok(listing.map(|listing| {
+            let listing = String::from_utf8_lossy(&listing);
+            let names = listing.lines().filter_map(|line| line.split_once('\t'));
+            let names = names.map(|(name, _)| name.to_owned());
+            names.take(MOST_REFERENCES).collect()
+        }))
+    }
+
+    /// The repository with the commits of all branches and tags, without their files: those of a mirror on this machine
+    /// are left where they are.
+    async fn with_commits(
+        &self,
+        commits: Checkout,
+        place: &GitPlace,
+        failed: impl Fn(String) -> GitError,
+    ) -> Result<Checkout, GitError> {
+        if let GitPlace::Local(url) = place
+            && let Some(objects) = objects_at(url)
+        {
+            return Ok(commits.with_parts(objects));
+        }
+        let bar = self.progress().stage(format!(
+            "fetching the list of commits of {}",
+            commits.source.repository
+        ));
+        let fetch = commits.git_to(
+            place,
+            &[
+                "fetch",
+                "--quiet",
+                "--filter=tree:0",
+                "--no-tags",
+                "--prune",
+                "--no-recurse-submodules",
+                "--",
+                place.url(),
+                "+refs/heads/*:refs/heads/*",
+                "+refs/tags/*:refs/tags/*",
+            ],
+        );
+        let entry = self.ledger().begin(Work::Download);
+        let fetched = run(fetch, FETCH_LIMIT, Some((commits.folder(), GROWTH_LIMIT))).await?;
+        drop(entry);
+        bar.finish_and_clear();
+        if let Err(reason) = fetched {
+            remove_parts(commits.folder());
+            return Err(failed(reason));
+        }
+        Ok(commits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::progress::Progress;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn only_a_commit_of_a_branch_or_a_tag_belongs_to_a_repository() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("repository");
+        std::fs::create_dir(&place).unwrap();
+        let git = |arguments: &[&str]| {
+            let output = Command::new("git")
+                .args(["-c", "user.name=A", "-c", "user.email=a@h.example", "-C"])
+                .arg(&place)
+                .args(arguments)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        git(&["init", "--quiet", "--initial-branch=main"]);
+        let commit = |message: &str| {
+            git(&["commit", "--quiet", "--allow-empty", "-m", message]);
+            git(&["rev-parse", "HEAD"])
+        };
+        let first = commit("first");
+        let last = commit("last");
+        git(&["checkout", "--quiet", "--detach", &first]);
+        let under = commit("under the tag");
+        let tagged = commit("tagged");
+        git(&["tag", "-a", "-m", "it", "v1"]);
+        git(&["checkout", "--quiet", "--detach", &first]);
+        let foreign = commit("of a pull request");
+        git(&["update-ref", "refs/pull/1/head", &foreign]);
+        git(&["checkout", "--quiet", "main"]);
+        let repository = "https://h.example/o/r";
+        // Objects in a folder with a colon in its name cannot be read in place.
+        let copy = folder.path().join("a:copy");
+        git(&["clone", "--quiet", "--mirror", ".", copy.to_str().unwrap()]);
+        for (place, name) in [(place.join(".git"), "read"), (copy, "fetched")] {
+            let mirror = format!("{repository}={}", place.display());
+            let store = Store::open(Some(folder.path().join(name))).unwrap();
+            let fetcher = Fetcher::new(&store, Vec::new(), false, Progress::new(true));
+            let fetcher = fetcher.with_git_mirrors(vec![mirror.parse().unwrap()]);
+            for (commit, expected) in [
+                (&first, true),
+                (&last, true),
+                (&under, true),
+                (&tagged, true),
+                (&foreign, false),
+                (&"ab".repeat(20), false),
+                // What the store remembers is the commit that was asked for.
+                (&first, true),
+                (&foreign, false),
+            ] {
+                let found = fetcher.git_is_reachable(repository, commit).await.unwrap();
+                assert_eq!(found, expected, "{name}: {commit}");
+            }
+        }
+    }
+}
