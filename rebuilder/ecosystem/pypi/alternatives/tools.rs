@@ -2,7 +2,7 @@
 
 use super::super::assumptions::{GENERATOR, HOST_SYSTEM, OPTION, REQUIREMENTS, UNIVERSAL};
 use super::super::stamps::Stamp;
-use super::super::{bounds, interpreter};
+use super::super::{bounds, interpreter, requirements};
 use crate::ecosystem::compressor;
 use crate::ecosystem::hints::{Alternative, Hints};
 use crate::plan::{Origin, Plan};
@@ -136,11 +136,15 @@ fn code_of(reason: &str) -> FailureCode {
     log::read(&reason.replace(" / ", "\n"), FailureCode::UnsupportedPackage).code
 }
 
-/// Build requirements from the weeks after the release, if those of its day use the network.
+/// Build requirements from the weeks after the release, if those of its day use the network, or if one was not there
+/// yet: a project that has its own backend may release it after the package.
 pub(super) fn younger(hints: &Hints, reason: &str) -> Option<Alternative> {
-    let needed = code_of(reason) == FailureCode::NeedsNetwork && hints.settings.later.is_none();
-    let because = "the build requirements of the day use the network";
-    needed.then(|| {
+    let because = match code_of(reason) {
+        FailureCode::NeedsNetwork => "the build requirements of the day use the network",
+        _ if reason.contains(requirements::WAS_THERE) => "a build requirement was not there on that day",
+        _ => return None,
+    };
+    hints.settings.later.is_none().then(|| {
         let mut hints = hints.clone();
         hints.settings.later = Some(Origin::Tried(because.to_owned()));
         Alternative {
@@ -330,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn only_requirements_that_use_the_network_may_be_younger() {
+    fn requirements_that_use_the_network_or_were_not_there_may_be_younger() {
         let hook = "the backend setuptools.build_meta did not name its requirements: build: the command exited with \
                     status 1; see build.log; last output: raise URLError(err) / urllib.error.URLError: <urlopen error \
                     [Errno -3] Temporary failure in name resolution>";
@@ -340,5 +344,8 @@ mod tests {
         assert!(found.hints.settings.later.is_some());
         assert_eq!(younger(&found.hints, hook), None);
         assert_eq!(younger(&fresh, other), None);
+        let absent = "pip finds no build requirements as of 2026-10-27T21:07:45Z: no wheel of flit-core that was there and \
+                      runs on Python 3.11.2 meets flit_core==4.2.0 (the newest is 4.1.0)";
+        assert!(younger(&fresh, absent).unwrap().because.contains("not there"));
     }
 }
