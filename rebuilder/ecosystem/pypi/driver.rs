@@ -23,10 +23,7 @@ impl Draft<'_> {
         };
         let platform = self.native.then(|| {
             let stem = self.released.file.name.trim_end_matches(".whl");
-            stem.rsplit('-')
-                .next()
-                .and_then(|tags| tags.split('.').next())
-                .unwrap_or_default()
+            newest(stem.rsplit('-').next().unwrap_or_default())
         });
         let lacking = self.source.further.as_ref().map(|further| &further.folder);
         let build = json!({
@@ -142,6 +139,25 @@ fn bootstraps(generator: &str, project: &str, version: &str) -> bool {
     })
 }
 
+/// The platform tag of those in a file name that asks for the newest system: auditwheel adds those of all older ones
+/// that a wheel runs on.
+fn newest(tags: &str) -> &str {
+    let glibc = |tag: &str| -> u32 {
+        let rest = tag.strip_prefix("manylinux").unwrap_or_default();
+        let version = rest
+            .strip_prefix("_2_")
+            .and_then(|rest| rest.split('_').next()?.parse().ok());
+        version.unwrap_or(match rest.split('_').next() {
+            Some("1") => 5,
+            Some("2010") => 12,
+            Some("2014") => 17,
+            _ => 0,
+        })
+    };
+    let newer = |one, other| if glibc(other) > glibc(one) { other } else { one };
+    tags.split('.').reduce(newer).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{ErrorKind, Write as _, stderr};
@@ -215,6 +231,31 @@ date_sources(os.getcwd(), {\"a-1.dist-info/LICENSE\": entry(10), \"a/vendor/LICE
 print(*(int(os.stat(path).st_mtime) for path in (\"LICENSE\", \"a/vendor/LICENSE\")))
 ";
         prints(script, "10 20");
+    }
+
+    #[test]
+    fn auditwheel_is_given_the_newest_platform_of_a_wheel() {
+        for (tags, expected) in [
+            (
+                "manylinux_2_17_x86_64.manylinux2014_x86_64",
+                "manylinux_2_17_x86_64",
+            ),
+            (
+                "manylinux2014_x86_64.manylinux_2_17_x86_64",
+                "manylinux2014_x86_64",
+            ),
+            (
+                "manylinux1_x86_64.manylinux2014_x86_64.manylinux_2_17_x86_64.manylinux_2_5_x86_64",
+                "manylinux2014_x86_64",
+            ),
+            (
+                "manylinux2014_x86_64.manylinux_2_17_x86_64.manylinux_2_28_x86_64",
+                "manylinux_2_28_x86_64",
+            ),
+            ("linux_x86_64", "linux_x86_64"),
+        ] {
+            assert_eq!(newest(tags), expected, "{tags}");
+        }
     }
 
     #[test]
