@@ -41,29 +41,32 @@ pub(super) async fn choose(
         );
         let source = GitSource::new(&repository, None, Some(commit));
         let source = source.map_err(|error| cannot(error.to_string()))?;
-        if !fetcher.git_is_reachable(&repository, commit).await? {
-            return Err(cannot(repository::foreign(&repository, commit, "the crate")));
+        if fetcher.git_is_reachable(&repository, commit).await? {
+            return Ok((source, origin));
         }
-        return Ok((source, origin));
     }
-    let found = by_version(planner, purl, version, &repository).await?;
+    let why = package.commit.as_ref().map_or_else(
+        || "it names no commit".to_owned(),
+        |commit| repository::foreign(&repository, commit, "it"),
+    );
+    let found = by_version(planner, purl, version, (&repository, &why)).await?;
     match last(planner, version, &found.0).await? {
         Some(last) => Ok(last),
         None => Ok(found),
     }
 }
 
-/// The commit that has this version by its tag, or by its manifest.
+/// The commit that has this version by its tag, or by its manifest; `why` says why the crate's own is not taken.
 async fn by_version(
     planner: &Planner<'_>,
     purl: &str,
     version: &Version,
-    repository: &str,
+    (repository, why): (&str, &str),
 ) -> Result<Found, PlanError> {
     let fetcher = planner.workshop.fetcher;
     let about = (version.name.as_str(), version.version.as_str(), "");
     let fits = |text: &str| text == version.version;
-    let cannot = |reason: String| cannot(purl, format!("it names no commit, and {reason}"));
+    let cannot = |reason: String| cannot(purl, format!("{why}, and {reason}"));
     let tagged = match repository::tagged(fetcher, repository, about, fits, cannot).await {
         Ok((source, tag)) => {
             let from = format!("repository in Cargo.toml of the crate, and the tag {tag}");

@@ -18,9 +18,11 @@ pub(super) fn changelog_entry(
     chosen: &Chosen,
     released: &[Blob],
 ) -> Result<Option<String>, PlanError> {
-    let Some(suffix) = chosen.outputs.iter().find_map(suffix) else {
+    let rebuilt = chosen.outputs.iter().find_map(|it| Some((it, suffix(it)?)));
+    let Some((binary, suffix)) = rebuilt else {
         return Ok(None);
     };
+    let start = format!("{} ({}) ", binary.source, binary.version);
     for blob in released {
         let entry = compare::read_member(&blob.path, |path| {
             path.starts_with("data.tar/usr/share/doc/")
@@ -33,7 +35,7 @@ pub(super) fn changelog_entry(
             .take(1 << 20)
             .read_to_string(&mut text)
             .map_err(|error| subject.unreadable("the changelog of the binary rebuild", &error.to_string()))?;
-        if let Some(entry) = own_entry(&text, &suffix) {
+        if let Some(entry) = own_entry(&text, &start) {
             return Ok(Some(entry));
         }
     }
@@ -46,18 +48,16 @@ pub(super) fn changelog_entry(
     })
 }
 
-/// The first entry of a changelog, if it is that of a rebuild: it becomes a part of the source, so it must not be anything
+/// The first entry of a changelog, if it begins with `SOURCE (VERSION) ` and is that of a rebuild: it becomes a part of the source, so it must not be anything
 /// else.
-fn own_entry(changelog: &str, suffix: &str) -> Option<String> {
+fn own_entry(changelog: &str, start: &str) -> Option<String> {
     let (entry, rest) = changelog.split_once("\n -- ")?;
     let (trailer, _) = rest.split_once('\n')?;
     let (head, _) = entry.split_once('\n')?;
-    let (_, after) = head.split_once(" (")?;
-    let (version, options) = after.split_once(") ")?;
-    let is_short =
-        entry.lines().count() <= MOST_LINES && entry.lines().all(|line| line.len() <= LONGEST_LINE);
-    (version.ends_with(suffix) && options.contains("binary-only=yes") && is_short)
-        .then(|| format!("{entry}\n -- {trailer}\n\n"))
+    let options = head.strip_prefix(start)?;
+    let lines = || entry.lines().chain([trailer]);
+    let is_short = lines().count() <= MOST_LINES && lines().all(|line| line.len() <= LONGEST_LINE);
+    (options.contains("binary-only=yes") && is_short).then(|| format!("{entry}\n -- {trailer}\n\n"))
 }
 
 #[cfg(test)]
@@ -79,7 +79,7 @@ mod tests {
             (entry("p (1.0-2+b2) sid; urgency=low, binary-only=yes", 1), None),
             (format!("{head}\n\n  * No end\n"), None),
         ] {
-            assert_eq!(own_entry(&changelog, "+b1"), expected, "{changelog}");
+            assert_eq!(own_entry(&changelog, "p (1.0-2+b1) "), expected, "{changelog}");
         }
     }
 }

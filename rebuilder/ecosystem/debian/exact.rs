@@ -170,31 +170,48 @@ pub(super) async fn of_the_day(
     ))
 }
 
-/// Variables that a build may take from a record: its options, its languages, and its time.
-const TAKEN: [&str; 5] = [
-    "DEB_BUILD_OPTIONS",
-    "DEB_BUILD_PROFILES",
-    "LANG",
-    "LANGUAGE",
-    "SOURCE_DATE_EPOCH",
-];
+/// Words of `DEB_BUILD_OPTIONS` that do not change what a compiler makes, besides `parallel=N`.
+const OPTION_WORDS: [&str; 6] = ["nocheck", "nodoc", "nobench", "noautodbgsym", "noddebs", "terse"];
 
-/// Whether a build sets a variable as the record has it.
-fn is_taken(name: &str) -> bool {
-    TAKEN.contains(&name) || name.starts_with("LC_")
+/// Whether a build sets a variable as the record has it: make would run a command in its value, so only plain ones are
+/// taken.
+fn is_taken(name: &str, value: &str) -> bool {
+    let plain = |text: &str| {
+        text.chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_.@:-".contains(c))
+    };
+    let is_option = |word: &str| {
+        let number = word.strip_prefix("parallel=");
+        OPTION_WORDS.contains(&word) || number.is_some_and(|number| number.parse::<u16>().is_ok())
+    };
+    match name {
+        "DEB_BUILD_OPTIONS" => value.split_whitespace().all(is_option),
+        "DEB_BUILD_PROFILES" => value
+            .split_whitespace()
+            .all(|word| ["nocheck", "nodoc"].contains(&word)),
+        "SOURCE_DATE_EPOCH" => value.parse::<u32>().is_ok(),
+        "LANG" | "LANGUAGE" => plain(value),
+        name => name.starts_with("LC_") && plain(name) && plain(value),
+    }
 }
 
 /// The variables of the recorded build that are set.
 pub(super) fn environment(info: &BuildInfo) -> BTreeMap<String, String> {
-    let set = info.environment.iter().filter(|(name, _)| is_taken(name));
+    let set = info
+        .environment
+        .iter()
+        .filter(|(name, value)| is_taken(name, value));
     set.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// What is assumed about the other variables of the recorded build. They can change the code that a compiler makes
 /// (`DEB_CFLAGS_APPEND`), or where tools are found, although the source says nothing of it.
 pub(super) fn left_out(info: &BuildInfo) -> Option<Assumption> {
-    let names = info.environment.keys().filter(|name| !is_taken(name));
-    let names: Vec<_> = names.map(String::as_str).collect();
+    let others = info
+        .environment
+        .iter()
+        .filter(|(name, value)| !is_taken(name, value));
+    let names: Vec<_> = others.map(|(name, _)| name.as_str()).collect();
     let from = "the .buildinfo has them; they may put into a build what its source does not have".to_owned();
     (!names.is_empty()).then(|| {
         assume(
@@ -224,6 +241,27 @@ pub(super) fn origin(info: &BuildInfo, released: &[Artifact]) -> Origin {
 mod tests {
     use super::*;
     use crate::artifact::Digests;
+
+    #[test]
+    fn only_plain_values_are_taken() {
+        for (name, value, expected) in [
+            ("DEB_BUILD_OPTIONS", "nocheck parallel=4", true),
+            ("DEB_BUILD_OPTIONS", "", true),
+            ("DEB_BUILD_OPTIONS", "nocheck a=$(shell id)", false),
+            ("DEB_BUILD_OPTIONS", "hardening=-all", false),
+            ("DEB_BUILD_OPTIONS", "parallel=x", false),
+            ("DEB_BUILD_PROFILES", "nodoc", true),
+            ("DEB_BUILD_PROFILES", "pkg.x.evil", false),
+            ("LANG", "C.UTF-8", true),
+            ("LANG", "$(shell id)", false),
+            ("LC_ALL", "de_DE.UTF-8@euro", true),
+            ("SOURCE_DATE_EPOCH", "1700000000", true),
+            ("SOURCE_DATE_EPOCH", "$(x)", false),
+            ("CC", "cc", false),
+        ] {
+            assert_eq!(is_taken(name, value), expected, "{name}={value}");
+        }
+    }
 
     #[test]
     fn a_record_sets_no_variable_that_changes_code() {

@@ -4,7 +4,7 @@
 //! are, so the released ones tell the commit. It is looked for only among the commits of branches, near the tag, whose
 //! `package.json` has the released version, and the result is built and compared like any other source.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::manifest::Package;
 use super::registry;
-use super::source::NPM_MARK;
+use super::source::{NPM_MARK, directory};
 use crate::artifact::git_source::GitSource;
 use crate::compare;
 use crate::deadline::Deadline;
@@ -83,22 +83,12 @@ pub(super) async fn untagged(
     folder: &str,
     released: &Path,
 ) -> Result<Option<(GitSource, Origin)>, PlanError> {
-    let Ok(this) = SemVer::parse(&version.version) else {
+    let Some(earlier) = Earlier::of(fetcher, repository, version).await? else {
         return Ok(None);
     };
-    let is_earlier = |text: &str| SemVer::parse(text).is_ok_and(|other| other < this);
-    let name = version.name.rsplit('/').next().unwrap_or_default();
-    let tags = fetcher.git_tags(repository).await?;
-    let tagged = repository::tags_of(&tags, (name, NPM_MARK), is_earlier);
-    let tagged: Vec<_> = tagged.map(|tag| tag.commit.as_str()).collect();
-    let others = registry::versions(fetcher, &version.name).await?;
-    let others: Vec<_> = others
-        .iter()
-        .filter_map(|text| SemVer::parse(text).ok())
-        .collect();
     let fits = |text: &[u8]| {
         let package: Result<Package, _> = serde_json::from_slice(text);
-        package.is_ok_and(|it| is_next(&this, it.version.as_deref(), &others, !tagged.is_empty()))
+        package.is_ok_and(|it| earlier.is_before(it.version.as_deref()))
     };
     let files = contents(released);
     let wanted = Wanted {
@@ -107,7 +97,7 @@ pub(super) async fn untagged(
         manifest: MANIFEST,
     };
     let Some(found) = fetcher
-        .git_without_others(repository, wanted, &tagged, fits)
+        .git_without_others(repository, wanted, &earlier.tagged, fits)
         .await?
     else {
         return Ok(None);
@@ -124,16 +114,75 @@ pub(super) async fn untagged(
     Ok(Some((source, Origin::Inferred(from))))
 }
 
-/// Whether a commit whose `package.json` has a version may be the source of `this`, the next one of those in `others`.
-///
-/// A number in the place of a version, such as 0.0.0-development, says nothing. Then only tags tell which commits earlier
-/// versions were made from.
-fn is_next(this: &SemVer, found: Option<&str>, others: &[SemVer], tagged: bool) -> bool {
-    let found = found.and_then(|text| SemVer::parse(text).ok());
-    match found.filter(|it| (it.major(), it.minor(), it.patch()) != (0, 0, 0)) {
-        Some(found) => !others.iter().any(|other| found < *other && other < this),
-        None => tagged || !others.iter().any(|other| other < this),
+/// What is known about the versions before the released one.
+struct Earlier {
+    this: SemVer,
+    /// The commits of their tags.
+    tagged: BTreeSet<String>,
+    /// All versions that the registry has.
+    others: Vec<SemVer>,
+}
+
+impl Earlier {
+    /// Asks the repository for tags, and the registry for versions; `None` if the released one cannot be compared.
+    async fn of(fetcher: &Fetcher, repository: &str, version: &Version) -> Result<Option<Self>, PlanError> {
+        let Ok(this) = SemVer::parse(&version.version) else {
+            return Ok(None);
+        };
+        let is_earlier = |text: &str| SemVer::parse(text).is_ok_and(|other| other < this);
+        let name = version.name.rsplit('/').next().unwrap_or_default();
+        let tags = fetcher.git_tags(repository).await?;
+        let tagged = repository::tags_of(&tags, (name, NPM_MARK), is_earlier);
+        let tagged = tagged.map(|tag| tag.commit.clone()).collect();
+        let others = registry::versions(fetcher, &version.name).await?;
+        let others = others.iter().filter_map(|text| SemVer::parse(text).ok());
+        let others = others.collect();
+        Ok(Some(Self { this, tagged, others }))
     }
+
+    /// Whether a commit whose `package.json` has the version `found` may be the source of the released one.
+    ///
+    /// A number in the place of a version, such as 0.0.0-development, says nothing. Then only tags tell which commits
+    /// earlier versions were made from.
+    fn is_before(&self, found: Option<&str>) -> bool {
+        let found = found.and_then(|text| SemVer::parse(text).ok());
+        let mut others = self.others.iter().filter(|other| **other < self.this);
+        match found.filter(|it| (it.major(), it.minor(), it.patch()) != (0, 0, 0)) {
+            Some(found) => !others.any(|other| found < *other),
+            None => !self.tagged.is_empty() || others.next().is_none(),
+        }
+    }
+}
+
+/// Whether a commit that only the registry names, and whose `package.json` has another version, cannot be that of the
+/// released version: an earlier one was made from it, or from one after it.
+pub(super) async fn is_of_an_earlier_version(
+    fetcher: &Fetcher,
+    source: &GitSource,
+    version: &Version,
+) -> Result<bool, PlanError> {
+    let Some(commit) = source.commit.as_deref() else {
+        return Ok(false);
+    };
+    let checkout = fetcher.git_or_parts(source).await?;
+    let mut found = None;
+    for folder in [directory(version), ""] {
+        let path = format!("{folder}/{MANIFEST}");
+        let text = checkout.file(path.trim_start_matches('/'))?.unwrap_or_default();
+        let package: Option<Package> = serde_json::from_slice(&text).ok();
+        let package = package.filter(|it| it.name.as_deref() == Some(version.name.as_str()));
+        found = found.or(package.and_then(|it| it.version));
+    }
+    if found.as_deref() == Some(version.version.as_str()) {
+        return Ok(false);
+    }
+    let Some(earlier) = Earlier::of(fetcher, &source.repository, version).await? else {
+        return Ok(true);
+    };
+    Ok(!earlier.is_before(found.as_deref())
+        || fetcher
+            .git_is_before(&source.repository, commit, &earlier.tagged)
+            .await?)
 }
 
 /// The files of a tarball without their first folder, with the names that git gives their contents; what cannot be
@@ -168,8 +217,6 @@ mod tests {
 
     #[test]
     fn code_before_an_earlier_version_is_not_that_of_a_later_one() {
-        let others = ["1.0.0", "1.0.1", "1.0.2", "1.1.0-rc.1", "2.0.0"];
-        let others = others.map(|text| SemVer::parse(text).unwrap());
         for (this, found, tagged, expected) in [
             ("1.0.2", Some("1.0.1"), true, true),
             ("1.0.2", Some("1.0.1"), false, true),
@@ -182,12 +229,15 @@ mod tests {
             ("1.0.2", None, true, true),
             ("1.0.0", None, false, true),
         ] {
-            let this = SemVer::parse(this).unwrap();
-            assert_eq!(
-                is_next(&this, found, &others, tagged),
-                expected,
-                "{this} {found:?} {tagged}"
-            );
+            let parsed = |text: &str| SemVer::parse(text).unwrap();
+            let earlier = Earlier {
+                this: parsed(this),
+                tagged: tagged.then(|| "ab".repeat(20)).into_iter().collect(),
+                others: ["1.0.0", "1.0.1", "1.0.2", "1.1.0-rc.1", "2.0.0"]
+                    .map(parsed)
+                    .into(),
+            };
+            assert_eq!(earlier.is_before(found), expected, "{this} {found:?} {tagged}");
         }
     }
 

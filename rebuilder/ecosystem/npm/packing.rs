@@ -32,13 +32,29 @@ pub(super) struct Packing {
 }
 
 /// Folders with packages that are not released.
-const OF_TESTS: [&str; 6] = [
-    "node_modules",
-    "test",
-    "tests",
-    "fixtures",
-    "examples",
+const OF_TESTS: [&str; 22] = [
+    "__fixtures__",
+    "__mocks__",
     "__tests__",
+    "bench",
+    "benchmark",
+    "benchmarks",
+    "demo",
+    "demos",
+    "e2e",
+    "example",
+    "examples",
+    "fixture",
+    "fixtures",
+    "node_modules",
+    "playground",
+    "spec",
+    "specs",
+    "test",
+    "testdata",
+    "tests",
+    "third_party",
+    "vendor",
 ];
 
 impl Packing {
@@ -220,7 +236,10 @@ impl Draft<'_> {
             Ok(package.is_some_and(|it| it.name.as_deref() == Some(self.subject.name.as_str())))
         };
         // Packages of tests may have its name, with any content.
-        let of_tests = |folder: &str| folder.split('/').any(|part| OF_TESTS.contains(&part));
+        let of_tests = |folder: &str| {
+            let lower = folder.to_ascii_lowercase();
+            lower.split('/').any(|part| OF_TESTS.contains(&part))
+        };
         if self.planner.hints.folder().is_some() || !of_tests(&directory) && is_it(&directory)? {
             return Ok(directory);
         }
@@ -232,12 +251,17 @@ impl Draft<'_> {
             .map(str::to_owned)
             .collect();
         folders.sort_by_key(|folder| (folder.matches('/').count(), folder.clone()));
+        folders.insert(0, String::new());
         for folder in folders.into_iter().take(MOST_FOLDERS) {
             if is_it(&folder).unwrap_or(false) {
                 return Ok(folder);
             }
         }
-        Ok(directory)
+        Ok(if of_tests(&directory) {
+            String::new()
+        } else {
+            directory
+        })
     }
 
     /// Whether the source has a file or folder with this path, or a file that Node.js resolves it to.

@@ -13,7 +13,7 @@ use crate::artifact::{Ecosystem, Subject};
 use crate::ecosystem::{PlanError, Planner};
 use crate::evidence::assessment::Assessment;
 use crate::evidence::npm::Version;
-use crate::evidence::slsa::Provenance;
+use crate::evidence::slsa::{Build, Provenance};
 use crate::evidence::workflow::Workflow;
 use crate::plan::{Assumption, Basis, Expected, Origin, Phase, PinnedGit, PinnedInput, Plan, Recipe, assume};
 use crate::store::Checkout;
@@ -73,8 +73,13 @@ pub(super) async fn plan(planner: &Planner<'_>, subject: &Subject) -> Result<Pla
     let old_digests = tools.node.as_ref().is_some_and(has_no_md4) && dependencies.hash_with_md4();
     let mut build = draft.build(&recipe, &packing, &dependencies, &found.file.name);
     let mut assumptions = vec![source.assumption.clone()];
-    if !source.attested {
-        let from = "npm packs a folder as it is; nothing says that its files were those of the commit";
+    // Only that builder runs nothing but the scripts that its parameters name.
+    if !(source.attested && matches!(provenance.build, Build::SlsaNode { .. })) {
+        let from = if source.attested {
+            "npm packs a folder as it is; the workflow may have changed files before, and only its scripts are run again"
+        } else {
+            "npm packs a folder as it is; nothing says that its files were those of the commit"
+        };
         assumptions.push(assume(
             "state of the checkout",
             "as committed",

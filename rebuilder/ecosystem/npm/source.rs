@@ -106,11 +106,18 @@ async fn unattested(
         let source = GitSource::new(&repository, None, Some(commit));
         let source = source.map_err(|error| cannot(purl, &error.to_string(), help))?;
         let fetcher = planner.workshop.fetcher;
-        if fetcher.git_is_reachable(&repository, commit).await? {
+        let reachable = fetcher.git_is_reachable(&repository, commit).await?;
+        if reachable && !fitting::is_of_an_earlier_version(fetcher, &source, version).await? {
             let from = "repository and gitHead in the registry's metadata, which is not signed";
             return Ok((source, Origin::Declared(from.into())));
         }
-        why = repository::foreign(&repository, commit, "the registry");
+        why = if reachable {
+            format!(
+                "the registry names {commit}, which an earlier version was made from, or from a commit after it"
+            )
+        } else {
+            repository::foreign(&repository, commit, "the registry")
+        };
     }
     let first = in_history(planner, purl, version, (&repository, &why), released).await;
     let error = match first {

@@ -163,7 +163,7 @@ mod tests {
     use std::io::{ErrorKind, Write as _, stderr};
     use std::process::Command;
 
-    use super::{DRIVER, bootstraps};
+    use super::{DRIVER, bootstraps, newest};
 
     /// Checks what a script prints that uses functions of the driver, in an empty folder. Without Python, the test is
     /// skipped, and says so.

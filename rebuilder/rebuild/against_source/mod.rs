@@ -67,6 +67,7 @@ impl Sources {
                     | "state of the checkout"
                     | "files that the source lacks"
                     | "left out"
+                    | "submodules"
                     | "system that it was packed on"
             )
         };

@@ -6,7 +6,8 @@
 use toml::{Table, Value};
 
 /// Words of a setup script that changes files: converters of Python 2, writing, copying, and other programs.
-const CHANGES: [&str; 20] = [
+const CHANGES: [&str; 21] = [
+    "dump(",
     "2to3",
     "3to2",
     "build_py",
@@ -46,6 +47,78 @@ const ASIDE: [&str; 9] = [
     "upload",
     "publish",
     "build_sphinx",
+];
+/// Modules that a setup script imports without running code of its project.
+const LIBRARY: [&str; 54] = [
+    "__builtin__",
+    "__future__",
+    "argparse",
+    "ast",
+    "builtins",
+    "codecs",
+    "collections",
+    "configparser",
+    "ConfigParser",
+    "contextlib",
+    "copy",
+    "datetime",
+    "distutils",
+    "errno",
+    "fnmatch",
+    "functools",
+    "getpass",
+    "glob",
+    "imp",
+    "importlib",
+    "inspect",
+    "io",
+    "itertools",
+    "json",
+    "locale",
+    "logging",
+    "math",
+    "multiprocessing",
+    "operator",
+    "os",
+    "pathlib",
+    "pkg_resources",
+    "pkgutil",
+    "platform",
+    "random",
+    "re",
+    "runpy",
+    "setuptools",
+    "shlex",
+    "site",
+    "socket",
+    "string",
+    "struct",
+    "sys",
+    "sysconfig",
+    "textwrap",
+    "time",
+    "tokenize",
+    "traceback",
+    "types",
+    "typing",
+    "unittest",
+    "urllib",
+    "warnings",
+];
+/// What is often taken from a package for its setup, without underscores and in lower case.
+const FACTS: [&str; 12] = [
+    "author",
+    "author_email",
+    "copyright",
+    "description",
+    "email",
+    "license",
+    "name",
+    "summary",
+    "title",
+    "uri",
+    "url",
+    "version",
 ];
 /// Backends that copy modules as they are, unless a table of `pyproject.toml` says otherwise.
 const COPYING: [&str; 11] = [
@@ -90,15 +163,23 @@ const EDITORS: [&str; 8] = [
 ];
 /// Files that say that a program builds a source; they change files as they install them, and only `debian/rules` runs
 /// them for a package that is compared here.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 16] = [
     "configure",
     "configure.ac",
     "Makefile",
     "Makefile.am",
     "Makefile.in",
+    "Makefile.PL",
     "GNUmakefile",
     "CMakeLists.txt",
     "meson.build",
+    "Build.PL",
+    "SConstruct",
+    "wscript",
+    "Rakefile",
+    "build.xml",
+    "pom.xml",
+    "autogen.sh",
 ];
 /// Number of folders that a build script may be in: those of an archive, of a workspace, and of its packages.
 const DEPTH: usize = 4;
@@ -195,7 +276,31 @@ fn setup(text: &str) -> bool {
     for message in MESSAGES {
         rest = rest.replace(message, "");
     }
-    CHANGES.iter().any(|word| rest.contains(word)) || has_commands(&rest)
+    CHANGES.iter().any(|word| rest.contains(word)) || has_commands(&rest) || text.lines().any(runs_own_code)
+}
+
+/// Whether a line of a setup script brings in code that may do anything: a module that is neither Python's nor
+/// setuptools', unless nothing but a version or the like is taken from it.
+fn runs_own_code(line: &str) -> bool {
+    let line = line.trim();
+    let top = |module: &str| module.trim().split('.').next().unwrap_or_default().to_owned();
+    let known = |module: &str| LIBRARY.contains(&top(module).as_str());
+    if let Some(modules) = line.strip_prefix("import ") {
+        let module = |part: &str| part.split(" as ").next().unwrap_or_default().to_owned();
+        return !modules.split(',').all(|part| known(&module(part)));
+    }
+    let Some((module, names)) = line
+        .strip_prefix("from ")
+        .and_then(|rest| rest.split_once(" import "))
+    else {
+        return false;
+    };
+    let is_fact = |name: &str| {
+        let name = name.trim_matches(|c: char| c.is_whitespace() || c == '(' || c == ')');
+        let plain = name.split(" as ").next().unwrap_or_default().trim_matches('_');
+        FACTS.contains(&plain.to_ascii_lowercase().as_str())
+    };
+    !known(module) && !names.split(',').all(is_fact)
 }
 
 /// Whether a setup script has commands of its own that may be a part of a build.
@@ -309,6 +414,25 @@ mod tests {
                 false,
             ),
             ("p-1/setup.py", "setup(cmdclass={})", false),
+            ("p-1/setup.py", "from p import __version__\nsetup()", false),
+            (
+                "p-1/setup.py",
+                "from p import (VERSION, __author__)\nsetup()",
+                false,
+            ),
+            (
+                "p-1/setup.py",
+                "import os, sys, setuptools.command.test as t\nsetup()",
+                false,
+            ),
+            ("p-1/setup.py", "from stamp import stamp\nstamp()\nsetup()", true),
+            ("p-1/setup.py", "import os, stamp\nsetup()", true),
+            (
+                "p-1/setup.py",
+                "try:\n    import stamp\nexcept ImportError: pass\nsetup()",
+                true,
+            ),
+            ("p-1/setup.py", "json.dump(commit(), f)\nsetup()", true),
             ("p-1/setup.py", "setup(cmdclass={'test': A, 'build': B})", true),
             ("p-1/setup.py", "setup(cmdclass={'build_py': A})", true),
             ("p-1/setup.py", "setup(cmdclass=versioneer.get_cmdclass())", true),

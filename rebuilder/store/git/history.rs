@@ -1,7 +1,7 @@
 //! Looks into a repository's history: for the commit that set a version, if a package names no commit and has no tag;
 //! and for the commit around that of a tag whose files fit a release best.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 
 use jiff::Timestamp;
@@ -61,13 +61,13 @@ impl Fetcher {
         &self,
         repository: &str,
         wanted: Wanted<'_>,
-        before: &[&str],
+        before: &BTreeSet<String>,
         fits: impl Fn(&[u8]) -> bool,
     ) -> Result<Option<Fitting>, GitError> {
         let (history, _lock) = self.history(repository).await?;
         let most = format!("--max-count={NEWEST}");
         let mut arguments = vec!["rev-list", "--branches", &most, "--ignore-missing", "--not"];
-        arguments.extend(before);
+        arguments.extend(before.iter().map(String::as_str));
         let list = history.git(&arguments);
         let Ok(commits) = run(list, CHECK_LIMIT, None).await? else {
             return Ok(None);

@@ -5,6 +5,9 @@
 //! accepted it.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+
+use nix::fcntl::Flock;
 
 use super::checkout::Checkout;
 use super::command::{configuration, remove_parts, run};
@@ -23,6 +26,40 @@ impl Fetcher {
     /// it.
     pub async fn git_is_reachable(&self, repository: &str, commit: &str) -> Result<bool, GitError> {
         let failed = |reason: String| unlisted(repository, reason);
+        let (commits, _lock) = self.commits(repository).await?;
+        let known = commits.folder().join("reachable");
+        if std::fs::read_to_string(&known).is_ok_and(|known| known.lines().any(|line| line == commit)) {
+            return Ok(true);
+        }
+        let place = self.place_of(repository).await?;
+        let ends = self.ends(&commits, &place).await?.map_err(failed)?;
+        if !ends.contains(commit) && !self.have(commits, &place, &ends, commit).await? {
+            return Ok(false);
+        }
+        let mut found = std::fs::read_to_string(&known).unwrap_or_default();
+        found.push_str(commit);
+        found.push('\n');
+        write_atomically(&known, found.as_bytes())?;
+        Ok(true)
+    }
+
+    /// Whether one of these commits of the repository is this one, or has it in its history.
+    pub async fn git_is_before(
+        &self,
+        repository: &str,
+        commit: &str,
+        ends: &BTreeSet<String>,
+    ) -> Result<bool, GitError> {
+        if ends.is_empty() || ends.contains(commit) {
+            return Ok(!ends.is_empty());
+        }
+        let (commits, _lock) = self.commits(repository).await?;
+        let place = self.place_of(repository).await?;
+        self.have(commits, &place, ends, commit).await
+    }
+
+    /// The kept repository that has commits without their files; while the lock is held, nobody else changes it.
+    async fn commits(&self, repository: &str) -> Result<(Checkout, Flock<File>), GitError> {
         let kept = format!("{repository}#commits");
         let source = GitSource {
             repository: repository.to_owned(),
@@ -33,39 +70,40 @@ impl Fetcher {
         let store = self.store().clone();
         let lock = format!("git-{}", Sha256::of(&kept));
         let lock = tokio::task::spawn_blocking(move || store.exclusive(&lock)).await;
-        let _lock = lock.map_err(|error| commits.content(&error))??;
-        let known = commits.folder().join("reachable");
-        if std::fs::read_to_string(&known).is_ok_and(|known| known.lines().any(|line| line == commit)) {
-            return Ok(true);
-        }
-        let place = self.git_place(repository).await;
-        let place = place.map_err(|refusal| GitError::refused(repository, refusal, failed))?;
-        let place = place.ok_or_else(|| failed("the run is offline".to_owned()))?;
+        let lock = lock.map_err(|error| commits.content(&error))??;
         if !commits.folder().exists() {
             let mut init = commits.git(&["init", "--quiet", "--bare", "--"]);
             init.arg(commits.folder());
-            run(init, CHECK_LIMIT, None).await?.map_err(failed)?;
+            let made = run(init, CHECK_LIMIT, None).await?;
+            made.map_err(|reason| unlisted(repository, reason))?;
         }
-        let ends = self.ends(&commits, &place).await?.map_err(failed)?;
-        if !ends.contains(commit) {
-            let commits = self.with_commits(commits.clone(), &place, failed).await?;
-            let mut arguments = vec!["rev-list", "--ignore-missing"];
-            arguments.extend(ends.iter().map(String::as_str));
-            let all = run(commits.git(&arguments), CHECK_LIMIT, None)
-                .await?
-                .map_err(failed)?;
-            if !all
-                .split(|byte| *byte == b'\n')
-                .any(|line| line == commit.as_bytes())
-            {
-                return Ok(false);
-            }
-        }
-        let mut found = std::fs::read_to_string(&known).unwrap_or_default();
-        found.push_str(commit);
-        found.push('\n');
-        write_atomically(&known, found.as_bytes())?;
-        Ok(true)
+        Ok((commits, lock))
+    }
+
+    async fn place_of(&self, repository: &str) -> Result<GitPlace, GitError> {
+        let failed = |reason: String| unlisted(repository, reason);
+        let place = self.git_place(repository).await;
+        let place = place.map_err(|refusal| GitError::refused(repository, refusal, failed))?;
+        place.ok_or_else(|| failed("the run is offline".to_owned()))
+    }
+
+    /// Whether the history of these commits has this one.
+    async fn have(
+        &self,
+        commits: Checkout,
+        place: &GitPlace,
+        ends: &BTreeSet<String>,
+        commit: &str,
+    ) -> Result<bool, GitError> {
+        let repository = commits.source.repository.clone();
+        let commits = self.with_commits(commits, place).await?;
+        let mut arguments = vec!["rev-list", "--ignore-missing"];
+        arguments.extend(ends.iter().map(String::as_str));
+        let all = run(commits.git(&arguments), CHECK_LIMIT, None).await?;
+        let all = all.map_err(|reason| unlisted(&repository, reason))?;
+        Ok(all
+            .split(|byte| *byte == b'\n')
+            .any(|line| line == commit.as_bytes()))
     }
 
     /// The commits at which branches and tags end.
@@ -90,43 +128,42 @@ impl Fetcher {
 
     /// The repository with the commits of all branches and tags, without their files: those of a mirror on this machine
     /// are left where they are.
-    async fn with_commits(
-        &self,
-        commits: Checkout,
-        place: &GitPlace,
-        failed: impl Fn(String) -> GitError,
-    ) -> Result<Checkout, GitError> {
+    async fn with_commits(&self, commits: Checkout, place: &GitPlace) -> Result<Checkout, GitError> {
         if let GitPlace::Local(url) = place
             && let Some(objects) = objects_at(url)
         {
             return Ok(commits.with_parts(objects));
         }
-        let bar = self.progress().stage(format!(
-            "fetching the list of commits of {}",
-            commits.source.repository
-        ));
-        let fetch = commits.git_to(
-            place,
-            &[
-                "fetch",
-                "--quiet",
+        let repository = &commits.source.repository;
+        let bar = self
+            .progress()
+            .stage(format!("fetching the list of commits of {repository}"));
+        let entry = self.ledger().begin(Work::Download);
+        let heads = "+refs/heads/*:refs/heads/*";
+        let mut fetched = Err(String::new());
+        // A tag of something else than a commit cannot be fetched in this way.
+        for tags in [Some("+refs/tags/*:refs/tags/*"), None] {
+            // Only names are read from these commits, so old faults in their form do not matter.
+            let mut arguments = vec!["-c", "transfer.fsckObjects=false", "fetch", "--quiet"];
+            arguments.extend([
                 "--filter=tree:0",
                 "--no-tags",
                 "--prune",
                 "--no-recurse-submodules",
-                "--",
-                place.url(),
-                "+refs/heads/*:refs/heads/*",
-                "+refs/tags/*:refs/tags/*",
-            ],
-        );
-        let entry = self.ledger().begin(Work::Download);
-        let fetched = run(fetch, FETCH_LIMIT, Some((commits.folder(), GROWTH_LIMIT))).await?;
+            ]);
+            arguments.extend(["--", place.url(), heads]);
+            arguments.extend(tags);
+            let fetch = commits.git_to(place, &arguments);
+            fetched = run(fetch, FETCH_LIMIT, Some((commits.folder(), GROWTH_LIMIT))).await?;
+            if fetched.is_ok() {
+                break;
+            }
+        }
         drop(entry);
         bar.finish_and_clear();
         if let Err(reason) = fetched {
             remove_parts(commits.folder());
-            return Err(failed(reason));
+            return Err(unlisted(repository, reason));
         }
         Ok(commits)
     }
@@ -192,6 +229,17 @@ mod tests {
             ] {
                 let found = fetcher.git_is_reachable(repository, commit).await.unwrap();
                 assert_eq!(found, expected, "{name}: {commit}");
+            }
+            for (commit, end, expected) in [
+                (&first, &last, true),
+                (&last, &last, true),
+                (&last, &first, false),
+                (&under, &last, false),
+                (&under, &tagged, true),
+            ] {
+                let ends = std::iter::once(end.clone()).collect();
+                let found = fetcher.git_is_before(repository, commit, &ends).await.unwrap();
+                assert_eq!(found, expected, "{name}: {commit} before {end}");
             }
         }
     }

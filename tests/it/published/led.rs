@@ -161,6 +161,14 @@ fn a_release_does_not_choose_the_source_of_its_rebuild() {
             Some("no branch and no tag"),
         ),
         (
+            "code from before a fix, with the name of its commit",
+            pack(source, &old, set_version),
+            Some(&old),
+            4,
+            "",
+            Some("an earlier version"),
+        ),
+        (
             "code from before a fix",
             pack(source, &old, set_version),
             None,
