@@ -48,8 +48,9 @@ const ASIDE: [&str; 9] = [
     "publish",
     "build_sphinx",
 ];
-/// Modules that a setup script imports without running code of its project.
-const LIBRARY: [&str; 54] = [
+/// Modules that a setup script imports without running code of its project: those of Python and setuptools, and tools that
+/// only its tests use.
+const LIBRARY: [&str; 58] = [
     "__builtin__",
     "__future__",
     "argparse",
@@ -61,6 +62,7 @@ const LIBRARY: [&str; 54] = [
     "ConfigParser",
     "contextlib",
     "copy",
+    "coverage",
     "datetime",
     "distutils",
     "errno",
@@ -78,12 +80,14 @@ const LIBRARY: [&str; 54] = [
     "logging",
     "math",
     "multiprocessing",
+    "nose",
     "operator",
     "os",
     "pathlib",
     "pkg_resources",
     "pkgutil",
     "platform",
+    "pytest",
     "random",
     "re",
     "runpy",
@@ -98,6 +102,7 @@ const LIBRARY: [&str; 54] = [
     "textwrap",
     "time",
     "tokenize",
+    "tox",
     "traceback",
     "types",
     "typing",
@@ -426,6 +431,11 @@ mod tests {
                 false,
             ),
             ("p-1/setup.py", "from stamp import stamp\nstamp()\nsetup()", true),
+            (
+                "p-1/setup.py",
+                "class T(TestCommand):\n    def run_tests(self):\n        import pytest\nsetup(cmdclass={'test': T})",
+                false,
+            ),
             ("p-1/setup.py", "import os, stamp\nsetup()", true),
             (
                 "p-1/setup.py",
