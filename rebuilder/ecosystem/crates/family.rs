@@ -1,7 +1,7 @@
 //! The repository of a crate that names none, but whose name begins with that of another crate.
 //!
-//! The crate names its commit, and the name of a commit is a digest: a repository that has it is the right one, however
-//! it was found.
+//! The crate names its commit, and the name of a commit is a digest: a repository that has it in the history of a branch
+//! or a tag is the right one, however it was found.
 
 use super::folder;
 use super::package::Package;
@@ -32,6 +32,13 @@ pub(super) async fn source(
         let Some(source) = source else {
             continue;
         };
+        if !fetcher
+            .git_is_reachable(&source.repository, commit)
+            .await
+            .unwrap_or(false)
+        {
+            continue;
+        }
         let checkout = fetcher.git_or_parts(&source).await.ok();
         let has_package = |it: &Checkout| folder::has_package(it, &version.name, &version.version).ok();
         if checkout.as_ref().and_then(has_package) == Some(true) {
