@@ -48,8 +48,8 @@ pub(super) fn changelog_entry(
     })
 }
 
-/// The first entry of a changelog, if it begins with `SOURCE (VERSION) ` and is that of a rebuild: it becomes a part of the source, so it must not be anything
-/// else.
+/// The first entry of a changelog, if it begins with `SOURCE (VERSION) ` and is that of a rebuild: it becomes a part of the
+/// source, so it must not be anything else.
 fn own_entry(changelog: &str, start: &str) -> Option<String> {
     let (entry, rest) = changelog.split_once("\n -- ")?;
     let (trailer, _) = rest.split_once('\n')?;
@@ -77,6 +77,7 @@ mod tests {
             (entry(head, 100), None),
             (entry("p (1.0-2+b1) sid; urgency=low", 1), None),
             (entry("p (1.0-2+b2) sid; urgency=low, binary-only=yes", 1), None),
+            (entry("q (1.0-2+b1) sid; urgency=low, binary-only=yes", 1), None),
             (format!("{head}\n\n  * No end\n"), None),
         ] {
             assert_eq!(own_entry(&changelog, "p (1.0-2+b1) "), expected, "{changelog}");

@@ -26,6 +26,8 @@ use crate::store::{Fetcher, Wanted};
 const MANIFEST: &str = "package.json";
 /// Maximum number of bytes of a released file that is looked for.
 const LARGEST: u64 = 16 << 20;
+/// Maximum number of manifests of a source that are read to find that of the package.
+const MOST_MANIFESTS: usize = 100;
 /// Maximum number of released files that are looked for.
 const MOST: usize = 5_000;
 
@@ -88,7 +90,7 @@ pub(super) async fn untagged(
     };
     let fits = |text: &[u8]| {
         let package: Result<Package, _> = serde_json::from_slice(text);
-        package.is_ok_and(|it| earlier.is_before(it.version.as_deref()))
+        package.is_ok_and(|it| earlier.fits(it.version.as_deref()))
     };
     let files = contents(released);
     let wanted = Wanted {
@@ -144,7 +146,7 @@ impl Earlier {
     ///
     /// A number in the place of a version, such as 0.0.0-development, says nothing. Then only tags tell which commits
     /// earlier versions were made from.
-    fn is_before(&self, found: Option<&str>) -> bool {
+    fn fits(&self, found: Option<&str>) -> bool {
         let found = found.and_then(|text| SemVer::parse(text).ok());
         let mut others = self.others.iter().filter(|other| **other < self.this);
         match found.filter(|it| (it.major(), it.minor(), it.patch()) != (0, 0, 0)) {
@@ -165,13 +167,20 @@ pub(super) async fn is_of_an_earlier_version(
         return Ok(false);
     };
     let checkout = fetcher.git_or_parts(source).await?;
+    let named = format!("{}/{MANIFEST}", directory(version));
+    let mut places = vec![named.trim_start_matches('/').to_owned(), MANIFEST.to_owned()];
+    let below = format!("/{MANIFEST}");
+    let others = checkout.paths()?.into_iter();
+    places.extend(others.filter(|path| path.ends_with(&below)).take(MOST_MANIFESTS));
     let mut found = None;
-    for folder in [directory(version), ""] {
-        let path = format!("{folder}/{MANIFEST}");
-        let text = checkout.file(path.trim_start_matches('/'))?.unwrap_or_default();
+    for place in places {
+        let text = checkout.file(&place)?.unwrap_or_default();
         let package: Option<Package> = serde_json::from_slice(&text).ok();
         let package = package.filter(|it| it.name.as_deref() == Some(version.name.as_str()));
-        found = found.or(package.and_then(|it| it.version));
+        if let Some(package) = package {
+            found = package.version;
+            break;
+        }
     }
     if found.as_deref() == Some(version.version.as_str()) {
         return Ok(false);
@@ -179,7 +188,7 @@ pub(super) async fn is_of_an_earlier_version(
     let Some(earlier) = Earlier::of(fetcher, &source.repository, version).await? else {
         return Ok(true);
     };
-    Ok(!earlier.is_before(found.as_deref())
+    Ok(!earlier.fits(found.as_deref())
         || fetcher
             .git_is_before(&source.repository, commit, &earlier.tagged)
             .await?)
@@ -237,7 +246,7 @@ mod tests {
                     .map(parsed)
                     .into(),
             };
-            assert_eq!(earlier.is_before(found), expected, "{this} {found:?} {tagged}");
+            assert_eq!(earlier.fits(found), expected, "{this} {found:?} {tagged}");
         }
     }
 
