@@ -166,7 +166,8 @@ fn pending(folder: &Path) -> Vec<std::path::PathBuf> {
     named.map(|entry| entry.path()).collect()
 }
 
-/// Ends it by a signal, which takes at most a second and leaves nothing.
+/// Ends it by a signal, which leaves nothing. It takes at most a second; more is allowed here, because other tests use
+/// the processors too. What the signal interrupts would take far longer.
 fn ends_by(
     ground: &Ground,
     mut child: Child,
@@ -185,7 +186,7 @@ fn ends_by(
         status.code() == Some(expected),
         format!("{status} instead of {expected}"),
     )?;
-    must(took < Duration::from_millis(1500), format!("{took:?} to end"))?;
+    must(took < Duration::from_secs(5), format!("{took:?} to end"))?;
     must(!ground.folder().join("run").exists(), "the run was kept")?;
     must(pending(ground.folder()).is_empty(), "a part of the run is left")
 }
