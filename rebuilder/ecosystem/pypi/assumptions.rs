@@ -174,7 +174,7 @@ impl Draft<'_> {
         let tried = self.planner.hints.settings.later.as_ref();
         let weeks = tried.map_or(
             "",
-            |_| "; some weeks after the release, as those of its day do not do",
+            |_| "; some weeks after the release, as those of its day do not work",
         );
         [
             assume(

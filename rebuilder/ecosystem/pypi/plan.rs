@@ -21,7 +21,7 @@ use crate::plan::{
 use crate::policy::Decision;
 use crate::store::Blob;
 
-/// How much younger than the release its build requirements may be, where those of the day do not do.
+/// How much younger than the release its build requirements may be, where those of the day do not work.
 const WEEKS_AFTER: SignedDuration = SignedDuration::from_hours(28 * 24);
 
 /// Plans the rebuild of one wheel.

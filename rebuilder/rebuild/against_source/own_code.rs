@@ -216,8 +216,8 @@ pub(super) fn changes_files(path: &str, text: &str) -> bool {
 
 /// Whether this file of a repository is a workflow that may change the files of the checkout.
 pub(super) fn edits_checkout(path: &str, text: &str) -> bool {
-    let words = EDITORS.iter().filter(|word| **word != "python");
-    matches!(kind(path), Some(Kind::Workflow)) && words.into_iter().any(|word| text.contains(word))
+    let mut words = EDITORS.iter().filter(|word| **word != "python");
+    matches!(kind(path), Some(Kind::Workflow)) && words.any(|word| text.contains(word))
 }
 
 /// Whether a file shows that a program builds the source that it is in.

@@ -9,8 +9,7 @@ use nix::fcntl::Flock;
 
 use super::checkout::Checkout;
 use super::command::{configuration, remove_parts, run};
-use super::{CHECK_LIMIT, FETCH_LIMIT, GROWTH_LIMIT, GitError, GitPlace, objects_at};
-use crate::artifact::Sha256;
+use super::{CHECK_LIMIT, FETCH_LIMIT, GROWTH_LIMIT, GitError, GitPlace, objects_at, unlisted};
 use crate::artifact::git_source::GitSource;
 use crate::ledger::Work;
 use crate::store::Fetcher;
@@ -227,25 +226,8 @@ impl Fetcher {
     /// All branches of a repository, as they are now; while the lock is held, nobody else changes them.
     async fn history(&self, repository: &str) -> Result<(Checkout, Flock<File>), GitError> {
         let failed = |reason: String| unlisted(repository, reason);
-        let kept = format!("{repository}#history");
-        let source = GitSource {
-            repository: repository.to_owned(),
-            reference: None,
-            commit: None,
-        };
-        let history = Checkout::new(&source, "", self.store().git(&kept), configuration(self.store())?);
-        let lock = format!("git-{}", Sha256::of(&kept));
-        let store = self.store().clone();
-        let lock = tokio::task::spawn_blocking(move || store.exclusive(&lock)).await;
-        let lock = lock.map_err(|error| history.content(&error))??;
-        let place = self.git_place(repository).await;
-        let place = place.map_err(|refusal| GitError::refused(repository, refusal, failed))?;
-        let place = place.ok_or_else(|| failed("the run is offline".to_owned()))?;
-        if !history.folder().exists() {
-            let mut init = history.git(&["init", "--quiet", "--bare", "--"]);
-            init.arg(history.folder());
-            run(init, CHECK_LIMIT, None).await?.map_err(failed)?;
-        }
+        let (history, lock) = self.kept_apart(repository, "history").await?;
+        let place = self.place_of(repository).await?;
         let fetched = self.fetch_history(&history, &place, repository, failed).await;
         let Err(error) = fetched else {
             return Ok((history, lock));
@@ -327,13 +309,6 @@ impl Fetcher {
             return Err(failed(reason));
         }
         Ok(())
-    }
-}
-
-pub(super) fn unlisted(repository: &str, reason: String) -> GitError {
-    GitError::Tags {
-        repository: repository.to_owned(),
-        reason,
     }
 }
 

@@ -15,6 +15,7 @@ mod objects;
 mod reach;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use nix::fcntl::Flock;
 use url::Url;
 
 use super::address::{AddressTrust, Barred};
@@ -142,13 +144,7 @@ impl Fetcher {
 
     /// The tags that a repository has now. The answer is never pinned; it only helps to find a commit.
     pub async fn git_tags(&self, repository: &str) -> Result<Vec<Tag>, GitError> {
-        let failed = |reason: String| GitError::Tags {
-            repository: repository.to_owned(),
-            reason,
-        };
-        let place = self.git_place(repository).await;
-        let place = place.map_err(|refusal| GitError::refused(repository, refusal, failed))?;
-        let place = place.ok_or_else(|| failed("the run is offline".to_owned()))?;
+        let place = self.place_of(repository).await?;
         let folder = self.store().git(repository);
         let source = GitSource {
             repository: repository.to_owned(),
@@ -164,8 +160,39 @@ impl Fetcher {
         let output = run(command, LISTING_LIMIT, None).await;
         drop(entry);
         bar.finish_and_clear();
-        let listing = output?.map_err(failed)?;
+        let listing = output?.map_err(|reason| unlisted(repository, reason))?;
         Ok(tags(&String::from_utf8_lossy(&listing)))
+    }
+
+    /// A repository that is kept for one purpose, apart from the commits that are built; while the lock is held, nobody else
+    /// changes it.
+    async fn kept_apart(&self, repository: &str, purpose: &str) -> Result<(Checkout, Flock<File>), GitError> {
+        let kept = format!("{repository}#{purpose}");
+        let source = GitSource {
+            repository: repository.to_owned(),
+            reference: None,
+            commit: None,
+        };
+        let apart = Checkout::new(&source, "", self.store().git(&kept), configuration(self.store())?);
+        let lock = format!("git-{}", Sha256::of(&kept));
+        let store = self.store().clone();
+        let lock = tokio::task::spawn_blocking(move || store.exclusive(&lock)).await;
+        let lock = lock.map_err(|error| apart.content(&error))??;
+        if !apart.folder().exists() {
+            let mut init = apart.git(&["init", "--quiet", "--bare", "--"]);
+            init.arg(apart.folder());
+            let made = run(init, CHECK_LIMIT, None).await?;
+            made.map_err(|reason| unlisted(repository, reason))?;
+        }
+        Ok((apart, lock))
+    }
+
+    /// The place to fetch a repository from; an error if that needs the network and the run is offline.
+    async fn place_of(&self, repository: &str) -> Result<GitPlace, GitError> {
+        let failed = |reason: String| unlisted(repository, reason);
+        let place = self.git_place(repository).await;
+        let place = place.map_err(|refusal| GitError::refused(repository, refusal, failed))?;
+        place.ok_or_else(|| failed("the run is offline".to_owned()))
     }
 
     /// The place to fetch a repository from: its own address, or the mirror that has it; `None` if that needs the
@@ -373,6 +400,14 @@ impl Fetcher {
             })
         });
         written.await.map_err(|error| checkout.content(&error))?
+    }
+}
+
+/// The error if a repository does not tell its branches and tags.
+fn unlisted(repository: &str, reason: String) -> GitError {
+    GitError::Tags {
+        repository: repository.to_owned(),
+        reason,
     }
 }
 

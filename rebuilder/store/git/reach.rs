@@ -5,19 +5,17 @@
 //! accepted it.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-
-use nix::fcntl::Flock;
 
 use super::checkout::Checkout;
-use super::command::{configuration, remove_parts, run};
-use super::history::unlisted;
-use super::{CHECK_LIMIT, FETCH_LIMIT, GROWTH_LIMIT, GitError, GitPlace, LISTING_LIMIT, objects_at};
-use crate::artifact::Sha256;
-use crate::artifact::git_source::GitSource;
+use super::command::{remove_parts, run};
+use super::{
+    CHECK_LIMIT, FETCH_LIMIT, GROWTH_LIMIT, GitError, GitPlace, LISTING_LIMIT, objects_at, unlisted,
+};
 use crate::ledger::Work;
 use crate::store::{Fetcher, write_atomically};
 
+/// What the kept repository is for that has commits without their files.
+const COMMITS: &str = "commits";
 /// Maximum number of branches and tags whose histories are searched.
 const MOST_REFERENCES: usize = 20_000;
 
@@ -26,7 +24,7 @@ impl Fetcher {
     /// it.
     pub async fn git_is_reachable(&self, repository: &str, commit: &str) -> Result<bool, GitError> {
         let failed = |reason: String| unlisted(repository, reason);
-        let (commits, _lock) = self.commits(repository).await?;
+        let (commits, _lock) = self.kept_apart(repository, COMMITS).await?;
         let known = commits.folder().join("reachable");
         if std::fs::read_to_string(&known).is_ok_and(|known| known.lines().any(|line| line == commit)) {
             return Ok(true);
@@ -53,38 +51,9 @@ impl Fetcher {
         if ends.is_empty() || ends.contains(commit) {
             return Ok(!ends.is_empty());
         }
-        let (commits, _lock) = self.commits(repository).await?;
+        let (commits, _lock) = self.kept_apart(repository, COMMITS).await?;
         let place = self.place_of(repository).await?;
         self.have(commits, &place, ends, commit).await
-    }
-
-    /// The kept repository that has commits without their files; while the lock is held, nobody else changes it.
-    async fn commits(&self, repository: &str) -> Result<(Checkout, Flock<File>), GitError> {
-        let kept = format!("{repository}#commits");
-        let source = GitSource {
-            repository: repository.to_owned(),
-            reference: None,
-            commit: None,
-        };
-        let commits = Checkout::new(&source, "", self.store().git(&kept), configuration(self.store())?);
-        let store = self.store().clone();
-        let lock = format!("git-{}", Sha256::of(&kept));
-        let lock = tokio::task::spawn_blocking(move || store.exclusive(&lock)).await;
-        let lock = lock.map_err(|error| commits.content(&error))??;
-        if !commits.folder().exists() {
-            let mut init = commits.git(&["init", "--quiet", "--bare", "--"]);
-            init.arg(commits.folder());
-            let made = run(init, CHECK_LIMIT, None).await?;
-            made.map_err(|reason| unlisted(repository, reason))?;
-        }
-        Ok((commits, lock))
-    }
-
-    async fn place_of(&self, repository: &str) -> Result<GitPlace, GitError> {
-        let failed = |reason: String| unlisted(repository, reason);
-        let place = self.git_place(repository).await;
-        let place = place.map_err(|refusal| GitError::refused(repository, refusal, failed))?;
-        place.ok_or_else(|| failed("the run is offline".to_owned()))
     }
 
     /// Whether the history of these commits has this one.
