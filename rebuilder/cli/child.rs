@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use super::failure::Failure;
 use crate::deadline::Deadline;
@@ -38,17 +39,24 @@ pub(super) fn reply(command: &mut Command) -> std::io::Result<Vec<u8>> {
             child.wait()?;
             return Err(over.into());
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(10));
     }
     let read = reader.join();
     read.unwrap_or_else(|_| Err(std::io::Error::other("cannot read its output")))
 }
 
-/// Ends this process as SIGTERM does when standard input ends: the parent has exited, or asks for it.
+/// How long a process may take to notice that it is to end, before it is told again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Ends this process as SIGTERM does when standard input ends: the parent has exited, or asks for it. It is told until it
+/// ends, because nothing hears a signal that comes while the program begins to listen.
 pub(super) fn end_with_stdin() {
     std::thread::spawn(|| {
         let mut byte = [0; 64];
         while std::io::stdin().read(&mut byte).is_ok_and(|count| count > 0) {}
-        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM);
+        loop {
+            let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGTERM);
+            std::thread::sleep(AGAIN);
+        }
     });
 }

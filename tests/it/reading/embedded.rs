@@ -1,7 +1,7 @@
 //! One command for one machine: what is put into the line is rebuilt, signed and shown, and everything ends together.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -73,14 +73,38 @@ fn fetch(url: &str) -> Vec<u8> {
     output.stdout
 }
 
-/// The processes that run with this folder among their words.
-fn processes(folder: &Path) -> usize {
+/// The processes that run with this folder among their variables: their numbers, states and words.
+fn processes(folder: &Path) -> Vec<String> {
     let folder = folder.to_str().unwrap();
     let all = std::fs::read_dir("/proc").unwrap().flatten();
-    let environments = all.filter_map(|entry| std::fs::read(entry.path().join("environ")).ok());
-    environments
-        .filter(|environment| String::from_utf8_lossy(environment).contains(folder))
-        .count()
+    let ours = all.filter(|entry| {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(folder)
+    });
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    ours.map(|entry| {
+        let state = read(entry.path().join("stat"));
+        let words = read(entry.path().join("cmdline")).replace('\0', " ");
+        format!("{state} {words}")
+    })
+    .collect()
+}
+
+/// Waits until none of these processes is left.
+fn all_end(folder: &Path) {
+    let begun = Instant::now();
+    loop {
+        let left = processes(folder);
+        if left.is_empty() {
+            return;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "still there:\n{}",
+            left.join("\n")
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[apply(test)]
@@ -138,9 +162,7 @@ fn one_command_rebuilds_signs_and_shows() {
     let begun = Instant::now();
     assert!(server.0.wait().unwrap().success());
     assert!(begun.elapsed() < Duration::from_mins(1));
-    wait_until("all ended", Duration::from_secs(5), || {
-        processes(folder.path()) == 0
-    });
+    all_end(folder.path());
 }
 
 #[apply(test)]
@@ -149,13 +171,11 @@ fn nothing_is_left_of_one_that_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let (mut server, url) = serve(folder.path());
     wait_until("all three run", Duration::from_secs(30), || {
-        processes(folder.path()) >= 3 && !fetch(&format!("{url}/health/ready")).is_empty()
+        processes(folder.path()).len() >= 3 && !fetch(&format!("{url}/health/ready")).is_empty()
     });
     server.0.kill().unwrap();
     server.0.wait().unwrap();
-    wait_until("the others ended too", Duration::from_secs(20), || {
-        processes(folder.path()) == 0
-    });
+    all_end(folder.path());
     // The next one begins again, with the same key, and removes what the killed one left.
     let left = || std::fs::read_dir(folder.path().join("tmp")).unwrap().count();
     assert_eq!(left(), 1);
