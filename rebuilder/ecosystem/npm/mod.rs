@@ -5,6 +5,7 @@
 //! that ran: they are inferred from the registry's metadata and from the workflow file at that commit, and the plan
 //! says so.
 
+mod address;
 mod alternatives;
 mod calendar;
 mod dependencies;
@@ -36,6 +37,7 @@ use super::packaging::{ReleasedName, named};
 use super::{Forms, Named, Packaging, PlanError, Planner, Release};
 use crate::artifact::{Ecosystem, Subject, SubjectError};
 use crate::container::Catalog;
+use crate::evidence::npm::Version;
 use crate::plan::Plan;
 use crate::reader::Reader;
 use crate::store::Fetcher;
@@ -144,8 +146,8 @@ const READERS: &[Reader] = &[
     ("yarn-lock", |bytes| drop(lockfile::yarn(bytes))),
     ("pnpm-lock", |bytes| drop(lockfile::pnpm(bytes))),
     ("npm-version", |bytes| {
-        if let Ok(version) = serde_json::from_slice(bytes) {
-            source::address(&version);
+        if let Ok(Version { repository, .. }) = serde_json::from_slice(bytes) {
+            address::of(&repository);
         }
     }),
     ("npm-range", |bytes| {

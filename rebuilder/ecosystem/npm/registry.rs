@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 
+use super::address;
 use crate::artifact::{Digests, PinnedFile, Subject};
 use crate::ecosystem::released::{artifact, keep};
 use crate::ecosystem::{PlanError, Release};
@@ -54,6 +55,9 @@ pub(super) async fn find(
     let wanted = subject.version.clone().unwrap_or_else(|| "latest".into());
     let (version, mut artifact, file, claim) = tarball_of(fetcher, subject, &wanted, local).await?;
     let mut claims = vec![claim];
+    if let Some(version) = &version {
+        claims.extend(address::claim(fetcher, version).await);
+    }
     let subject = Subject {
         version: subject
             .version
@@ -158,7 +162,7 @@ pub(super) async fn versions(fetcher: &Fetcher, name: &str) -> Result<Vec<String
 }
 
 /// Everything that the registry says about a package.
-async fn packument(fetcher: &Fetcher, name: &str) -> Result<serde_json::Value, PlanError> {
+pub(super) async fn packument(fetcher: &Fetcher, name: &str) -> Result<serde_json::Value, PlanError> {
     let url = format!("{REGISTRY}/{}", name.replace('/', "%2f"));
     let what = format!("the versions of {name}");
     let read = |blob: &Blob| read_json::<serde_json::Value>(name, &url, blob);

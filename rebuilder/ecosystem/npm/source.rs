@@ -1,11 +1,10 @@
 //! The commit that a tarball was packed from: that of its provenance, otherwise the one that the registry's metadata
 //! leads to.
 
-use std::borrow::Cow;
 use std::path::Path;
 
 use super::manifest::Package;
-use super::{fitting, registry};
+use super::{address, fitting, registry};
 use crate::artifact::git_source;
 use crate::artifact::git_source::GitSource;
 use crate::ecosystem::{PlanError, Planner, repository};
@@ -93,7 +92,7 @@ async fn unattested(
     if let Some(named) = planner.hints.commit() {
         return Ok(named);
     }
-    let named = version.and_then(|version| Some((version, address(version)?)));
+    let named = version.and_then(|version| Some((version, address::of(&version.repository)?)));
     let Some((version, repository)) = named else {
         return Err(cannot(
             purl,
@@ -129,7 +128,7 @@ async fn unattested(
     let newest = registry::version(fetcher, &version.name, "latest").await.ok();
     let moved = newest
         .as_ref()
-        .and_then(address)
+        .and_then(|newest| address::of(&newest.repository))
         .filter(|moved| *moved != repository);
     let Some(moved) = moved else {
         return Err(error);
@@ -210,93 +209,11 @@ pub(super) fn directory(version: &Version) -> &str {
     git_source::folder(named.unwrap_or_default()).unwrap_or_default()
 }
 
-/// The repository in `package.json`, in any of the forms that npm accepts.
-pub(super) fn address(version: &Version) -> Option<String> {
-    let text = member(&version.repository, ["url"])
-        .as_str()
-        .or(version.repository.as_str())?;
-    let text = text.trim().trim_start_matches("git+");
-    let short = |host: &str, path: &str| format!("https://{host}/{}", path.trim_end_matches(".git"));
-    let whole = match text.split_once(':') {
-        Some(("github", path)) => short("github.com", path),
-        Some(("gitlab", path)) => short("gitlab.com", path),
-        Some(("bitbucket", path)) => short("bitbucket.org", path),
-        Some((user, path)) if user.contains('@') && !user.contains('/') => {
-            short(user.split_once('@')?.1, path)
-        }
-        Some(_) => text.to_owned(),
-        None => short("github.com", text),
-    };
-    // The page of a folder of the repository.
-    let top = whole.split_once("/tree/").map_or(whole.as_str(), |(top, _)| top);
-    git_source::address(&secured(top)).ok()
-}
-
-/// The address as npm itself reads it: the hosts that it knows are asked by HTTPS, however `package.json` spells them.
-fn secured(address: &str) -> Cow<'_, str> {
-    let known = |rest: &&str| HOSTS.iter().any(|host| rest.starts_with(&format!("{host}/")));
-    let plain = address.strip_prefix("http://");
-    let plain = plain.map(|rest| rest.strip_prefix("www.").unwrap_or(rest));
-    match plain.filter(known) {
-        Some(rest) => Cow::Owned(format!("https://{rest}")),
-        None => Cow::Borrowed(address),
-    }
-}
-
-/// Hosts of repositories that npm knows.
-const HOSTS: [&str; 3] = ["github.com", "gitlab.com", "bitbucket.org"];
-
 fn cannot(purl: &str, reason: &str, help: &str) -> PlanError {
     PlanError::Lacking {
         code: FailureCode::SourceUnknown,
         subject: purl.to_owned(),
         reason: reason.to_owned(),
         help: help.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_every_form_of_a_repository() {
-        for (repository, expected) in [
-            (r#""vercel/ms""#, Some("https://github.com/vercel/ms")),
-            (r#""github:vercel/ms""#, Some("https://github.com/vercel/ms")),
-            (
-                r#"{"url": "git+https://github.com/npm/ini.git"}"#,
-                Some("https://github.com/npm/ini"),
-            ),
-            (
-                r#"{"url": "git://github.com/isaacs/once"}"#,
-                Some("https://github.com/isaacs/once"),
-            ),
-            (
-                r#"{"url": "git@github.com:o/r.git"}"#,
-                Some("https://github.com/o/r"),
-            ),
-            (
-                r#"{"url": "git+ssh://git@github.com/o/r.git"}"#,
-                Some("https://github.com/o/r"),
-            ),
-            (
-                r#""https://github.com/o/r/tree/master/packages/a""#,
-                Some("https://github.com/o/r"),
-            ),
-            (r#""http://github.com/o/r.git""#, Some("https://github.com/o/r")),
-            (r#""http://www.github.com/o/r""#, Some("https://github.com/o/r")),
-            (
-                r#""http://github.com.example.org/o/r""#,
-                Some("http://github.com.example.org/o/r"),
-            ),
-            ("null", None),
-        ] {
-            let text = format!(
-                r#"{{"name": "a", "version": "1.0.0", "dist": {{"tarball": "t"}}, "repository": {repository}}}"#
-            );
-            let version: Version = serde_json::from_str(&text).unwrap();
-            assert_eq!(address(&version).as_deref(), expected, "{repository}");
-        }
     }
 }

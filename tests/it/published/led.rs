@@ -16,6 +16,8 @@ use crate::common::http::{Reply, Server};
 use crate::common::{self, GIT, NETWORK, SANDBOX, code, git, json as document, needs, rebuilder, text};
 
 const ADDRESS: &str = "https://github.com/rb-example/led";
+/// The one that the first version names.
+const BEFORE: &str = "https://github.com/rb-example/before";
 
 /// The files of a package, and its version.
 fn write(folder: &Path, version: &str, code: &str) {
@@ -75,7 +77,7 @@ fn set_version(folder: &Path) {
 fn rebuild(source: &Path, tarball: Vec<u8>, head: Option<&str>, tools: (&str, &str)) -> Output {
     let metadata = |version: &str| {
         json!({"name": "rb-led", "version": version, "gitHead": head, "_nodeVersion": tools.0, "_npmVersion": tools.1,
-            "repository": {"type": "git", "url": format!("git+{ADDRESS}.git")},
+            "repository": {"type": "git", "url": format!("git+{}.git", if version == "1.0.0" { BEFORE } else { ADDRESS })},
             "dist": {"tarball": "https://registry.npmjs.org/rb-led/-/rb-led-1.0.2.tgz",
                 "integrity": format!("sha512-{}", BASE64_STANDARD.encode(Sha512::digest(&tarball))),
                 "shasum": hex::encode(Sha1::digest(&tarball))}})
@@ -182,7 +184,7 @@ fn a_release_does_not_choose_the_source_of_its_rebuild() {
             None,
             0,
             "",
-            None,
+            Some("1 of 2 earlier versions named it; 1.0.0 named https://github.com/rb-example/before"),
         ),
         // As semantic-release does it.
         (
