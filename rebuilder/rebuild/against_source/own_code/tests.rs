@@ -1,0 +1,202 @@
+use super::*;
+
+#[test]
+fn programs_that_build_are_at_the_top() {
+    for (path, program, rules) in [
+        ("p-1/configure", true, false),
+        ("./Makefile", true, false),
+        ("p-1/meson.build", true, false),
+        ("p-1/docs/Makefile", false, false),
+        ("debian/rules", false, true),
+        ("p-1/debian/rules", false, true),
+        ("p-1/rules", false, false),
+    ] {
+        assert_eq!((is_program(path), is_rules(path)), (program, rules), "{path}");
+    }
+}
+
+#[test]
+fn a_source_with_code_of_its_own_may_change_its_files() {
+    let backend = |name: &str| format!("[build-system]\nrequires = []\nbuild-backend = \"{name}\"\n");
+    let hatch = |more: &str| backend("hatchling.build") + more;
+    for (path, text, expected) in [
+        ("p-1/setup.py", "setup(packages=['p'])", false),
+        (
+            "p-1/setup.py",
+            "exec(open('p/version.py').read())\nsetup()",
+            false,
+        ),
+        ("p-1/setup.py", "sys.stderr.write('too old')\nsetup()", false),
+        (
+            "p-1/setup.py",
+            "print('too old', file=sys.stderr)\nsetup()",
+            false,
+        ),
+        ("p-1/setup.py", "setup(cmdclass={'test': PyTest})", false),
+        (
+            "p-1/setup.py",
+            "setup(cmdclass={'test': A, \"upload\": B,\n})",
+            false,
+        ),
+        ("p-1/setup.py", "setup(cmdclass={})", false),
+        ("p-1/setup.py", "from p import __version__\nsetup()", false),
+        (
+            "p-1/setup.py",
+            "from p import (VERSION, __author__)\nsetup()",
+            false,
+        ),
+        (
+            "p-1/setup.py",
+            "import os, sys, setuptools.command.test as t\nsetup()",
+            false,
+        ),
+        ("p-1/setup.py", "from stamp import stamp\nstamp()\nsetup()", true),
+        (
+            "p-1/setup.py",
+            "class T(TestCommand):\n    def run_tests(self):\n        import pytest\nsetup(cmdclass={'test': T})",
+            false,
+        ),
+        ("p-1/setup.py", "import os, stamp\nsetup()", true),
+        (
+            "p-1/setup.py",
+            "try:\n    import stamp\nexcept ImportError: pass\nsetup()",
+            true,
+        ),
+        ("p-1/setup.py", "json.dump(commit(), f)\nsetup()", true),
+        ("p-1/setup.py", "setup(cmdclass={'test': A, 'build': B})", true),
+        ("p-1/setup.py", "setup(cmdclass={'build_py': A})", true),
+        ("p-1/setup.py", "setup(cmdclass=versioneer.get_cmdclass())", true),
+        ("p-1/setup.py", "setup(use_2to3=True)", true),
+        (
+            "p-1/setup.py",
+            "with open('p/v.py', 'w') as f: f.write(commit())",
+            true,
+        ),
+        ("p-1/setup.py", "print(commit(), file=f)", true),
+        ("p-1/setup.py", "Path('p/v.py').write_text(commit())", true),
+        ("p-1/setup.py", "shutil.copy('win.py', 'p/conf.py')", true),
+        ("p-1/setup.py", "os.system('make')", true),
+        ("p-1/setup.py", "subprocess.Popen(['git'])", true),
+        ("p-1/tests/data/a/b/setup.py", "setup(use_2to3=True)", false),
+        ("a/packages/b/setup.py", "setup(use_2to3=True)", true),
+        ("p-1/other.py", "shutil.copy('win.py', 'p/conf.py')", false),
+        ("p-1/setup.cfg", "[metadata]\nname = p\n", false),
+        (
+            "p-1/setup.cfg",
+            "[global]\ncommand-packages = x\n[build_py]\nx = 1\n",
+            true,
+        ),
+        ("p-1/pyproject.toml", "[project]\nname = 'p'\n", false),
+        ("p-1/pyproject.toml", &backend("setuptools.build_meta"), false),
+        ("p-1/pyproject.toml", &backend("flit_core.buildapi"), false),
+        ("p-1/pyproject.toml", &backend("mesonpy"), true),
+        ("p-1/pyproject.toml", &backend("scikit_build_core.build"), true),
+        (
+            "p-1/pyproject.toml",
+            &(backend("flit_core.buildapi") + "backend-path = ['be']\n"),
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            &(backend("setuptools.build_meta") + "[tool.setuptools.cmdclass]\nbuild = 'a.B'\n"),
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            &hatch("[tool.hatch.build.targets.wheel]\npackages = ['p']\n"),
+            false,
+        ),
+        (
+            "p-1/pyproject.toml",
+            &hatch("[tool.hatch.build.hooks.vcs]\nversion-file = 'p/v.py'\n"),
+            false,
+        ),
+        (
+            "p-1/pyproject.toml",
+            &hatch("[tool.hatch.build.hooks.custom]\n"),
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            &hatch("[tool.hatch.build.targets.wheel.hooks.custom]\n"),
+            true,
+        ),
+        ("p-1/hatch.toml", "[build.hooks.jupyter-builder]\n", true),
+        ("p-1/hatch.toml", "[build.targets.sdist]\n", false),
+        (
+            "p-1/pyproject.toml",
+            &(backend("poetry.core.masonry.api") + "[tool.poetry.build]\nscript = 'build.py'\n"),
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            &(backend("poetry.core.masonry.api") + "[tool.poetry]\nbuild = 'build.py'\n"),
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            &(backend("poetry.core.masonry.api") + "[tool.poetry]\nname = 'p'\n"),
+            false,
+        ),
+        ("p-1/pyproject.toml", &backend("pdm.backend"), false),
+        (
+            "p-1/pdm_build.py",
+            "def pdm_build_update_files(context, files): pass",
+            true,
+        ),
+        ("p-1/pyproject.toml", "not toml", true),
+        (
+            "package.json",
+            r#"{"scripts": {"test": "node test.js", "lint": "eslint ."}}"#,
+            false,
+        ),
+        ("package.json", r#"{"name": "a"}"#, false),
+        (
+            "package.json",
+            r#"{"scripts": {"prepack": "node stamp.js"}}"#,
+            true,
+        ),
+        (
+            "packages/a/package.json",
+            r#"{"scripts": {"build": "tsc"}}"#,
+            true,
+        ),
+        ("package.json", r#"{"release": {"plugins": []}}"#, true),
+        (
+            "package.json",
+            r#"{"scripts": {"ship": "semantic-release"}}"#,
+            true,
+        ),
+        (".releaserc.json", "{}", true),
+        ("release.config.cjs", "", true),
+        (".changeset/config.json", "{}", true),
+        ("p/config.json", "{}", false),
+        ("gulpfile.js", "", true),
+        ("package.json", "{", true),
+        ("p-1/debian/rules", "#!/usr/bin/make -f\n%:\n\tdh $@\n", false),
+        (
+            "p-1/debian/rules",
+            "override_dh_install:\n\tsed -i s/@V@/1/ p\n",
+            true,
+        ),
+        ("p-1/rules", "sed -i", false),
+    ] {
+        assert_eq!(changes_files(path, text), expected, "{path}: {text}");
+    }
+}
+
+#[test]
+fn a_workflow_may_change_the_files_of_a_checkout() {
+    for (path, text, expected) in [
+        (".github/workflows/release.yml", "run: sed -i s/dev/1/ p.js", true),
+        (".github/workflows/release.yaml", "run: npm publish", false),
+        (
+            ".github/workflows/release.yml",
+            "uses: actions/setup-python@v5",
+            false,
+        ),
+        ("docs/release.yml", "run: sed -i s/dev/1/ p.js", false),
+    ] {
+        assert_eq!(edits_checkout(path, text), expected, "{path}: {text}");
+    }
+}
