@@ -17,6 +17,7 @@ use crate::evidence::document::Document;
 use crate::evidence::{Claim, Question, Standing};
 use crate::inspect;
 use crate::store::{Blob, FetchError, Fetcher};
+use crate::text::plural;
 
 /// Address of the index.
 pub(super) const INDEX: &str = "https://pypi.org/simple";
@@ -255,7 +256,7 @@ pub(super) async fn attestations(fetcher: &Fetcher, file: &ReleasedFile) -> (Vec
     }
 }
 
-/// The index's claims about a wheel and the source distribution beside it.
+/// The index's claims about a wheel, the source distribution and the other wheels beside it.
 pub(super) fn claims(
     project: &Project,
     wheel: &ReleasedFile,
@@ -291,6 +292,23 @@ pub(super) fn claims(
         document: page,
     }));
     claims.extend(attestation);
+    let is_other = |file: &&ReleasedFile| {
+        file.wheel && file.version == wheel.version && file.file.name != wheel.file.name
+    };
+    let others: Vec<_> = project.files.iter().filter(is_other).collect();
+    claims.extend(others.first().map(|first| Claim {
+        question: Question::Other,
+        claim: format!(
+            "version {} has {}, such as {}",
+            wheel.version,
+            plural(others.len(), "other wheel"),
+            first.file.name
+        ),
+        by: Some(INDEX.to_owned()),
+        standing: Standing::Unsigned,
+        meaning: "pip may install one of them instead, and this rebuild says nothing about it".into(),
+        document: page,
+    }));
     claims
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Sources {
     pub(super) published: bool,
     /// Whether they come from a repository, whose workflows may have changed what they check out.
     pub(super) checked_out: bool,
+    /// The name of what was released.
+    pub(super) package: Option<String>,
     /// The version of what was released.
     pub(super) version: Option<String>,
 }
@@ -75,15 +77,14 @@ impl Sources {
             .assumptions
             .iter()
             .any(|it| is_open(&it.what) && !matches!(it.origin, Origin::Declared(_)));
-        let purl = plan
-            .expected
-            .first()
-            .map(|expected| PackageUrl::from_str(&expected.purl));
-        let version = purl.and_then(|purl| purl.ok()?.version().map(str::to_owned));
+        let purl = plan.expected.first();
+        let purl = purl.and_then(|expected| PackageUrl::from_str(&expected.purl).ok());
+        let version = purl.as_ref().and_then(|purl| purl.version().map(str::to_owned));
         Self {
             archives,
             published: published && !guessed,
             checked_out: !plan.git.is_empty(),
+            package: purl.map(|purl| purl.name().to_owned()),
             version,
         }
     }
@@ -114,7 +115,8 @@ impl Sources {
             return;
         }
         // Without all three, nothing is known.
-        let read = |path: &Path, whole: bool| Files::read(path, &wanted, whole, deadline);
+        let package = self.package.as_deref().unwrap_or_default();
+        let read = |path: &Path, whole: bool| Files::read(path, &wanted, whole, package, deadline);
         let (Ok(released), Ok(rebuilt)) = (read(released, false), read(rebuilt, false)) else {
             return;
         };
@@ -186,11 +188,12 @@ fn judge(
         let any = |is: fn(&Files) -> bool| sources.iter().any(is);
         let rewrites = any(|files| files.rewrites) || any(|files| files.rules) && any(|files| files.program);
         let sure = found.contains(&true) && by_hand && !rewrites && !in_metadata(path) && !is_written(name);
-        return (!found.is_empty()).then_some((
-            Cause::OtherSource,
-            "files that every build copies are others in the release",
-            sure,
-        ));
+        let key = if sure {
+            "files that every build copies are others in the release"
+        } else {
+            "files of the source are others in the release, which something else may have changed"
+        };
+        return (!found.is_empty()).then_some((Cause::OtherSource, key, sure));
     }
     if sources.iter().any(|files| files.by_name.contains_key(name)) {
         return None;
@@ -260,11 +263,13 @@ struct Files {
 }
 
 impl Files {
-    /// Reads the files with wanted names; of a `whole` archive, the digests of all files and the build scripts as well.
+    /// Reads the files with wanted names; of a `whole` archive, the digests of all files and the build scripts of this
+    /// package as well.
     fn read(
         archive: &Path,
         wanted: &BTreeSet<String>,
         whole: bool,
+        package: &str,
         deadline: &Deadline,
     ) -> Result<Self, compare::MemberError> {
         let mut files = Self::default();
@@ -286,7 +291,7 @@ impl Files {
             let (digest, _) = Sha256::of_reader(&mut head.as_slice().chain(content))?;
             if is_script {
                 let text = String::from_utf8_lossy(&head);
-                files.rewrites |= own_code::changes_files(path, &text);
+                files.rewrites |= own_code::changes_files(path, &text, package);
                 files.workflows |= own_code::edits_checkout(path, &text);
             }
             if whole {
@@ -299,7 +304,7 @@ impl Files {
                 let file = File {
                     path: path.to_owned(),
                     digest,
-                    text: text.then(|| String::from_utf8_lossy(&head).into_owned()),
+                    text: text.then(|| String::from_utf8(head).ok()).flatten(),
                 };
                 files.by_name.entry(name.to_owned()).or_default().push(file);
             }

@@ -279,6 +279,7 @@ fn only_a_file_that_somebody_wrote_and_every_build_copies_accuses() {
         archive(&place("released.tar"), &[(path, released)]);
         archive(&place("rebuilt.tar"), &[(path, rebuilt)]);
         let sources = Sources {
+            package: None,
             archives: vec![place("source.tar")],
             published: true,
             checked_out: true,

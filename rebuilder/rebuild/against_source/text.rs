@@ -1,18 +1,37 @@
 //! What two texts show about who made the difference between them: people, or a program that wrote one of them.
 
-/// What programs write into files that they generate, and what git writes or leaves in place of others, in lower case.
-const MARKS: [&str; 11] = [
+use std::str::FromStr as _;
+
+/// What programs write into files that they generate, and what git leaves in place of others, in lower case.
+const MARKS: [&str; 6] = [
     "generated",
     "do not edit",
     "do not modify",
     "don't edit",
     "created by setup.py",
-    "$format:",
-    "$id$",
-    "$id:",
-    "$revision$",
-    "$revision:",
     "version https://git-lfs",
+];
+/// Keywords that version control expands wherever they are, in lower case: those of Subversion, CVS, Mercurial and git.
+const KEYWORDS: [&str; 19] = [
+    "author",
+    "date",
+    "format",
+    "hash",
+    "header",
+    "headurl",
+    "id",
+    "lastchangedby",
+    "lastchangeddate",
+    "lastchangedrevision",
+    "locker",
+    "log",
+    "name",
+    "rcsfile",
+    "rev",
+    "revision",
+    "source",
+    "state",
+    "url",
 ];
 /// Number of bytes at the beginning of a file that are searched for these marks.
 const HEAD: usize = 4096;
@@ -60,28 +79,107 @@ fn differ_in_interpreter(own: &str, theirs: &str) -> bool {
     }
 }
 
-/// Whether the release only has its version, or the name of a commit, where the source has something else: publishers
-/// write these into files before they build.
+/// Whether the release only has its version, the name of a commit, or what version control writes, where the source has
+/// something else: publishers write these into files before they build.
 fn is_stamped(own: &str, theirs: &str, version: Option<&str>) -> bool {
-    let is_version = |text: &str| {
-        version.is_some_and(|version| text == version || text.strip_prefix('v') == Some(version))
-    };
-    let own: Vec<_> = own.trim_start_matches(BOM).lines().collect();
-    let theirs: Vec<_> = theirs.trim_start_matches(BOM).lines().collect();
+    let (own, theirs) = (lines(own), lines(theirs));
     own.len() == theirs.len()
         && own
             .iter()
             .zip(&theirs)
             .filter(|(own, theirs)| own != theirs)
             .all(|(own, theirs)| {
-                let written = changed(own, theirs);
-                is_version(written) || is_commit(written)
+                let written = changed(own, theirs, &|c| c.is_ascii_alphanumeric() || "._+-".contains(c));
+                let tuple = changed(own, theirs, &|c| {
+                    c.is_ascii_alphanumeric() || "., '\"".contains(c)
+                });
+                is_version(written, version)
+                    || is_commit(written)
+                    || is_description(written)
+                    || is_tuple(tuple, version)
+                    || is_expanded(own, theirs)
             })
 }
 
-/// The part of `theirs` that `own` has otherwise, as whole words.
-fn changed<'a>(own: &str, theirs: &'a str) -> &'a str {
-    let is_word = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+/// The lines of a text, without what editors change at their ends, and without empty ones at its end.
+fn lines(text: &str) -> Vec<&str> {
+    let text = text.trim_start_matches(BOM).trim_end();
+    // As in files of old systems, and of new ones.
+    let lines = text
+        .split('\n')
+        .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
+    lines.map(str::trim_end).collect()
+}
+
+/// Whether a word is the version of the release, in any of its forms: `1.0`, `v1.0.0`, `1.0.0-rc.1` for `1.0rc1`.
+fn is_version(word: &str, version: Option<&str>) -> bool {
+    let Some(version) = version else { return false };
+    let plain = word.strip_prefix(['v', 'V']).unwrap_or(word);
+    let parsed = |text: &str| pep440_rs::Version::from_str(text).ok();
+    plain == version || parsed(plain).is_some_and(|word| parsed(version) == Some(word))
+}
+
+/// Whether a list such as `1, 2, 0` has the numbers of the version of the release.
+fn is_tuple(list: &str, version: Option<&str>) -> bool {
+    let blank = |c: char| " '\"".contains(c);
+    let parts = list.split(',').map(|part| part.trim_matches(blank));
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    parts.len() > 1 && is_version(&parts.join("."), version)
+}
+
+/// Whether a word is one that `git describe` writes for a commit: a tag, a number of commits, and the name of one.
+fn is_description(word: &str) -> bool {
+    let word = word.strip_suffix("-dirty").unwrap_or(word);
+    let Some((before, commit)) = word.rsplit_once("-g") else {
+        return false;
+    };
+    let number = before.rsplit_once('-').map(|(_, number)| number);
+    is_commit(commit) && number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// Whether two lines differ only in what version control writes for a keyword.
+fn is_expanded(own: &str, theirs: &str) -> bool {
+    // Nothing of this one is left once git has expanded it.
+    if let Some((before, format)) = own.split_once("$Format:") {
+        let after = format.split_once('$').map_or("", |(_, after)| after);
+        return theirs
+            .strip_prefix(before)
+            .is_some_and(|rest| rest.ends_with(after));
+    }
+    without_expansions(own) == without_expansions(theirs)
+}
+
+/// A line with `$Id$` in the place of `$Id: a.c 12 2010-01-02 joe $`.
+fn without_expansions(line: &str) -> String {
+    let mut kept = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('$') {
+        kept.push_str(before);
+        kept.push('$');
+        rest = after;
+        let end = after
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(after.len());
+        let (word, follows) = after.split_at(end);
+        if !KEYWORDS.contains(&word.to_ascii_lowercase().as_str()) {
+            continue;
+        }
+        let beyond = match follows.strip_prefix(':') {
+            Some(text) => text.split_once('$').map(|(_, beyond)| beyond),
+            None => follows.strip_prefix('$'),
+        };
+        if let Some(beyond) = beyond {
+            kept.push_str(word);
+            kept.push('$');
+            rest = beyond;
+        }
+    }
+    kept.push_str(rest);
+    kept
+}
+
+/// The part of `theirs` that `own` has otherwise, as whole words of these characters.
+fn changed<'a>(own: &str, theirs: &'a str, is_word: &dyn Fn(char) -> bool) -> &'a str {
     let same = |pair: &((usize, char), char)| pair.0.1 == pair.1;
     let before = theirs.char_indices().zip(own.chars()).take_while(same);
     let start = before
@@ -116,6 +214,7 @@ mod tests {
     fn programs_accuse_nobody() {
         let minified = format!("!function(){{{}}}();\n", "x();".repeat(500));
         let data = minified.replace('x', "y");
+        let long = "import sys\n".repeat(500);
         for (own, theirs, expected) in [
             ("import sys\n", "import subprocess\n", true),
             ("import sys\n", "import sys\nevil()\n", true),
@@ -150,8 +249,33 @@ mod tests {
             ("a = 'ä'; v = '0'\n", "a = 'ä'; v = '1.2.3'\n", false),
             ("import sys\n", "\u{feff}import sys\n", false),
             ("import sys\n", "import sys\r\n", false),
+            ("import sys\nx = 1\n", "import sys\rx = 1\r", false),
+            ("import sys\n", "import sys  \n\n\n", false),
             ("import sys\n", "import os\r\n", true),
+            ("version = '0.0.0'\n", "version = 'v1.2.3.0'\n", false),
+            ("version_info = (0, 0, 0)\n", "version_info = (1, 2, 3)\n", false),
+            (
+                "version_info = '0, 0, 0'\n",
+                "version_info = '1', '2', '3'\n",
+                false,
+            ),
+            (
+                "describe = 'unknown'\n",
+                "describe = 'v1.2.2-14-gabc1234-dirty'\n",
+                false,
+            ),
+            ("date = '$Date$'\n", "date = '$Date: 2010-02-03 04:05 $'\n", false),
+            ("rev = '$Rev: 1 $'\n", "rev = '$Rev: 1234 $'\n", false),
+            (
+                &(long.clone() + "# $Id: a.py 12 $\n"),
+                &(long.clone() + "# $Id: a.py 13 $\n"),
+                false,
+            ),
             // What they do not.
+            ("date = '$Date$'\n", "date = '$Date: 2010 $'; evil()\n", true),
+            ("price = '$cost: 1 $'\n", "price = '$cost: 2 $'\n", true),
+            ("version_info = (0, 0, 0)\n", "version_info = (1, 2, 4)\n", true),
+            ("describe = ''\n", "describe = 'v1.2.2-x-gabc1234'\n", true),
             ("verify = 1\n", "verify = 0\n", true),
             ("version = '0.0.0'\n", "version = '6.6.6'\n", true),
             ("name = 'good'\n", "name = 'evil'\n", true),
@@ -183,7 +307,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_two_lines_have_a_changed_part(own in ".{0,20}", theirs in ".{0,20}") {
-            let part = changed(&own, &theirs);
+            let part = changed(&own, &theirs, &char::is_alphanumeric);
             proptest::prop_assert!(theirs.contains(part));
         }
     }

@@ -3,128 +3,11 @@
 //! Such code may ask for the time, the host, or a tool that this build does not have. Then a file that this build copies
 //! is one that the publisher's build changed, and the difference says nothing about the source.
 
+mod setup;
+mod workflow;
+
 use toml::{Table, Value};
 
-/// Words of a setup script that changes files: converters of Python 2, writing, copying, and other programs.
-const CHANGES: [&str; 21] = [
-    "dump(",
-    "2to3",
-    "3to2",
-    "build_py",
-    ".write(",
-    "writelines(",
-    "write_text(",
-    "write_bytes(",
-    ", file=",
-    "shutil",
-    "copy_file",
-    "copyfile",
-    "copy_tree",
-    "os.rename(",
-    "os.replace(",
-    "fileinput",
-    "subprocess",
-    "os.system(",
-    "popen(",
-    "run_command(",
-    "spawn(",
-];
-/// What a setup script writes without changing a file.
-const MESSAGES: [&str; 4] = [
-    "sys.stdout.write(",
-    "sys.stderr.write(",
-    "file=sys.stdout",
-    "file=sys.stderr",
-];
-/// Commands of setup scripts that no build of a wheel runs.
-const ASIDE: [&str; 9] = [
-    "test",
-    "tests",
-    "pytest",
-    "tox",
-    "lint",
-    "flake8",
-    "upload",
-    "publish",
-    "build_sphinx",
-];
-/// Modules that a setup script imports without running code of its project: those of Python and setuptools, and tools that
-/// only its tests use.
-const LIBRARY: [&str; 58] = [
-    "__builtin__",
-    "__future__",
-    "argparse",
-    "ast",
-    "builtins",
-    "codecs",
-    "collections",
-    "configparser",
-    "ConfigParser",
-    "contextlib",
-    "copy",
-    "coverage",
-    "datetime",
-    "distutils",
-    "errno",
-    "fnmatch",
-    "functools",
-    "getpass",
-    "glob",
-    "imp",
-    "importlib",
-    "inspect",
-    "io",
-    "itertools",
-    "json",
-    "locale",
-    "logging",
-    "math",
-    "multiprocessing",
-    "nose",
-    "operator",
-    "os",
-    "pathlib",
-    "pkg_resources",
-    "pkgutil",
-    "platform",
-    "pytest",
-    "random",
-    "re",
-    "runpy",
-    "setuptools",
-    "shlex",
-    "site",
-    "socket",
-    "string",
-    "struct",
-    "sys",
-    "sysconfig",
-    "textwrap",
-    "time",
-    "tokenize",
-    "tox",
-    "traceback",
-    "types",
-    "typing",
-    "unittest",
-    "urllib",
-    "warnings",
-];
-/// What is often taken from a package for its setup, without underscores and in lower case.
-const FACTS: [&str; 12] = [
-    "author",
-    "author_email",
-    "copyright",
-    "description",
-    "email",
-    "license",
-    "name",
-    "summary",
-    "title",
-    "uri",
-    "url",
-    "version",
-];
 /// Backends that copy modules as they are, unless a table of `pyproject.toml` says otherwise.
 const COPYING: [&str; 11] = [
     "setuptools.build_meta",
@@ -162,7 +45,59 @@ const RELEASERS: [&str; 5] = [
     ".versionrc",
     ".autorc",
 ];
-/// Words of a workflow or of `debian/rules` that changes files.
+/// What a build may require without changing a file of its source, as PyPI spells the names.
+const REQUIRED: [&str; 25] = [
+    "cffi",
+    "cython",
+    "editables",
+    "flit",
+    "flit-core",
+    "hatch",
+    "hatch-fancy-pypi-readme",
+    "hatch-vcs",
+    "hatchling",
+    "importlib-metadata",
+    "numpy",
+    "packaging",
+    "pdm-backend",
+    "pdm-pep517",
+    "pip",
+    "poetry",
+    "poetry-core",
+    "pybind11",
+    "pytest-runner",
+    "setuptools",
+    "setuptools-scm",
+    "tomli",
+    "trove-classifiers",
+    "uv-build",
+    "wheel",
+];
+/// Words of `setup.cfg` that bring in code of the project's own or of a plugin.
+const CONFIGURED: [&str; 8] = [
+    "2to3",
+    "3to2",
+    "build_py",
+    "cmdclass",
+    "command-packages",
+    "command_packages",
+    "distclass",
+    "setup_requires",
+];
+/// Files in which other hosts than GitHub describe what builds and publishes.
+const PIPELINES: [&str; 10] = [
+    ".gitlab-ci.yml",
+    ".travis.yml",
+    "azure-pipelines.yml",
+    "azure-pipelines.yaml",
+    "appveyor.yml",
+    ".appveyor.yml",
+    ".drone.yml",
+    ".woodpecker.yml",
+    "bitbucket-pipelines.yml",
+    "Jenkinsfile",
+];
+/// Words of `debian/rules` that changes files.
 const EDITORS: [&str; 8] = [
     "sed ", "perl ", "awk ", "envsubst", "ed -s", "2to3", "patch ", "python",
 ];
@@ -194,30 +129,31 @@ pub(super) fn is_script(path: &str) -> bool {
     kind(path).is_some()
 }
 
-/// Whether this file of a source says that building may change files.
-pub(super) fn changes_files(path: &str, text: &str) -> bool {
+/// Whether this file of the source of a package says that building may change files.
+pub(super) fn changes_files(path: &str, text: &str, package: &str) -> bool {
     match kind(path) {
-        Some(Kind::Setup) => setup(text),
+        Some(Kind::Setup) => setup::changes_files(text, package),
         Some(Kind::Configuration) => {
             let lower = text.to_ascii_lowercase();
-            ["2to3", "3to2", "build_py", "cmdclass"]
-                .iter()
-                .any(|word| lower.contains(word))
+            CONFIGURED.iter().any(|word| lower.contains(word))
         }
         Some(Kind::Pyproject) => pyproject(text),
         Some(Kind::Hatch) => read(text).is_none_or(|table| table.get("build").is_some_and(has_hooks)),
-        Some(Kind::Package) => package(text),
+        Some(Kind::Package) => manifest(text),
         Some(Kind::Rules) => EDITORS.iter().any(|word| text.contains(word)),
         Some(Kind::Hook) => true,
         // What changes a checkout that is published; a source distribution was made afterwards.
-        Some(Kind::Workflow) | None => false,
+        Some(Kind::Workflow | Kind::Pipeline) | None => false,
     }
 }
 
-/// Whether this file of a repository is a workflow that may change the files of the checkout.
+/// Whether this file of a repository builds or publishes what it checks out, and may change files before it does.
 pub(super) fn edits_checkout(path: &str, text: &str) -> bool {
-    let mut words = EDITORS.iter().filter(|word| **word != "python");
-    matches!(kind(path), Some(Kind::Workflow)) && words.any(|word| text.contains(word))
+    match kind(path) {
+        Some(Kind::Workflow) => workflow::may_edit(text),
+        Some(Kind::Pipeline) => workflow::publishes(text),
+        _ => false,
+    }
 }
 
 /// Whether a file shows that a program builds the source that it is in.
@@ -249,6 +185,8 @@ enum Kind {
     Hook,
     /// A workflow of GitHub.
     Workflow,
+    /// What other hosts have in its place.
+    Pipeline,
 }
 
 fn kind(path: &str) -> Option<Kind> {
@@ -272,55 +210,10 @@ fn kind(path: &str) -> Option<Kind> {
             Some(Kind::Workflow)
         }
         "pdm_build.py" => Some(Kind::Hook),
+        "config.yml" if above == Some(".circleci") => Some(Kind::Pipeline),
+        name if PIPELINES.contains(&name) => Some(Kind::Pipeline),
         _ => None,
     }
-}
-
-fn setup(text: &str) -> bool {
-    let mut rest = text.to_ascii_lowercase();
-    for message in MESSAGES {
-        rest = rest.replace(message, "");
-    }
-    CHANGES.iter().any(|word| rest.contains(word)) || has_commands(&rest) || text.lines().any(runs_own_code)
-}
-
-/// Whether a line of a setup script brings in code that may do anything: a module that is neither Python's nor
-/// setuptools', unless nothing but a version or the like is taken from it.
-fn runs_own_code(line: &str) -> bool {
-    let line = line.trim();
-    let top = |module: &str| module.trim().split('.').next().unwrap_or_default().to_owned();
-    let known = |module: &str| LIBRARY.contains(&top(module).as_str());
-    if let Some(modules) = line.strip_prefix("import ") {
-        let module = |part: &str| part.split(" as ").next().unwrap_or_default().to_owned();
-        return !modules.split(',').all(|part| known(&module(part)));
-    }
-    let Some((module, names)) = line
-        .strip_prefix("from ")
-        .and_then(|rest| rest.split_once(" import "))
-    else {
-        return false;
-    };
-    let is_fact = |name: &str| {
-        let name = name.trim_matches(|c: char| c.is_whitespace() || c == '(' || c == ')');
-        let plain = name.split(" as ").next().unwrap_or_default().trim_matches('_');
-        FACTS.contains(&plain.to_ascii_lowercase().as_str())
-    };
-    !known(module) && !names.split(',').all(is_fact)
-}
-
-/// Whether a setup script has commands of its own that may be a part of a build.
-fn has_commands(setup: &str) -> bool {
-    setup.split("cmdclass").skip(1).any(|after| {
-        let value = after.trim_start_matches(|c: char| c.is_whitespace() || "='\":".contains(c));
-        let Some((listed, _)) = value.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
-            return true;
-        };
-        listed.split(',').any(|entry| {
-            let key = entry.split(':').next().unwrap_or_default();
-            let key = key.trim().trim_matches(|c| c == '\'' || c == '"');
-            !key.is_empty() && !ASIDE.contains(&key)
-        })
-    })
 }
 
 fn read(text: &str) -> Option<Table> {
@@ -339,12 +232,43 @@ fn pyproject(text: &str) -> bool {
     };
     let backend = at(&["build-system", "build-backend"]);
     let other = backend.is_some_and(|name| name.as_str().is_none_or(|name| !COPYING.contains(&name)));
+    let required = at(&["build-system", "requires"]).map(|list| list.as_array());
+    let plugins = required.is_some_and(|list| {
+        list.is_none_or(|list| {
+            !list
+                .iter()
+                .all(|it| it.as_str().is_some_and(is_known_requirement))
+        })
+    });
+    let named = |path: &[&str], names: &[&str]| {
+        at(path).is_some_and(|value| value.as_str().is_none_or(|value| names.contains(&value)))
+    };
     other
+        || plugins
+        // Templates say what a plugin writes.
+        || text.contains("template")
+        || named(&["tool", "pdm", "version", "source"], &["call"])
+        || named(&["tool", "hatch", "version", "source"], &["code"])
+        || at(&["tool", "hatch", "metadata", "hooks", "custom"]).is_some()
         || at(&["build-system", "backend-path"]).is_some()
         || at(&["tool", "setuptools", "cmdclass"]).is_some()
         || at(&["tool", "poetry", "build"]).is_some()
         || at(&["tool", "pdm", "build", "custom-hook"]).is_some()
         || at(&["tool", "hatch", "build"]).is_some_and(has_hooks)
+}
+
+/// Whether a requirement of a build names one that changes no file of the source.
+fn is_known_requirement(requirement: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let requirement = requirement.trim();
+    let end = requirement.find(|c| !is_name(c)).unwrap_or(requirement.len());
+    let name = requirement.get(..end).unwrap_or_default();
+    REQUIRED.contains(&normalised(name).as_str())
+}
+
+/// The name of a package as PyPI spells it (PEP 503).
+fn normalised(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['_', '.'], "-")
 }
 
 /// Whether a table of hatch has build hooks, other than the one that writes only the version.
@@ -357,7 +281,7 @@ fn has_hooks(build: &Value) -> bool {
     })
 }
 
-fn package(text: &str) -> bool {
+fn manifest(text: &str) -> bool {
     let Ok(package) = serde_json::from_str::<serde_json::Value>(text) else {
         return true;
     };

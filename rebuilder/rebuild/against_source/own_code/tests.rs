@@ -21,10 +21,72 @@ fn a_source_with_code_of_its_own_may_change_its_files() {
     let hatch = |more: &str| backend("hatchling.build") + more;
     for (path, text, expected) in [
         ("p-1/setup.py", "setup(packages=['p'])", false),
+        ("p-1/setup.py", "exec(open('p/version.py').read())\nsetup()", true),
         (
             "p-1/setup.py",
-            "exec(open('p/version.py').read())\nsetup()",
+            "v = eval(re.search('v = (.*)', open('p.py').read()).group(1))\nsetup(version=v)",
             false,
+        ),
+        (
+            "p-1/setup.py",
+            "def read(name):\n    'Reads (a file)'  # with open()\n    return open(name).read()\nsetup(x=read('a'))",
+            false,
+        ),
+        (
+            "p-1/setup.py",
+            "import runpy\nrunpy.run_path('stamp.py')\nsetup()",
+            true,
+        ),
+        (
+            "p-1/setup.py",
+            "import importlib\nimportlib.import_module('stamp')\nsetup()",
+            true,
+        ),
+        ("p-1/setup.py", "from stamp import version\nsetup()", true),
+        ("p-1/setup.py", "print(commit, file = f)\nsetup()", true),
+        (
+            "p-1/setup.py",
+            "__import__('zipfile').ZipFile('a.zip').extractall('p')\nsetup()",
+            true,
+        ),
+        ("p-1/setup.py", "steps[0]()\nsetup()", true),
+        ("p-1/setup.py", "setup(distclass=D)", true),
+        (
+            "p-1/setup.py",
+            "setup(setup_requires=['wheel', 'pytest_runner>=2'])",
+            false,
+        ),
+        (
+            "p-1/setup.py",
+            "setup(setup_requires=['setuptools-download'])",
+            true,
+        ),
+        ("p-1/setup.py", "setup(setup_requires=NEEDED)", true),
+        ("p-1/setup.cfg", "[options]\nsetup_requires = x\n", true),
+        (
+            "p-1/pyproject.toml",
+            "[build-system]\nrequires = [\"setuptools>=61\", 'setuptools_scm[toml]']\n",
+            false,
+        ),
+        (
+            "p-1/pyproject.toml",
+            "[build-system]\nrequires = ['setuptools', 'setuptools-download']\n",
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            "[tool.pdm.version]\nsource = 'call'\ngetter = 'stamp:version'\n",
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            "[tool.pdm.version]\nsource = 'scm'\n",
+            false,
+        ),
+        (
+            "p-1/pyproject.toml",
+            "[tool.setuptools_scm]\nversion_file_template = 'x'\n",
+            true,
         ),
         ("p-1/setup.py", "sys.stderr.write('too old')\nsetup()", false),
         (
@@ -181,21 +243,57 @@ fn a_source_with_code_of_its_own_may_change_its_files() {
         ),
         ("p-1/rules", "sed -i", false),
     ] {
-        assert_eq!(changes_files(path, text), expected, "{path}: {text}");
+        assert_eq!(changes_files(path, text, "P"), expected, "{path}: {text}");
     }
 }
 
 #[test]
 fn a_workflow_may_change_the_files_of_a_checkout() {
+    let release = ".github/workflows/release.yml";
+    let publish = "jobs:\n  pypi:\n    steps:\n      - uses: actions/checkout@v4\n      - uses: pypa/gh-action-pypi-publish@release/v1\n";
+    let with = |step: &str| format!("{publish}      - {step}\n");
     for (path, text, expected) in [
-        (".github/workflows/release.yml", "run: sed -i s/dev/1/ p.js", true),
-        (".github/workflows/release.yaml", "run: npm publish", false),
+        (release, "run: sed -i s/dev/1/ p.js && npm publish", true),
+        (".github/workflows/test.yml", "run: make check", false),
+        (release, "run: npm publish", false),
+        (release, "uses: actions/setup-python@v5", false),
         (
-            ".github/workflows/release.yml",
-            "uses: actions/setup-python@v5",
+            "docs/release.yml",
+            "run: sed -i s/dev/1/ p.js && npm publish",
             false,
         ),
-        ("docs/release.yml", "run: sed -i s/dev/1/ p.js", false),
+        (release, publish, false),
+        (
+            release,
+            &with("run: python -m build 2>&1 | cat > /dev/null"),
+            false,
+        ),
+        (
+            release,
+            &with(
+                "run: |\n          pip install -U build\n          # both\n          python -m build \\\n            --wheel\n          echo done >> \"$GITHUB_OUTPUT\"",
+            ),
+            false,
+        ),
+        (release, &with("run: printf '%s' x > p/conf.py"), true),
+        (
+            release,
+            &with("run: |\n          pip install build\n          echo x >p/conf.py"),
+            true,
+        ),
+        (release, &with("run: make release"), true),
+        (release, &with("run: python stamp.py"), true),
+        (release, &with("run: python -m stamp"), true),
+        (release, &with("run: pip install build; ./stamp"), true),
+        (release, &with("run: npm version 1.0.0"), true),
+        (release, &with("run: cargo publish --locked"), false),
+        (release, &with("uses: ./.github/actions/stamp"), true),
+        (release, &with("uses: stranger/stamp@v1"), true),
+        (release, &with("shell: python"), true),
+        (".gitlab-ci.yml", "script:\n  - twine upload dist/*\n", true),
+        (".travis.yml", "script: make\ndeploy:\n  provider: pypi\n", true),
+        (".travis.yml", "script: make\n", false),
+        (".circleci/config.yml", "run: twine upload dist/*\n", true),
     ] {
         assert_eq!(edits_checkout(path, text), expected, "{path}: {text}");
     }
