@@ -48,8 +48,9 @@ pub(super) fn reply(command: &mut Command) -> std::io::Result<Vec<u8>> {
 /// How long a process may take to notice that it is to end, before it is told again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Ends this process as SIGTERM does when standard input ends: the parent has exited, or asks for it. It is told until it
-/// ends, because nothing hears a signal that comes while the program begins to listen.
+/// Ends this process as SIGTERM does when standard input ends: the parent has exited, or asks for it. It is told again
+/// until it ends, since a signal is lost between the time when the program replaces the usual handler and the time when it
+/// begins to wait. A worker that is told twice gives its jobs back, which is right: nobody is left to take its results.
 pub(super) fn end_with_stdin() {
     std::thread::spawn(|| {
         let mut byte = [0; 64];

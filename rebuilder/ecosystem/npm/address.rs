@@ -1,7 +1,7 @@
-//! The repository that a version names, and whether the versions before it named the same.
+//! The repository that a version names, and whether lower versions name the same.
 //!
 //! Whoever publishes a version writes its `package.json`, so the rebuild alone does not tell whether the source is the
-//! package's own. That it is another one than before is the first sign of a release that somebody else made.
+//! package's own. Another repository than before may be a project that moved, or a release that somebody else made.
 
 use std::borrow::Cow;
 
@@ -16,19 +16,23 @@ use crate::evidence::{Claim, Question, Standing};
 use crate::store::Fetcher;
 use crate::text::plural;
 
-/// What the version says of its repository; `None` if it names none.
+/// What the version says of its repository, and what lower versions say; `None` if none of them names one.
 pub(super) async fn claim(fetcher: &Fetcher, version: &Version) -> Option<Claim> {
-    let named = of(&version.repository)?;
-    let meaning = match registry::packument(fetcher, &version.name).await {
-        Ok(all) => before(&all, &version.version, &named),
-        Err(error) => format!("what earlier versions name is not known: {error}"),
+    let named = of(&version.repository);
+    let all = registry::packument(fetcher, &version.name).await;
+    let meaning = match &all {
+        Ok(all) => lower(all, &version.version, named.as_deref()),
+        Err(error) => format!("what lower versions name is not known: {error}"),
+    };
+    let title = format!("{}@{}", version.name, version.version);
+    let claim = match &named {
+        Some(named) => format!("{title} names the repository {named}"),
+        None if meaning == NONE => return None,
+        None => format!("{title} names no repository"),
     };
     Some(Claim {
         question: Question::Other,
-        claim: format!(
-            "{}@{} names the repository {named}",
-            version.name, version.version
-        ),
+        claim,
         by: Some(REGISTRY.to_owned()),
         standing: Standing::Unsigned,
         meaning,
@@ -36,29 +40,37 @@ pub(super) async fn claim(fetcher: &Fetcher, version: &Version) -> Option<Claim>
     })
 }
 
-/// How many of the versions before this one named this repository, and which was the last that did not.
-fn before(packument: &Value, version: &str, named: &str) -> String {
-    let this = SemVer::parse(version).ok();
+/// That there is nothing to compare with.
+const NONE: &str = "no lower version names a repository";
+
+/// How many of the versions below this one name this repository, and which is the highest that names another.
+fn lower(packument: &Value, version: &str, named: Option<&str>) -> String {
+    let Ok(this) = SemVer::parse(version) else {
+        return format!("{version} cannot be compared with other versions");
+    };
     let versions = member(packument, ["versions"]).as_object();
-    let mut earlier: Vec<_> = versions
+    let mut lower: Vec<_> = versions
         .into_iter()
         .flatten()
         .filter_map(|(other, about)| {
             let number = SemVer::parse(other).ok()?;
-            let is_earlier = this.as_ref().is_some_and(|this| number < *this);
-            is_earlier.then_some(())?;
-            Some((number, of(member(about, ["repository"]))?))
+            let address = of(member(about, ["repository"]))?;
+            (number < this).then_some((number, address))
         })
         .collect();
-    earlier.sort();
+    lower.sort();
     // The hosts that most packages are on read names in any case.
-    let is_it = |other: &str| other.eq_ignore_ascii_case(named);
-    let same = earlier.iter().filter(|(_, other)| is_it(other)).count();
-    let all = plural(earlier.len(), "earlier version");
-    match earlier.iter().rfind(|(_, other)| !is_it(other)) {
-        None if earlier.is_empty() => "no earlier version names a repository".into(),
-        None => format!("{all} named it too"),
-        Some((last, other)) => format!("{same} of {all} named it; {last} named {other}"),
+    let is_it = |other: &str| named.is_some_and(|named| other.eq_ignore_ascii_case(named));
+    let same = lower.iter().filter(|(_, other)| is_it(other)).count();
+    let all = plural(lower.len(), "lower version");
+    match lower.iter().rfind(|(_, other)| !is_it(other)) {
+        None if lower.is_empty() => NONE.into(),
+        None => format!("so does every lower version that names one ({})", lower.len()),
+        Some((last, other)) => {
+            format!(
+                "so do {same} of {all} that name one; the highest that names another is {last}, with {other}"
+            )
+        }
     }
 }
 
@@ -141,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_that_earlier_versions_did_not_name_is_told() {
+    fn a_repository_that_lower_versions_do_not_name_is_told() {
         let all = json!({"versions": {
             "1.0.0": {"repository": "old/it"},
             "1.1.0-rc.1": {"repository": {"url": "git+https://github.com/Old/It.git"}},
@@ -150,24 +162,39 @@ mod tests {
             "2.0.0": {"repository": "later/it"},
             "junk": {"repository": "junk/it"},
         }});
-        let [old, new] = ["https://github.com/old/it", "https://github.com/new/it"];
-        let none = "no earlier version names a repository";
+        let [old, new] = ["https://github.com/old/it", "https://github.com/new/it"].map(Some);
+        let other = "the highest that names another is";
         for (version, named, expected) in [
-            ("1.0.0", old, none),
-            ("1.1.0", old, "2 earlier versions named it too"),
+            ("1.0.0", old, NONE.to_owned()),
+            (
+                "1.1.0",
+                old,
+                "so does every lower version that names one (2)".into(),
+            ),
             (
                 "1.1.0",
                 new,
-                "0 of 2 earlier versions named it; 1.1.0-rc.1 named https://github.com/Old/It",
+                format!(
+                    "so do 0 of 2 lower versions that name one; {other} 1.1.0-rc.1, with https://github.com/Old/It"
+                ),
             ),
             (
                 "1.3.0",
                 new,
-                "1 of 3 earlier versions named it; 1.1.0-rc.1 named https://github.com/Old/It",
+                format!(
+                    "so do 1 of 3 lower versions that name one; {other} 1.1.0-rc.1, with https://github.com/Old/It"
+                ),
             ),
-            ("junk", new, none),
+            (
+                "1.3.0",
+                None,
+                format!(
+                    "so do 0 of 3 lower versions that name one; {other} 1.2.0, with https://github.com/new/it"
+                ),
+            ),
+            ("junk", new, "junk cannot be compared with other versions".into()),
         ] {
-            assert_eq!(before(&all, version, named), expected, "{version} {named}");
+            assert_eq!(lower(&all, version, named), expected, "{version} {named:?}");
         }
     }
 }

@@ -191,7 +191,7 @@ fn judge(
         let key = if sure {
             "files that every build copies are others in the release"
         } else {
-            "files of the source are others in the release, which something else may have changed"
+            "files of the source differ in the release, and something else may have changed them"
         };
         return (!found.is_empty()).then_some((Cause::OtherSource, key, sure));
     }

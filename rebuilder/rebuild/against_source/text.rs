@@ -11,28 +11,33 @@ const MARKS: [&str; 6] = [
     "created by setup.py",
     "version https://git-lfs",
 ];
-/// Keywords that version control expands wherever they are, in lower case: those of Subversion, CVS, Mercurial and git.
-const KEYWORDS: [&str; 19] = [
-    "author",
-    "date",
-    "format",
-    "hash",
-    "header",
-    "headurl",
-    "id",
-    "lastchangedby",
-    "lastchangeddate",
-    "lastchangedrevision",
-    "locker",
-    "log",
-    "name",
-    "rcsfile",
-    "rev",
-    "revision",
-    "source",
-    "state",
-    "url",
+/// Keywords that version control expands wherever they are: those of Subversion, CVS, Mercurial and git.
+const KEYWORDS: [&str; 18] = [
+    "Author",
+    "Date",
+    "Hash",
+    "Header",
+    "HeadURL",
+    "Id",
+    "LastChangedBy",
+    "LastChangedDate",
+    "LastChangedRevision",
+    "Locker",
+    "Log",
+    "Name",
+    "RCSfile",
+    "Rev",
+    "Revision",
+    "Source",
+    "State",
+    "URL",
 ];
+/// What no stamp has inside, but code may.
+const CODE: [char; 9] = ['\'', '"', '`', ';', '(', ')', '{', '}', '='];
+/// What ends a string or a statement, and stands in nothing that version control writes.
+const ENDS: [char; 4] = ['\'', '"', '`', ';'];
+/// Words of lines in which a number without letters is the name of a commit.
+const OF_COMMITS: [&str; 6] = ["build", "commit", "git", "hash", "rev", "sha"];
 /// Number of bytes at the beginning of a file that are searched for these marks.
 const HEAD: usize = 4096;
 /// Number of visible bytes that a file must have at least: what is shorter may be the same by chance.
@@ -88,17 +93,22 @@ fn is_stamped(own: &str, theirs: &str, version: Option<&str>) -> bool {
             .iter()
             .zip(&theirs)
             .filter(|(own, theirs)| own != theirs)
-            .all(|(own, theirs)| {
-                let written = changed(own, theirs, &|c| c.is_ascii_alphanumeric() || "._+-".contains(c));
-                let tuple = changed(own, theirs, &|c| {
-                    c.is_ascii_alphanumeric() || "., '\"".contains(c)
-                });
-                is_version(written, version)
-                    || is_commit(written)
-                    || is_description(written)
-                    || is_tuple(tuple, version)
-                    || is_expanded(own, theirs)
-            })
+            .all(|(own, theirs)| is_stamp(own, theirs, version) || is_expanded(own, theirs))
+}
+
+/// Whether only one word or list of numbers differs between two lines, and says which version or commit it is.
+fn is_stamp(own: &str, theirs: &str, version: Option<&str>) -> bool {
+    let lower = own.to_ascii_lowercase();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    let is_list = |c: char| c.is_ascii_alphanumeric() || "., '\"".contains(c);
+    let written = changed(own, theirs, &is_word);
+    let before = changed(theirs, own, &is_word);
+    // What was there was no code.
+    let word = !before.contains(CODE) && !before.contains(char::is_whitespace);
+    word && (is_version(written, &lower, version) || is_commit(written, &lower) || is_description(written))
+        || lower.contains("version")
+            && changed(theirs, own, &is_list).chars().all(is_list)
+            && is_tuple(changed(own, theirs, &is_list), version)
 }
 
 /// The lines of a text, without what editors change at their ends, and without empty ones at its end.
@@ -111,12 +121,18 @@ fn lines(text: &str) -> Vec<&str> {
     lines.map(str::trim_end).collect()
 }
 
-/// Whether a word is the version of the release, in any of its forms: `1.0`, `v1.0.0`, `1.0.0-rc.1` for `1.0rc1`.
-fn is_version(word: &str, version: Option<&str>) -> bool {
+/// Whether a word of a line is the version of the release, in any of its forms: `1.0`, `v1.0.0`, `1.0.0-rc.1` for
+/// `1.0rc1`. A version that is only a number counts if the line speaks of versions.
+fn is_version(word: &str, line: &str, version: Option<&str>) -> bool {
     let Some(version) = version else { return false };
     let plain = word.strip_prefix(['v', 'V']).unwrap_or(word);
+    let of_versions = plain.contains('.') || line.contains("version");
+    of_versions && (plain == version || is_same_version(plain, version))
+}
+
+fn is_same_version(one: &str, other: &str) -> bool {
     let parsed = |text: &str| pep440_rs::Version::from_str(text).ok();
-    plain == version || parsed(plain).is_some_and(|word| parsed(version) == Some(word))
+    parsed(one).is_some_and(|one| parsed(other) == Some(one))
 }
 
 /// Whether a list such as `1, 2, 0` has the numbers of the version of the release.
@@ -124,7 +140,7 @@ fn is_tuple(list: &str, version: Option<&str>) -> bool {
     let blank = |c: char| " '\"".contains(c);
     let parts = list.split(',').map(|part| part.trim_matches(blank));
     let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
-    parts.len() > 1 && is_version(&parts.join("."), version)
+    parts.len() > 1 && version.is_some_and(|version| is_same_version(&parts.join("."), version))
 }
 
 /// Whether a word is one that `git describe` writes for a commit: a tag, a number of commits, and the name of one.
@@ -134,19 +150,23 @@ fn is_description(word: &str) -> bool {
         return false;
     };
     let number = before.rsplit_once('-').map(|(_, number)| number);
-    is_commit(commit) && number.is_some_and(|number| number.parse::<u32>().is_ok())
+    is_commit(commit, "commit") && number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Whether two lines differ only in what version control writes for a keyword.
 fn is_expanded(own: &str, theirs: &str) -> bool {
-    // Nothing of this one is left once git has expanded it.
-    if let Some((before, format)) = own.split_once("$Format:") {
-        let after = format.split_once('$').map_or("", |(_, after)| after);
-        return theirs
-            .strip_prefix(before)
-            .is_some_and(|rest| rest.ends_with(after));
-    }
-    without_expansions(own) == without_expansions(theirs)
+    is_formatted(own, theirs)
+        || is_formatted(theirs, own)
+        || without_expansions(own) == without_expansions(theirs)
+}
+
+/// Whether a line has `$Format:…$`, and the other one what git writes in its place.
+fn is_formatted(line: &str, other: &str) -> bool {
+    let format = line
+        .split_once("$Format:")
+        .and_then(|(before, format)| Some((before, format.split_once('$')?.1)));
+    let written = format.and_then(|(before, after)| other.strip_prefix(before)?.strip_suffix(after));
+    written.is_some_and(|written| !written.contains(ENDS))
 }
 
 /// A line with `$Id$` in the place of `$Id: a.c 12 2010-01-02 joe $`.
@@ -161,11 +181,14 @@ fn without_expansions(line: &str) -> String {
             .find(|c: char| !c.is_ascii_alphabetic())
             .unwrap_or(after.len());
         let (word, follows) = after.split_at(end);
-        if !KEYWORDS.contains(&word.to_ascii_lowercase().as_str()) {
+        if !KEYWORDS.contains(&word) {
             continue;
         }
         let beyond = match follows.strip_prefix(':') {
-            Some(text) => text.split_once('$').map(|(_, beyond)| beyond),
+            Some(text) => text
+                .split_once('$')
+                .filter(|(written, _)| written.ends_with(' ') && !written.contains(ENDS))
+                .map(|(_, beyond)| beyond),
             None => follows.strip_prefix('$'),
         };
         if let Some(beyond) = beyond {
@@ -200,10 +223,12 @@ fn changed<'a>(own: &str, theirs: &'a str, is_word: &dyn Fn(char) -> bool) -> &'
     theirs.get(start..end).unwrap_or_default()
 }
 
-fn is_commit(text: &str) -> bool {
-    text.len() >= COMMIT
-        && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-        && text.bytes().any(|byte| byte.is_ascii_digit())
+/// Whether a word of a line may be the name of a commit.
+fn is_commit(word: &str, line: &str) -> bool {
+    word.len() >= COMMIT
+        && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && word.bytes().any(|byte| byte.is_ascii_digit())
+        && (word.bytes().any(|byte| !byte.is_ascii_digit()) || OF_COMMITS.iter().any(|of| line.contains(of)))
 }
 
 #[cfg(test)]
@@ -236,6 +261,7 @@ mod tests {
                 false,
             ),
             ("refs = '$Format:%d$'\n", "refs = ' (tag: v1)'\n", false),
+            ("refs = ' (tag: v1)'\n", "refs = '$Format:%d$'\n", false),
             (&minified, &data, false),
             ("# Read me\n", "../README.md", false),
             // What publishers write before they build.
@@ -264,7 +290,11 @@ mod tests {
                 "describe = 'v1.2.2-14-gabc1234-dirty'\n",
                 false,
             ),
-            ("date = '$Date$'\n", "date = '$Date: 2010-02-03 04:05 $'\n", false),
+            (
+                "date = '$Date$'\n",
+                "date = '$Date: 2010-02-03 04:05 +0100 (Wed, 03 Feb) $'\n",
+                false,
+            ),
             ("rev = '$Rev: 1 $'\n", "rev = '$Rev: 1234 $'\n", false),
             (
                 &(long.clone() + "# $Id: a.py 12 $\n"),
@@ -273,6 +303,17 @@ mod tests {
             ),
             // What they do not.
             ("date = '$Date$'\n", "date = '$Date: 2010 $'; evil()\n", true),
+            (
+                "date = '$Date: 1 $'\n",
+                "date = '$Date: '; evil(); x = ' $'\n",
+                true,
+            ),
+            ("fetch $url:443$path\n", "fetch $url:80 -k evil$path\n", true),
+            ("v = '$Format:%H$'\n", "v = 'x'; evil(); y = ''\n", true),
+            ("# see $Format: in it\n", "# see import os; evil\n", true),
+            ("v = 1.2.3 if ok() else die()\n", "v = 1.2.3\n", true),
+            ("most_bytes = 1000000\n", "most_bytes = 9999999\n", true),
+            ("x = range(0, 0, 0)\n", "x = range(1, 2, 3)\n", true),
             ("price = '$cost: 1 $'\n", "price = '$cost: 2 $'\n", true),
             ("version_info = (0, 0, 0)\n", "version_info = (1, 2, 4)\n", true),
             ("describe = ''\n", "describe = 'v1.2.2-x-gabc1234'\n", true),
@@ -302,6 +343,21 @@ mod tests {
             );
         }
         assert!(accuses("import sys\n", "import os\n", None));
+        for (version, own, theirs, expected) in [
+            ("1.0.0", "if verify(signature):\n", "if 1:\n", true),
+            ("1.0", "debugging = 0\n", "debugging = 1\n", true),
+            ("3", "timeout = 30\n", "timeout = 3\n", true),
+            ("3", "version = 'none'\n", "version = '3'\n", false),
+            ("1.0", "x = range(0, 5)\n", "x = range(1, 0)\n", true),
+            ("1.0rc1", "version = '0'\n", "version = '1.0.0-rc.1'\n", false),
+            ("2024.1.5", "version = '0'\n", "version = '2024.01.05'\n", false),
+        ] {
+            assert_eq!(
+                accuses(own, theirs, Some(version)),
+                expected,
+                "{version} {theirs:?}"
+            );
+        }
     }
 
     proptest::proptest! {

@@ -184,7 +184,7 @@ fn a_release_does_not_choose_the_source_of_its_rebuild() {
             None,
             0,
             "",
-            Some("1 of 2 earlier versions named it; 1.0.0 named https://github.com/rb-example/before"),
+            Some("the highest that names another is 1.0.0, with https://github.com/rb-example/before"),
         ),
         // As semantic-release does it.
         (

@@ -23,7 +23,12 @@ const COPYING: [&str; 11] = [
     "uv_build",
 ];
 /// Scripts of `package.json` that run before a package is published.
-const LIFECYCLE: [&str; 12] = [
+const LIFECYCLE: [&str; 17] = [
+    "preinstall",
+    "install",
+    "postinstall",
+    "postprepare",
+    "postpack",
     "prepublish",
     "prepublishOnly",
     "prepack",
@@ -85,7 +90,10 @@ const CONFIGURED: [&str; 8] = [
     "setup_requires",
 ];
 /// Files in which other hosts than GitHub describe what builds and publishes.
-const PIPELINES: [&str; 10] = [
+const PIPELINES: [&str; 13] = [
+    ".cirrus.yml",
+    "cloudbuild.yaml",
+    "cloudbuild.yml",
     ".gitlab-ci.yml",
     ".travis.yml",
     "azure-pipelines.yml",
@@ -97,7 +105,7 @@ const PIPELINES: [&str; 10] = [
     "bitbucket-pipelines.yml",
     "Jenkinsfile",
 ];
-/// Words of `debian/rules` that changes files.
+/// Words of a `debian/rules` that edits files.
 const EDITORS: [&str; 8] = [
     "sed ", "perl ", "awk ", "envsubst", "ed -s", "2to3", "patch ", "python",
 ];
@@ -135,10 +143,16 @@ pub(super) fn changes_files(path: &str, text: &str, package: &str) -> bool {
         Some(Kind::Setup) => setup::changes_files(text, package),
         Some(Kind::Configuration) => {
             let lower = text.to_ascii_lowercase();
-            CONFIGURED.iter().any(|word| lower.contains(word))
+            let attributes = || {
+                lower
+                    .split("attr:")
+                    .skip(1)
+                    .filter_map(|after| after.split_whitespace().next())
+            };
+            CONFIGURED.iter().any(|word| lower.contains(word)) || !attributes().all(setup::is_fact)
         }
         Some(Kind::Pyproject) => pyproject(text),
-        Some(Kind::Hatch) => read(text).is_none_or(|table| table.get("build").is_some_and(has_hooks)),
+        Some(Kind::Hatch) => read(text).is_none_or(|table| hatch(&Value::Table(table))),
         Some(Kind::Package) => manifest(text),
         Some(Kind::Rules) => EDITORS.iter().any(|word| text.contains(word)),
         Some(Kind::Hook) => true,
@@ -147,11 +161,12 @@ pub(super) fn changes_files(path: &str, text: &str, package: &str) -> bool {
     }
 }
 
-/// Whether this file of a repository builds or publishes what it checks out, and may change files before it does.
+/// Whether this file of a repository may change what is checked out: a workflow that does more than build and publish, or
+/// a pipeline of another kind, which is not read.
 pub(super) fn edits_checkout(path: &str, text: &str) -> bool {
     match kind(path) {
-        Some(Kind::Workflow) => workflow::may_edit(text),
-        Some(Kind::Pipeline) => workflow::publishes(text),
+        Some(Kind::Workflow) => !workflow::is_plain(text),
+        Some(Kind::Pipeline) => true,
         _ => false,
     }
 }
@@ -211,6 +226,7 @@ fn kind(path: &str) -> Option<Kind> {
         }
         "pdm_build.py" => Some(Kind::Hook),
         "config.yml" if above == Some(".circleci") => Some(Kind::Pipeline),
+        "pipeline.yml" if above == Some(".buildkite") => Some(Kind::Pipeline),
         name if PIPELINES.contains(&name) => Some(Kind::Pipeline),
         _ => None,
     }
@@ -248,19 +264,36 @@ fn pyproject(text: &str) -> bool {
         // Templates say what a plugin writes.
         || text.contains("template")
         || named(&["tool", "pdm", "version", "source"], &["call"])
-        || named(&["tool", "hatch", "version", "source"], &["code"])
-        || at(&["tool", "hatch", "metadata", "hooks", "custom"]).is_some()
+        || at(&["tool", "pdm", "build"]).is_some_and(|build| !build.is_table() || build.get("setup-script").is_some())
+        || at(&["tool", "setuptools", "dynamic", "version", "attr"])
+            .is_some_and(|attribute| !attribute.as_str().is_some_and(setup::is_fact))
+        || at(&["tool", "poetry", "requires-plugins"]).is_some()
+        || at(&["tool", "poetry-dynamic-versioning"]).is_some()
+        || at(&["tool", "cibuildwheel"]).is_some_and(|wheels| wheels.to_string().contains("before-"))
         || at(&["build-system", "backend-path"]).is_some()
         || at(&["tool", "setuptools", "cmdclass"]).is_some()
         || at(&["tool", "poetry", "build"]).is_some()
         || at(&["tool", "pdm", "build", "custom-hook"]).is_some()
-        || at(&["tool", "hatch", "build"]).is_some_and(has_hooks)
+        || at(&["tool", "hatch"]).is_some_and(hatch)
+}
+
+/// Whether hatch runs code of the project, or writes a file as the project has it.
+fn hatch(table: &Value) -> bool {
+    let at = |path: &[&str]| path.iter().try_fold(table, |value, key| value.get(*key));
+    at(&["build"]).is_some_and(has_hooks)
+        || at(&["version", "source"]).is_some_and(|source| source.as_str() == Some("code"))
+        || at(&["metadata", "hooks", "custom"]).is_some()
+        || table.to_string().contains("template")
 }
 
 /// Whether a requirement of a build names one that changes no file of the source.
 fn is_known_requirement(requirement: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let requirement = requirement.trim();
+    // It may come from anywhere.
+    if requirement.contains('@') {
+        return false;
+    }
     let end = requirement.find(|c| !is_name(c)).unwrap_or(requirement.len());
     let name = requirement.get(..end).unwrap_or_default();
     REQUIRED.contains(&normalised(name).as_str())

@@ -1,39 +1,63 @@
 //! Whether a setup script does nothing but tell setuptools about a package.
 //!
-//! What it does not do is not listed here, because there is no end of ways to run code: what it may do is. A script that
-//! calls anything else, or imports a module that is neither Python's nor setuptools', may change files.
+//! There is no end of ways to run code or to write files, so what is harmless is listed here. A script that imports or
+//! calls anything else may change files.
 
 use std::collections::BTreeSet;
 
 use super::{is_known_requirement, normalised};
 
-/// Words that show that a script changes files or lets a plugin do so, in lower case and without blanks.
-const CHANGES: [&str; 17] = [
+/// Options of setuptools and its plugins that change files or run code, in lower case and without blanks.
+const OPTIONS: [&str; 9] = [
     "2to3",
     "3to2",
     "build_py",
     "cffi_modules",
     "command_packages",
     "distclass",
-    "os.rename(",
-    "os.replace(",
-    "os.system(",
     "pbr=",
-    "popen(",
     "rust_extensions",
-    "run_command(",
-    "shutil",
-    "spawn(",
-    "subprocess",
     "template",
 ];
-/// What a setup script writes without changing a file.
-const MESSAGES: [&str; 4] = [
-    "sys.stdout.write(",
-    "sys.stderr.write(",
-    "file=sys.stdout",
-    "file=sys.stderr",
+/// Names that a harmless script does not even mention, because what they name could be called in another way.
+const NAMES: [&str; 24] = [
+    "__import__",
+    "exec",
+    "execfile",
+    "extractall",
+    "fileinput",
+    "import_module",
+    "popen",
+    "Popen",
+    "remove",
+    "rename",
+    "rmtree",
+    "run_command",
+    "run_path",
+    "shutil",
+    "spawn",
+    "subprocess",
+    "symlink",
+    "system",
+    "touch",
+    "unlink",
+    "write",
+    "write_bytes",
+    "write_text",
+    "writelines",
 ];
+/// Harmless calls of functions whose names are not.
+const EXCEPTIONS: [&str; 7] = [
+    "eval(re.",
+    "platform.system(",
+    "re.compile(",
+    "sys.argv.remove(",
+    "sys.path.remove(",
+    "sys.stderr.write(",
+    "sys.stdout.write(",
+];
+/// How a file is opened to be written.
+const MODES: [&str; 10] = ["w", "wb", "wt", "w+", "a", "ab", "a+", "x", "r+", "r+b"];
 /// Commands of setup scripts that no build of a wheel runs.
 const ASIDE: [&str; 9] = [
     "test",
@@ -119,7 +143,7 @@ const FACTS: [&str; 12] = [
     "version",
 ];
 /// Functions and methods that change no file.
-const HARMLESS: [&str; 122] = [
+const HARMLESS: [&str; 120] = [
     "AssertionError",
     "Exception",
     "Extension",
@@ -145,7 +169,6 @@ const HARMLESS: [&str; 122] = [
     "chdir",
     "close",
     "cmdline",
-    "compile",
     "count",
     "decode",
     "dedent",
@@ -154,7 +177,6 @@ const HARMLESS: [&str; 122] = [
     "encode",
     "endswith",
     "enumerate",
-    "eval",
     "exists",
     "exit",
     "extend",
@@ -249,25 +271,80 @@ const WORDS: [&str; 21] = [
     "lambda", "not", "or", "raise", "return", "while", "with", "yield",
 ];
 
+/// The last words of the names of modules that are only about their package, without underscores.
+const ABOUT: [&str; 8] = [
+    "about",
+    "const",
+    "constants",
+    "info",
+    "meta",
+    "metadata",
+    "release",
+    "version",
+];
+
 /// Whether the setup script of a package may change files.
 pub(super) fn changes_files(text: &str, package: &str) -> bool {
-    let mut rest = text.to_ascii_lowercase().replace([' ', '\t'], "");
-    for message in MESSAGES {
-        rest = rest.replace(message, "");
+    let whole: String = text.split_whitespace().collect();
+    let lower = whole.to_ascii_lowercase();
+    let mut code = code(&text.replace("\\\n", " "));
+    for harmless in EXCEPTIONS {
+        code = code.replace(harmless, "(");
     }
-    let mut code = code(text);
-    for message in MESSAGES {
-        code = code.replace(message, "");
-    }
-    CHANGES.iter().any(|word| rest.contains(word))
-        || rest.contains(",file=")
-        || has_commands(&text.to_ascii_lowercase())
-        || has_plugins(text)
-        || text.lines().any(|line| runs_own_code(line, package))
+    let opens = |mode: &&str| {
+        ["'", "\""].iter().any(|quote| {
+            ["", "mode="]
+                .iter()
+                .any(|name| whole.contains(&format!(",{name}{quote}{mode}{quote}")))
+        })
+    };
+    OPTIONS.iter().any(|word| lower.contains(word))
+        || whole.contains("print>>")
+        || prints_to_a_file(&whole)
+        || MODES.iter().any(opens)
+        || words(&code).any(|word| NAMES.contains(&word))
+        || !are_listed(text, "cmdclass", ['{', '}'], |entry| {
+            ASIDE.contains(
+                &entry
+                    .split(':')
+                    .next()
+                    .unwrap_or_default()
+                    .trim()
+                    .trim_matches(['\'', '"']),
+            )
+        })
+        || !are_listed(text, "setup_requires", ['[', ']'], |entry| {
+            is_known_requirement(entry.trim().trim_matches(['\'', '"']))
+        })
+        || code
+            .split(['\n', ';'])
+            .any(|line| replaces(line) || runs_own_code(line, package))
         || calls_other_things(&code)
 }
 
-/// A script without its comments and the contents of its strings.
+/// Whether a script without blanks prints to something else than the terminal.
+fn prints_to_a_file(script: &str) -> bool {
+    let targets = script.split("file=").skip(1);
+    targets
+        .into_iter()
+        .any(|target| !(target.starts_with("sys.stdout") || target.starts_with("sys.stderr")))
+}
+
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+}
+
+/// Whether a line gives something else to a name of another module or class, such as a method of setuptools.
+fn replaces(line: &str) -> bool {
+    let Some((target, value)) = line.split_once('=') else {
+        return false;
+    };
+    let target = target.trim();
+    let is_name = target.chars().all(|c| c.is_alphanumeric() || "._".contains(c));
+    !value.starts_with('=') && is_name && target.contains('.') && !target.starts_with("self.")
+}
+
+/// A script without its comments and the contents of its strings, but with those of strings that contain code.
 fn code(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -288,10 +365,17 @@ fn code(text: &str) -> String {
         } else {
             &long[..1]
         };
+        let inside = from.get(quote.len()..).unwrap_or_default();
+        let prefix = before.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let formatted = before
+            .get(prefix.len()..)
+            .is_some_and(|prefix| prefix.len() <= 2 && prefix.contains(['f', 'F']));
+        rest = after_string(inside, quote);
         code.push_str("\"\"");
-        rest = from
-            .get(quote.len()..)
-            .map_or("", |from| after_string(from, quote));
+        if formatted {
+            let length = inside.len().saturating_sub(rest.len());
+            code.push_str(inside.get(..length).unwrap_or_default());
+        }
     }
     code.push_str(rest);
     code
@@ -321,36 +405,43 @@ fn calls_other_things(code: &str) -> bool {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let mut own = BTreeSet::new();
     let mut called = Vec::new();
-    let mut at = 0;
-    while let Some(found) = code.get(at..).and_then(|rest| rest.find('(')) {
-        let open = at.saturating_add(found);
-        at = open.saturating_add(1);
-        let before = code.get(..open).unwrap_or_default().trim_end_matches([' ', '\t']);
+    for (open, _) in code.match_indices('(') {
+        let (before, after) = code.split_at(open);
+        let before = before.trim_end_matches([' ', '\t']);
         // The result of an expression.
         if before.ends_with([')', ']', '}']) {
             return true;
         }
         let start = before.trim_end_matches(is_name).len();
         let (above, name) = before.split_at(start);
-        let word = above
-            .trim_end()
-            .rsplit(|c| !is_name(c))
-            .next()
-            .unwrap_or_default();
-        if matches!(word, "def" | "class") {
+        let word = words(above.trim_end()).last().unwrap_or_default();
+        if above.ends_with([' ', '\t']) && matches!(word, "def" | "class") {
             own.insert(name);
         } else if !name.is_empty() {
-            called.push(name);
+            called.push((name, above, after));
         }
     }
-    let harmless = |name: &str| HARMLESS.contains(&name) || WORDS.contains(&name) || own.contains(name);
-    !called.into_iter().all(harmless)
+    !called.into_iter().all(|(name, above, after)| {
+        let method = above.ends_with('.');
+        let itself = !method || above.ends_with("self.") || above.ends_with("cls.");
+        // Of a text: that of a path has one argument, and renames a file.
+        let replaces =
+            name == "replace" && !(method && after.split(')').next().is_some_and(|it| it.contains(',')));
+        !replaces && HARMLESS.contains(&name) || WORDS.contains(&name) || itself && own.contains(name)
+    })
 }
 
 /// Whether a line of a setup script brings in code that may do anything: a module that is neither Python's nor
-/// setuptools', unless nothing but a version or the like is taken from the package itself.
+/// setuptools', unless nothing but a version or the like is taken from a module of the package that is about it.
 fn runs_own_code(line: &str, package: &str) -> bool {
-    let line = line.trim();
+    let line = line.replace("import(", "import (").replace("import*", "import *");
+    let line = line.split_whitespace().collect::<Vec<_>>().join(" ");
+    // After `try:` and the like.
+    let starts = [line.find(": import "), line.find(": from ")];
+    let start = starts.into_iter().flatten().min();
+    let line = start
+        .and_then(|at| line.get(at.saturating_add(2)..))
+        .unwrap_or(&line);
     let top = |module: &str| module.trim().split('.').next().unwrap_or_default().to_owned();
     let known = |module: &str| LIBRARY.contains(&top(module).as_str());
     if let Some(modules) = line.strip_prefix("import ") {
@@ -363,40 +454,44 @@ fn runs_own_code(line: &str, package: &str) -> bool {
     else {
         return false;
     };
-    let is_fact = |name: &str| {
-        let name = name.trim_matches(|c: char| c.is_whitespace() || c == '(' || c == ')');
-        let plain = name.split(" as ").next().unwrap_or_default().trim_matches('_');
-        FACTS.contains(&plain.to_ascii_lowercase().as_str())
+    let about = match module.rsplit_once('.') {
+        Some((_, last)) => ABOUT.contains(&last.trim_matches('_')),
+        None => true,
     };
-    let itself = normalised(package) == normalised(&top(module));
+    let itself = about && normalised(package) == normalised(&top(module));
     !(known(module) || itself && names.split(',').all(is_fact))
 }
 
-/// Whether a setup script has commands of its own that may be a part of a build.
-fn has_commands(setup: &str) -> bool {
-    setup.split("cmdclass").skip(1).any(|after| {
-        let value = after.trim_start_matches(|c: char| c.is_whitespace() || "='\":".contains(c));
-        let Some((listed, _)) = value.strip_prefix('{').and_then(|rest| rest.split_once('}')) else {
-            return true;
-        };
-        listed.split(',').any(|entry| {
-            let key = entry.split(':').next().unwrap_or_default();
-            let key = key.trim().trim_matches(|c| c == '\'' || c == '"');
-            !key.is_empty() && !ASIDE.contains(&key)
-        })
-    })
+/// Whether the last word of a name is one of those that are often taken from a package for its setup.
+pub(super) fn is_fact(name: &str) -> bool {
+    let name = name.trim_matches(|c: char| c.is_whitespace() || c == '(' || c == ')');
+    let plain = name.split(" as ").next().unwrap_or_default();
+    let last = plain.rsplit('.').next().unwrap_or_default().trim_matches('_');
+    FACTS.contains(&last.to_ascii_lowercase().as_str())
 }
 
-/// Whether a setup script requires something for the build that may be a plugin.
-fn has_plugins(setup: &str) -> bool {
-    setup.split("setup_requires").skip(1).any(|after| {
+/// Whether an option is not given, or has a list between these brackets and nothing else, of which each entry fits.
+fn are_listed(setup: &str, option: &str, [open, close]: [char; 2], fits: impl Fn(&str) -> bool) -> bool {
+    setup.split(option).skip(1).all(|after| {
         let value = after.trim_start_matches(|c: char| c.is_whitespace() || "='\":".contains(c));
-        let Some((listed, _)) = value.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
-            return true;
+        let Some(inside) = value.strip_prefix(open) else {
+            return false;
         };
-        let entries = listed.split(',').map(|it| it.trim().trim_matches(['\'', '"']));
-        !entries
-            .filter(|entry| !entry.is_empty())
-            .all(is_known_requirement)
+        let mut quote = None;
+        let end = inside.find(|c: char| {
+            match quote {
+                Some(begun) if begun == c => quote = None,
+                None if matches!(c, '\'' | '"') => quote = Some(c),
+                _ => {}
+            }
+            quote.is_none() && c == close
+        });
+        let Some((listed, rest)) = end.and_then(|end| inside.split_at_checked(end)) else {
+            return false;
+        };
+        let rest = rest.trim_start_matches(close).trim_start_matches([' ', '\t']);
+        let alone = rest.is_empty() || rest.starts_with([',', ')', '\n', '\r', '#']);
+        let mut entries = listed.split(',').filter(|entry| !entry.trim().is_empty());
+        alone && entries.all(&fits)
     })
 }

@@ -64,6 +64,90 @@ fn a_source_with_code_of_its_own_may_change_its_files() {
         ("p-1/setup.py", "setup(setup_requires=NEEDED)", true),
         ("p-1/setup.cfg", "[options]\nsetup_requires = x\n", true),
         (
+            "p-1/setup.py",
+            "print(\n    'v = %r' % v,\n    file=f,\n)\nsetup()",
+            true,
+        ),
+        ("p-1/setup.py", "print >>f, 'v = %r' % v\nsetup()", true),
+        ("p-1/setup.py", "exec open('stamp.py').read()\nsetup()", true),
+        (
+            "p-1/setup.py",
+            "eval(compile(open('stamp.py').read(), 'stamp.py', 'exec'))\nsetup()",
+            true,
+        ),
+        ("p-1/setup.py", "Path('a.py').replace('p/b.py')\nsetup()", true),
+        ("p-1/setup.py", "setup(version=v.replace('-', '.'))", false),
+        (
+            "p-1/setup.py",
+            "def copy(a):\n    open(a).copy(a)\ncopy('x')\nsetup()",
+            true,
+        ),
+        (
+            "p-1/setup.py",
+            "setup(setup_requires=['setuptools_scm[toml]>=3.4', 'setuptools_scm_git_archive'])",
+            true,
+        ),
+        ("p-1/setup.py", "setup(setup_requires=['wheel'] + NEEDED)", true),
+        ("p-1/setup.py", "setup(cmdclass={} if quick else COMMANDS)", true),
+        ("p-1/setup.py", "try: import stamp\nexcept: pass\nsetup()", true),
+        ("p-1/setup.py", "import os.path; import stamp\nsetup()", true),
+        ("p-1/setup.py", "from os import path; import stamp\nsetup()", true),
+        ("p-1/setup.py", "from stamp import*\nsetup()", true),
+        ("p-1/setup.py", "from p.stamp import version\nsetup()", true),
+        ("p-1/setup.py", "from p._version import version\nsetup()", false),
+        ("p-1/setup.py", "import sys  # not stamp\nsetup()", false),
+        ("p-1/setup.py", "list(map(f.write, lines))\nsetup()", true),
+        ("p-1/setup.py", "install_lib.run = stamp\nsetup()", true),
+        ("p-1/setup.py", "print(f\"{stamp('p')}\")\nsetup()", true),
+        ("p-1/setup.py", "f.stamp \\\n  (x)\nsetup()", true),
+        ("p-1/setup.py", "open('p/x.py', 'w').close()\nsetup()", true),
+        (
+            "p-1/setup.py",
+            "open('p/x.py', 'rb').close()\nsetup(classifiers=['write'])",
+            false,
+        ),
+        (
+            "p-1/setup.cfg",
+            "[metadata]\nversion = attr: p.__version__\n",
+            false,
+        ),
+        (
+            "p-1/setup.cfg",
+            "[metadata]\nversion = attr: stamp.get_version\n",
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            "[tool.setuptools.dynamic]\nversion = {attr = 'stamp.get_version'}\n",
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            "[tool.setuptools.dynamic]\nversion = {attr = 'p.__version__'}\n",
+            false,
+        ),
+        ("p-1/pyproject.toml", "[tool.pdm]\nbuild = 'build.py'\n", true),
+        (
+            "p-1/pyproject.toml",
+            "[build-system]\nrequires = ['setuptools @ git+https://example.org/it']\n",
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            "[tool.poetry-dynamic-versioning]\nenable = true\n",
+            true,
+        ),
+        (
+            "p-1/pyproject.toml",
+            "[tool.cibuildwheel]\nbefore-build = 'python stamp.py'\n",
+            true,
+        ),
+        (
+            "p-1/hatch.toml",
+            "[version]\nsource = 'code'\npath = 'stamp.py'\n",
+            true,
+        ),
+        (
             "p-1/pyproject.toml",
             "[build-system]\nrequires = [\"setuptools>=61\", 'setuptools_scm[toml]']\n",
             false,
@@ -250,50 +334,70 @@ fn a_source_with_code_of_its_own_may_change_its_files() {
 #[test]
 fn a_workflow_may_change_the_files_of_a_checkout() {
     let release = ".github/workflows/release.yml";
-    let publish = "jobs:\n  pypi:\n    steps:\n      - uses: actions/checkout@v4\n      - uses: pypa/gh-action-pypi-publish@release/v1\n";
-    let with = |step: &str| format!("{publish}      - {step}\n");
-    for (path, text, expected) in [
-        (release, "run: sed -i s/dev/1/ p.js && npm publish", true),
-        (".github/workflows/test.yml", "run: make check", false),
-        (release, "run: npm publish", false),
-        (release, "uses: actions/setup-python@v5", false),
+    let with = |step: &str| {
+        format!(
+            "on: push\njobs:\n  pypi:\n    defaults:\n      run:\n        shell: bash\n    steps:\n      \
+             - uses: actions/checkout@v4\n      - {step}\n      - uses: pypa/gh-action-pypi-publish@release/v1\n"
+        )
+    };
+    for (step, expected) in [
+        ("uses: actions/setup-python@v5", false),
+        ("run: npm publish", false),
+        ("run: \"npm publish\"", false),
+        ("run: cargo publish --locked", false),
+        ("run: python -m build 2>&1 | cat > /dev/null", false),
         (
-            "docs/release.yml",
-            "run: sed -i s/dev/1/ p.js && npm publish",
+            "run: |\n          pip install -U build\n          # both\n          python -m build \\\n            \
+             --wheel\n          echo done >> \"$GITHUB_OUTPUT\"\n        env:\n          X: sed",
             false,
         ),
-        (release, publish, false),
+        ("run: if [ -d x ]; then pip install build; fi", false),
+        ("run: if [ -d x ]; then ./stamp.sh; fi", true),
+        ("run: sed -i s/dev/1/ p.js && npm publish", true),
+        ("run: printf '%s' x > p/conf.py", true),
+        ("run: echo x > $GITHUB_WORKSPACE/p/conf.py", true),
         (
-            release,
-            &with("run: python -m build 2>&1 | cat > /dev/null"),
-            false,
-        ),
-        (
-            release,
-            &with(
-                "run: |\n          pip install -U build\n          # both\n          python -m build \\\n            --wheel\n          echo done >> \"$GITHUB_OUTPUT\"",
-            ),
-            false,
-        ),
-        (release, &with("run: printf '%s' x > p/conf.py"), true),
-        (
-            release,
-            &with("run: |\n          pip install build\n          echo x >p/conf.py"),
+            "run: |\n          pip install build\n          echo x >p/conf.py",
             true,
         ),
-        (release, &with("run: make release"), true),
-        (release, &with("run: python stamp.py"), true),
-        (release, &with("run: python -m stamp"), true),
-        (release, &with("run: pip install build; ./stamp"), true),
-        (release, &with("run: npm version 1.0.0"), true),
-        (release, &with("run: cargo publish --locked"), false),
-        (release, &with("uses: ./.github/actions/stamp"), true),
-        (release, &with("uses: stranger/stamp@v1"), true),
-        (release, &with("shell: python"), true),
-        (".gitlab-ci.yml", "script:\n  - twine upload dist/*\n", true),
-        (".travis.yml", "script: make\ndeploy:\n  provider: pypi\n", true),
-        (".travis.yml", "script: make\n", false),
-        (".circleci/config.yml", "run: twine upload dist/*\n", true),
+        ("run: make release", true),
+        ("run: python stamp.py", true),
+        ("run: python stamp.py -m build", true),
+        ("run: python -m stamp", true),
+        ("run: echo $(python stamp.py)", true),
+        ("run: pip install build; ./stamp", true),
+        ("run: pip install build\n          && ./stamp", true),
+        ("run: if true; then \\\n  ./stamp.sh; fi", true),
+        ("{name: Stamp, run: ./stamp.sh}", true),
+        ("\"run\": ./stamp.sh", true),
+        ("run: npm --prefix test run stamp", true),
+        ("run: npm version 1.0.0", true),
+        ("run: cargo publish --allow-dirty", true),
+        ("uses: ./.github/actions/stamp", true),
+        ("uses: stranger/stamp@v1", true),
+        (
+            "uses: actions/checkout@v4\n        with:\n          repository: o/other\n          path: p/vendor",
+            true,
+        ),
+        (
+            "uses: pypa/cibuildwheel@v2\n        env:\n          CIBW_BEFORE_BUILD: python stamp.py",
+            true,
+        ),
+        ("run: x\n        shell: python", true),
+    ] {
+        let text = with(step);
+        assert_eq!(edits_checkout(release, &text), expected, "{text}");
+    }
+    for (path, text, expected) in [
+        (
+            ".github/workflows/test.yaml",
+            "jobs: {a: {steps: [{run: make}]}}",
+            true,
+        ),
+        (".github/workflows/test.yaml", "not: [yaml", true),
+        ("docs/release.yml", "run: sed -i s/dev/1/ p.js", false),
+        (".gitlab-ci.yml", "script: [twine upload]", true),
+        (".circleci/config.yml", "", true),
     ] {
         assert_eq!(edits_checkout(path, text), expected, "{path}: {text}");
     }

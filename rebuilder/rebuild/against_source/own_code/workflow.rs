@@ -1,15 +1,12 @@
-//! Whether a workflow that publishes a checkout leaves its files as they are.
+//! Whether a workflow of GitHub leaves the files that it checks out as they are.
 //!
-//! A workflow is plain if it runs nothing but what is listed here: programs that build, test and publish, and actions that
-//! check out, prepare tools and upload. Everything else may write files.
+//! A workflow is plain if it runs only the programs that are listed here and uses only these actions: they check out,
+//! prepare tools, build, test and publish. Everything else may write files.
 
-use super::EDITORS;
+use serde_json::{Map, Value};
 
-/// Words of a workflow that builds or publishes something.
-const PUBLISHES: [&str; 7] = ["build", "publish", "release", "upload", "deploy", "twine", "pypi"];
-/// Actions, or whose actions, that change no file of a checkout.
-const ACTIONS: [&str; 15] = [
-    "actions/cache@",
+/// Actions that write to no file of the checkout, unless their inputs name a folder.
+const ACTIONS: [&str; 14] = [
     "actions/checkout@",
     "actions/download-artifact@",
     "actions/setup-",
@@ -25,8 +22,10 @@ const ACTIONS: [&str; 15] = [
     "softprops/action-gh-release@",
     "Swatinem/rust-cache@",
 ];
-/// Programs, and with which first words they change no file of a checkout; with any, if none is named.
-const PROGRAMS: [(&str, &[&str]); 40] = [
+/// Inputs of actions that bring in files.
+const INPUTS: [&str; 3] = ["path", "ref", "repository"];
+/// Programs that write to no file of the checkout, if one of these words follows them; any may follow if none is listed.
+const PROGRAMS: [(&str, &[&str]); 34] = [
     ("[", &[]),
     ("apt", &[]),
     ("apt-get", &[]),
@@ -34,23 +33,19 @@ const PROGRAMS: [(&str, &[&str]); 40] = [
     (
         "cargo",
         &[
-            "audit", "build", "check", "clippy", "deny", "doc", "fetch", "fmt", "install", "login",
-            "package", "publish", "test",
+            "audit", "build", "check", "clippy", "deny", "doc", "fetch", "install", "login", "package",
+            "publish", "test",
         ],
     ),
     ("cat", &[]),
     ("cd", &[]),
-    ("coverage", &[]),
-    ("do", &[]),
     ("done", &[]),
     ("echo", &[]),
-    ("else", &[]),
     ("exit", &[]),
     ("export", &[]),
     ("fi", &[]),
     ("flake8", &[]),
-    ("flit", &["build", "install", "publish"]),
-    ("gh", &[]),
+    ("flit", &["build", "publish"]),
     (
         "git",
         &[
@@ -65,137 +60,131 @@ const PROGRAMS: [(&str, &[&str]); 40] = [
         ],
     ),
     ("hatch", &["build", "publish"]),
-    ("if", &[]),
     ("ls", &[]),
     ("mypy", &[]),
     (
         "npm",
-        &[
-            "ci", "config", "i", "install", "pack", "publish", "test", "whoami",
-        ],
+        &["ci", "config", "i", "install", "pack", "publish", "whoami"],
     ),
     ("pip", &["download", "install", "list"]),
     ("pip3", &["download", "install", "list"]),
     ("pipx", &["install"]),
-    ("pnpm", &["i", "install", "publish", "test"]),
+    ("pnpm", &["i", "install", "publish"]),
     (
         "poetry",
-        &["build", "check", "config", "env", "install", "lock", "publish"],
+        &["build", "check", "config", "env", "install", "publish"],
     ),
     ("printf", &[]),
     ("pwd", &[]),
     ("pytest", &[]),
-    ("rustup", &[]),
+    (
+        "rustup",
+        &["component", "default", "show", "target", "toolchain", "update"],
+    ),
     ("set", &[]),
     ("sha256sum", &[]),
     ("test", &[]),
-    ("then", &[]),
     ("true", &[]),
     ("twine", &[]),
-    (
-        "uv",
-        &["build", "lock", "pip", "publish", "python", "sync", "venv"],
-    ),
+    ("uv", &["build", "pip", "publish", "python", "sync", "venv"]),
 ];
-/// Modules that Python runs without changing a file of a checkout.
-const MODULES: [&str; 8] = [
-    "build",
-    "ensurepip",
-    "flit",
-    "pip",
-    "pytest",
-    "twine",
-    "unittest",
-    "venv",
+/// Modules that Python runs without writing to a file of the checkout.
+const MODULES: [&str; 7] = ["build", "ensurepip", "flit", "pip", "pytest", "twine", "venv"];
+/// Options that let these programs write to files of the checkout, or publish files that were changed.
+const OPTIONS: [&str; 6] = ["--allow-dirty", "--fix", "--prefix", "--target", "-C", "-t"];
+/// Words of a shell before a command.
+const BEFORE: [&str; 8] = ["!", "do", "elif", "else", "if", "sudo", "then", "while"];
+/// Where output goes that is written to no file of the checkout.
+const SINKS: [&str; 12] = [
+    "/dev/null",
+    "&1",
+    "&2",
+    "$GITHUB_ENV",
+    "$GITHUB_OUTPUT",
+    "$GITHUB_PATH",
+    "$GITHUB_STATE",
+    "$GITHUB_STEP_SUMMARY",
+    "${GITHUB_ENV}",
+    "${GITHUB_OUTPUT}",
+    "${GITHUB_PATH}",
+    "${GITHUB_STEP_SUMMARY}",
 ];
-/// Where output goes that is no file of a checkout.
-const ASIDE: [&str; 5] = ["/dev/null", "&1", "&2", "$GITHUB_", "${GITHUB_"];
-
-/// Whether a workflow builds or publishes something.
-pub(super) fn publishes(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    PUBLISHES.iter().any(|word| lower.contains(word))
-}
-
-/// Whether a workflow may change what it checks out, and then build or publish it. What edits files counts by itself,
-/// because another workflow may call it.
-pub(super) fn may_edit(text: &str) -> bool {
-    let mut editors = EDITORS.iter().filter(|word| **word != "python");
-    editors.any(|word| text.contains(word)) || publishes(text) && !is_plain(text)
-}
 
 /// Whether a workflow runs only what leaves the checkout as it is.
-fn is_plain(text: &str) -> bool {
-    if EDITORS
-        .iter()
-        .any(|word| *word != "python" && text.contains(word))
-    {
-        return false;
+pub(super) fn is_plain(text: &str) -> bool {
+    serde_saphyr::from_str::<Value>(text).is_ok_and(|workflow| is_plain_part(&workflow))
+}
+
+fn is_plain_part(part: &Value) -> bool {
+    match part {
+        Value::Array(parts) => parts.iter().all(is_plain_part),
+        Value::Object(entries) => entries.iter().all(|(key, value)| {
+            let fits = match (key.as_str(), value) {
+                ("run", Value::String(script)) => is_plain_script(script),
+                ("uses", Value::String(action)) => is_plain_action(action, entries),
+                ("shell", Value::String(shell)) => shell.starts_with("bash") || shell.starts_with("sh"),
+                ("uses" | "shell", _) => false,
+                // Of cibuildwheel.
+                (key, _) => !key.starts_with("CIBW_BEFORE"),
+            };
+            fits && is_plain_part(value)
+        }),
+        _ => true,
     }
-    // Inside a block of commands: its indentation.
-    let mut block = None;
-    let mut continued = false;
-    for line in text.lines() {
-        let indentation = line.len().saturating_sub(line.trim_start().len());
-        let item = line.trim().trim_start_matches("- ").trim();
-        if item.is_empty() || item.starts_with('#') {
-            continue;
-        }
-        if block.is_some_and(|above| indentation > above) {
-            let mut commands = item.split([';', '|', '&']).skip(usize::from(continued));
-            if !commands.all(is_plain_command) || writes(item) {
-                return false;
-            }
-            continued = item.ends_with('\\');
-            continue;
-        }
-        (block, continued) = (None, false);
-        if let Some(action) = item.strip_prefix("uses:") {
-            let action = action.trim().trim_matches(['\'', '"']);
-            if !ACTIONS.iter().any(|known| action.starts_with(known)) {
-                return false;
-            }
-        } else if let Some(command) = item.strip_prefix("run:") {
-            let command = command.trim();
-            if command.is_empty() || command.starts_with(['|', '>']) {
-                block = Some(indentation);
-            } else if !command.split([';', '|', '&']).all(is_plain_command) || writes(command) {
-                return false;
-            }
-        } else if item.starts_with("shell:") && !item.ends_with("sh") {
-            return false;
-        }
-    }
-    true
+}
+
+fn is_plain_action(action: &str, step: &Map<String, Value>) -> bool {
+    let uploads = action.starts_with("actions/upload-artifact@");
+    let inputs = step.get("with").and_then(Value::as_object);
+    let brings = inputs.is_some_and(|inputs| INPUTS.iter().any(|name| inputs.contains_key(*name)));
+    ACTIONS.iter().any(|known| action.starts_with(known)) && (uploads || !brings)
+}
+
+fn is_plain_script(script: &str) -> bool {
+    let script = script.replace("\\\n", " ");
+    // What is run inside a command is not read.
+    let nested = ["$(", "`", "<(", "<<"].iter().any(|mark| script.contains(mark));
+    let mut lines = script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'));
+    !nested
+        && lines.all(|line| {
+            let aside = line.replace("2>&1", "").replace(">&2", "");
+            !writes(&aside) && aside.split([';', '|', '&']).all(is_plain_command)
+        })
 }
 
 /// Whether a command writes its output to a file.
 fn writes(command: &str) -> bool {
     command.split('>').skip(1).any(|after| {
         let target = after.trim_start().trim_start_matches(['"', '\'']);
-        // The first of two.
-        !after.is_empty() && !ASIDE.iter().any(|aside| target.starts_with(aside))
+        // Nothing stands between the two of `>>`.
+        !after.is_empty() && !SINKS.iter().any(|sink| target.starts_with(sink))
     })
 }
 
 fn is_plain_command(command: &str) -> bool {
-    let is_variable = |word: &&str| {
-        word.split_once('=')
-            .is_some_and(|(name, _)| !name.contains(['/', '-', '$']))
+    let is_variable = |word: &str| {
+        let name = word.split_once('=').map(|(name, _)| name);
+        name.is_some_and(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
     };
     let mut words = command
         .split_whitespace()
-        .skip_while(|word| is_variable(word) || matches!(*word, "sudo" | "!"));
+        .skip_while(|word| is_variable(word) || BEFORE.contains(word));
     let Some(program) = words.next() else { return true };
-    let first = words.clone().find(|word| !word.starts_with('-'));
-    if matches!(program, "python" | "python3" | "py") {
-        let module = words.skip_while(|word| *word != "-m").nth(1);
-        return module.is_some_and(|module| MODULES.contains(&module));
+    let mut rest = words.clone();
+    if words.any(|word| {
+        OPTIONS
+            .iter()
+            .any(|option| word.split('=').next() == Some(option))
+    }) {
+        return false;
     }
-    // Of a redirection that names no file.
-    if matches!(program, "1" | "2") && command.trim().len() == 1 {
-        return true;
+    if matches!(program, "python" | "python3") {
+        return rest.next() == Some("-m") && rest.next().is_some_and(|module| MODULES.contains(&module));
     }
     let known = PROGRAMS.iter().find(|(name, _)| *name == program);
-    known.is_some_and(|(_, words)| words.is_empty() || first.is_some_and(|first| words.contains(&first)))
+    known
+        .is_some_and(|(_, words)| words.is_empty() || rest.next().is_some_and(|first| words.contains(&first)))
 }
