@@ -14,7 +14,7 @@ fn a_writer_that_is_killed_leaves_a_whole_log() {
     place.sign(0..3);
     let begun = Instant::now();
     place.good_publish();
-    let takes = begun.elapsed();
+    let mut takes = begun.elapsed();
     let key = place.key();
     let (mut acknowledged, mut killed, mut end) = (3, 0, 3);
     for round in 0..40 {
@@ -36,6 +36,8 @@ fn a_writer_that_is_killed_leaves_a_whole_log() {
             killed += 1;
         } else {
             acknowledged = json(&output)["size"].as_u64().unwrap();
+            // The first one may have been slow, because other tests ran.
+            takes = takes.mul_f64(0.8);
         }
         // Readers find a whole log at each moment, with all that was acknowledged, and it never forks.
         let whole = json(&place.good(&["log", "verify", &place.folder(), "--log-key", &key, "--json"]));
