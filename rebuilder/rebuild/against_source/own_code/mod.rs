@@ -6,6 +6,9 @@
 mod setup;
 mod workflow;
 
+use std::str::FromStr as _;
+
+use pep508_rs::PackageName;
 use toml::{Table, Value};
 
 /// Backends that copy modules as they are, unless a table of `pyproject.toml` says otherwise.
@@ -236,16 +239,16 @@ fn read(text: &str) -> Option<Table> {
     toml::from_str(text).ok()
 }
 
+fn value_at<'a>(table: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(table, |value, key| value.get(*key))
+}
+
 fn pyproject(text: &str) -> bool {
     let Some(table) = read(text) else {
         return true;
     };
-    let at = |path: &[&str]| {
-        let first = path
-            .split_first()
-            .and_then(|(first, rest)| Some((table.get(*first)?, rest)));
-        first.and_then(|(value, rest)| rest.iter().try_fold(value, |value, key| value.get(*key)))
-    };
+    let table = Value::Table(table);
+    let at = |path: &[&str]| value_at(&table, path);
     let backend = at(&["build-system", "build-backend"]);
     let other = backend.is_some_and(|name| name.as_str().is_none_or(|name| !COPYING.contains(&name)));
     let required = at(&["build-system", "requires"]).map(|list| list.as_array());
@@ -256,14 +259,12 @@ fn pyproject(text: &str) -> bool {
                 .all(|it| it.as_str().is_some_and(is_known_requirement))
         })
     });
-    let named = |path: &[&str], names: &[&str]| {
-        at(path).is_some_and(|value| value.as_str().is_none_or(|value| names.contains(&value)))
-    };
     other
         || plugins
         // Templates say what a plugin writes.
         || text.contains("template")
-        || named(&["tool", "pdm", "version", "source"], &["call"])
+        || at(&["tool", "pdm", "version", "source"])
+            .is_some_and(|source| source.as_str().is_none_or(|source| source == "call"))
         || at(&["tool", "pdm", "build"]).is_some_and(|build| !build.is_table() || build.get("setup-script").is_some())
         || at(&["tool", "setuptools", "dynamic", "version", "attr"])
             .is_some_and(|attribute| !attribute.as_str().is_some_and(setup::is_fact))
@@ -279,7 +280,7 @@ fn pyproject(text: &str) -> bool {
 
 /// Whether hatch runs code of the project, or writes a file as the project has it.
 fn hatch(table: &Value) -> bool {
-    let at = |path: &[&str]| path.iter().try_fold(table, |value, key| value.get(*key));
+    let at = |path: &[&str]| value_at(table, path);
     at(&["build"]).is_some_and(has_hooks)
         || at(&["version", "source"]).is_some_and(|source| source.as_str() == Some("code"))
         || at(&["metadata", "hooks", "custom"]).is_some()
@@ -295,13 +296,8 @@ fn is_known_requirement(requirement: &str) -> bool {
         return false;
     }
     let end = requirement.find(|c| !is_name(c)).unwrap_or(requirement.len());
-    let name = requirement.get(..end).unwrap_or_default();
-    REQUIRED.contains(&normalised(name).as_str())
-}
-
-/// The name of a package as PyPI spells it (PEP 503).
-fn normalised(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['_', '.'], "-")
+    let name = PackageName::from_str(requirement.get(..end).unwrap_or_default());
+    name.is_ok_and(|name| REQUIRED.contains(&name.to_string().as_str()))
 }
 
 /// Whether a table of hatch has build hooks, other than the one that writes only the version.

@@ -1,11 +1,14 @@
 //! Whether a setup script does nothing but tell setuptools about a package.
 //!
-//! There is no end of ways to run code or to write files, so what is harmless is listed here. A script that imports or
+//! A script can run code and write files in endless ways, so this module lists what is harmless. A script that imports or
 //! calls anything else may change files.
 
 use std::collections::BTreeSet;
+use std::str::FromStr as _;
 
-use super::{is_known_requirement, normalised};
+use pep508_rs::PackageName;
+
+use super::is_known_requirement;
 
 /// Options of setuptools and its plugins that change files or run code, in lower case and without blanks.
 const OPTIONS: [&str; 9] = [
@@ -304,17 +307,10 @@ pub(super) fn changes_files(text: &str, package: &str) -> bool {
         || MODES.iter().any(opens)
         || words(&code).any(|word| NAMES.contains(&word))
         || !are_listed(text, "cmdclass", ['{', '}'], |entry| {
-            ASIDE.contains(
-                &entry
-                    .split(':')
-                    .next()
-                    .unwrap_or_default()
-                    .trim()
-                    .trim_matches(['\'', '"']),
-            )
+            ASIDE.contains(&unquoted(entry.split(':').next().unwrap_or_default()))
         })
         || !are_listed(text, "setup_requires", ['[', ']'], |entry| {
-            is_known_requirement(entry.trim().trim_matches(['\'', '"']))
+            is_known_requirement(unquoted(entry))
         })
         || code
             .split(['\n', ';'])
@@ -324,14 +320,20 @@ pub(super) fn changes_files(text: &str, package: &str) -> bool {
 
 /// Whether a script without blanks prints to something else than the terminal.
 fn prints_to_a_file(script: &str) -> bool {
-    let targets = script.split("file=").skip(1);
-    targets
-        .into_iter()
-        .any(|target| !(target.starts_with("sys.stdout") || target.starts_with("sys.stderr")))
+    let mut targets = script.split("file=").skip(1);
+    targets.any(|target| !(target.starts_with("sys.stdout") || target.starts_with("sys.stderr")))
+}
+
+fn unquoted(entry: &str) -> &str {
+    entry.trim().trim_matches(['\'', '"'])
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 fn words(code: &str) -> impl Iterator<Item = &str> {
-    code.split(|c: char| !(c.is_alphanumeric() || c == '_'))
+    code.split(|c| !is_name(c))
 }
 
 /// Whether a line gives something else to a name of another module or class, such as a method of setuptools.
@@ -402,7 +404,6 @@ fn after_string<'a>(from: &'a str, quote: &str) -> &'a str {
 
 /// Whether a script calls something that is neither its own nor known to be harmless.
 fn calls_other_things(code: &str) -> bool {
-    let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let mut own = BTreeSet::new();
     let mut called = Vec::new();
     for (open, _) in code.match_indices('(') {
@@ -458,7 +459,9 @@ fn runs_own_code(line: &str, package: &str) -> bool {
         Some((_, last)) => ABOUT.contains(&last.trim_matches('_')),
         None => true,
     };
-    let itself = about && normalised(package) == normalised(&top(module));
+    let itself = about
+        && PackageName::from_str(package)
+            .is_ok_and(|package| PackageName::from_str(&top(module)).is_ok_and(|module| module == package));
     !(known(module) || itself && names.split(',').all(is_fact))
 }
 
